@@ -1,10 +1,23 @@
 // dtypes.ts: element types and their conversions. It knows neither files nor the GPU.
 
-export type DType = 'f32' | 'f16' | 'bf16' | 'u32' | 'i32' | 'u8' | 'i8' | 'i64' | 'f64' | 'bool' | 'u16' | 'i16' | 'u64';
+export type DType =
+  'f32' | 'f16' | 'bf16' | 'u32' | 'i32' | 'u8' | 'i8' | 'i64' | 'f64' | 'bool' | 'u16' | 'i16' | 'u64';
 
 /** Bytes of one element. */
 export const DTYPE_BYTES: Record<DType, number> = {
-  f64: 8, i64: 8, u64: 8, f32: 4, u32: 4, i32: 4, f16: 2, bf16: 2, u16: 2, i16: 2, u8: 1, i8: 1, bool: 1,
+  f64: 8,
+  i64: 8,
+  u64: 8,
+  f32: 4,
+  u32: 4,
+  i32: 4,
+  f16: 2,
+  bf16: 2,
+  u16: 2,
+  i16: 2,
+  u8: 1,
+  i8: 1,
+  bool: 1,
 };
 
 /** Product of the sizes; 1 for a scalar. */
