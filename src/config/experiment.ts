@@ -1,0 +1,83 @@
+// experiment.ts: the experiment file: one JSON document that says everything about a run. This is its front door: types,
+// parsing with complete error messages, and the JSON Schema. The settings themselves are declared in schema.ts.
+import { toJsonSchema } from '@valibot/to-json-schema';
+import * as v from 'valibot';
+import { PupilError } from '../base/errors';
+import { listProblems } from './problems';
+import { crossFieldProblems } from './rules';
+import { ExperimentSchema } from './schema';
+import type { Experiment } from './schema';
+
+export { LINEAR_NAMES, SCORERS, TASK_IDS, TASK_USES, DEMONSTRATION_FORMATS } from './schema';
+export type {
+  AdapterConfig,
+  DemonstrationsConfig,
+  EvaluationConfig,
+  Experiment,
+  ExperimentInput,
+  InstructConfig,
+  LinearName,
+  PromptConfig,
+  SamplingConfig,
+  ScorerName,
+  SelfRefineConfig,
+  SplitConfig,
+  StudentConfig,
+  TaskConfig,
+  TaskId,
+  TaskUse,
+} from './schema';
+
+/**
+ * Checks an experiment and fills in its defaults.
+ *
+ * @param json the parsed document, or its text.
+ * @throws PupilError `config` naming every problem as `path: expected …, got …`.
+ */
+export function parseExperiment(json: unknown): Experiment {
+  let document = json;
+  if (typeof json === 'string') {
+    try {
+      document = JSON.parse(json);
+    } catch (cause) {
+      throw new PupilError(
+        'config',
+        `parseExperiment: expected a JSON document, got text that is not JSON (${(cause as Error).message})`,
+        'Look at the position named; JSON has no comments and no trailing commas.',
+        { cause },
+      );
+    }
+  }
+  const result = v.safeParse(ExperimentSchema, document);
+  const problems = result.success ? crossFieldProblems(result.output) : listProblems(result.issues);
+  if (problems.length > 0 || !result.success) {
+    throw new PupilError(
+      'config',
+      `parseExperiment: ${problems.length} problem${problems.length === 1 ? '' : 's'} in the experiment\n` +
+        problems.map((p) => `  ${p.path}: expected ${p.expected}, got ${p.value}`).join('\n'),
+      'Every key, its unit and its default are in the JSON Schema (experimentJsonSchema).',
+    );
+  }
+  return result.output;
+}
+
+/**
+ * The JSON Schema (draft 7) of an experiment file as written, defaults optional. Beside the standard keywords a field
+ * may carry `x-unit` (its unit) and `x-origin` (who chose the default).
+ */
+export function experimentJsonSchema(): Record<string, unknown> {
+  const schema = toJsonSchema(ExperimentSchema, {
+    typeMode: 'input',
+    overrideAction({ valibotAction, jsonSchema }) {
+      if (valibotAction.type === 'finite') return jsonSchema; // JSON has no other numbers
+      if (valibotAction.type !== 'metadata') return undefined;
+      const info = (valibotAction as unknown as { metadata: { unit?: string; origin?: string } }).metadata;
+      return {
+        ...jsonSchema,
+        ...(info.unit === undefined ? {} : { 'x-unit': info.unit }),
+        ...(info.origin === undefined ? {} : { 'x-origin': info.origin }),
+      };
+    },
+  });
+  return { ...schema, title: 'Pupil experiment' };
+}

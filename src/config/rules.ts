@@ -1,0 +1,73 @@
+// rules.ts: what no single field of an experiment can know: references between its parts, and settings that exclude one
+// another. Single fields are checked by schema.ts.
+import type { ConfigProblem } from './problems';
+import { shortJson } from './problems';
+import type { Experiment } from './schema';
+
+/** Every broken rule. Empty when all is well. */
+export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const add = (path: string, expected: string, value: unknown): void => {
+    problems.push({ path, expected, value: shortJson(value) });
+  };
+
+  const names = experiment.tasks.map((task) => task.name);
+  experiment.tasks.forEach((task, i) => {
+    if (names.indexOf(task.name) !== i) add(`tasks[${i}].name`, 'a name no other task has', task.name);
+    const { trainCount, trainFraction } = task.split;
+    if (trainCount !== undefined && trainFraction !== undefined) {
+      add(`tasks[${i}].split`, 'trainCount or trainFraction, not both', task.split);
+    }
+    if ('all' in task.files && trainCount === undefined && trainFraction === undefined) {
+      add(`tasks[${i}].split`, 'trainCount or trainFraction, since `files.all` is one pool', task.split);
+    }
+  });
+
+  experiment.demonstrations.forEach((entry, i) => {
+    const path = `demonstrations[${i}]`;
+    if (!names.includes(entry.task)) add(`${path}.task`, `the name of a task (${names.join(', ')})`, entry.task);
+    if (entry.format === 'cot-aligned' && entry.alignedWith === undefined) {
+      add(`${path}.alignedWith`, 'the files that the rationales are aligned with', undefined);
+    }
+    if (entry.format !== 'cot-aligned' && entry.alignedWith !== undefined) {
+      add(`${path}.alignedWith`, 'nothing: only the format cot-aligned has it', entry.alignedWith);
+    }
+  });
+
+  const uses = { instruct: experiment.phases.instruct, selfRefine: experiment.phases.selfRefine } as const;
+  for (const use of ['instruct', 'selfRefine'] as const) {
+    const phase = uses[use];
+    if (phase === false) continue;
+    if (phase.warmupRatio !== undefined && phase.warmupSteps !== undefined) {
+      add(`phases.${use}`, 'warmupRatio or warmupSteps, not both', {
+        warmupRatio: phase.warmupRatio,
+        warmupSteps: phase.warmupSteps,
+      });
+    }
+    const tasks = experiment.tasks.filter((task) => task.use.includes(use)).map((task) => task.name);
+    if (!experiment.demonstrations.some((entry) => tasks.includes(entry.task))) {
+      add(
+        'demonstrations',
+        `demonstrations of a task that is used for ${use}`,
+        experiment.demonstrations.map((d) => d.task),
+      );
+    }
+  }
+
+  const refine = experiment.phases.selfRefine;
+  if (refine !== false) {
+    if (refine.maxSteps === undefined && refine.epochs === undefined) {
+      add('phases.selfRefine', 'maxSteps or epochs (or both: whichever ends first)', {});
+    }
+    if (refine.labelSmoothing > 0 && refine.loss !== 'sigmoid' && refine.loss !== 'robust') {
+      add('phases.selfRefine.labelSmoothing', `0, since the loss ${refine.loss} has none`, refine.labelSmoothing);
+    }
+    if (refine.loss === 'robust' && refine.labelSmoothing === 0) {
+      add('phases.selfRefine.labelSmoothing', 'more than 0 for the robust loss', 0);
+    }
+    if (experiment.evaluation.probing && experiment.tasks.every((task) => task.id === 'multiarith')) {
+      add('evaluation.probing', 'false: no task of this experiment has options to probe', true);
+    }
+  }
+  return problems;
+}

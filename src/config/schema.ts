@@ -1,0 +1,585 @@
+// schema.ts: every setting of an experiment file with its default, limits, unit and words. It checks single fields only;
+// parsing and errors are in experiment.ts, rules between fields in rules.ts, path placeholders in paths.ts.
+//
+// Origins: "paper" = arXiv 2405.00402; where it is silent or contradicts itself the field's description says so.
+import * as v from 'valibot';
+import { field, fileList, integer, nonEmptyText, positive, real } from './fields';
+
+/** The seven linear layers of a decoder block, named as in safetensors. */
+export const LINEAR_NAMES = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
+export type LinearName = (typeof LINEAR_NAMES)[number];
+
+const pathHint = 'Relative to the experiment file, or starting with {data}/; {seed} stands for the seed.';
+
+const StudentSchema = v.strictObject({
+  source: field(
+    v.variant('kind', [
+      v.strictObject({ kind: v.literal('directory'), path: nonEmptyText }),
+      v.strictObject({ kind: v.literal('bundled'), name: nonEmptyText }),
+      v.strictObject({ kind: v.literal('url'), url: v.pipe(v.string(), v.url()) }),
+    ]),
+    'Student',
+    `Where config.json, the safetensors and the tokenizer come from. ${pathHint}`,
+  ),
+  tokenizer: v.optional(
+    field(
+      v.variant('kind', [
+        v.strictObject({ kind: v.literal('student') }),
+        v.strictObject({ kind: v.literal('directory'), path: nonEmptyText }),
+        v.strictObject({ kind: v.literal('words'), path: nonEmptyText }),
+      ]),
+      'Tokenizer',
+      'The tokenizer.json beside the weights, one in another folder, or the word-level vocab.json of the lesson student.',
+    ),
+    { kind: 'student' },
+  ),
+  quantize: v.optional(
+    field(
+      v.picklist(['none', 'nf4', 'nf4-double']),
+      'Quantisation of the base',
+      'The paper trains with QLoRA: the frozen base in NF4 with double quantisation. Refused for a base that is quantised already.',
+      { origin: 'QLoRA' },
+    ),
+    'nf4-double',
+  ),
+  tier: v.optional(
+    field(
+      v.picklist(['auto', 'f32', 'f16']),
+      'Tier',
+      'Precision of stored weights and activations; sums are f32 in every tier. "auto" takes the best this device passed the self-check with.',
+      { origin: 'ours' },
+    ),
+    'auto',
+  ),
+});
+
+const AdapterSchema = v.strictObject({
+  rank: v.optional(
+    field(integer(1, 1024), 'Rank r', 'Not given in the paper; QLoRA uses 64.', { origin: 'QLoRA' }),
+    64,
+  ),
+  alpha: v.optional(
+    field(positive(65536), 'Alpha α', 'The adapter is scaled by α/r (α/√r with rsLoRA).', { origin: 'QLoRA' }),
+    16,
+  ),
+  dropout: v.optional(
+    field(real(0, 0.95), 'Dropout', 'On the input of A, in instruction-tuning only. Phase 2 always runs without.', {
+      origin: 'QLoRA',
+    }),
+    0.1,
+  ),
+  targets: v.optional(
+    field(
+      v.pipe(v.array(v.picklist(LINEAR_NAMES)), v.minLength(1)),
+      'Layers with an adapter',
+      'Linear layers of every decoder block that get a LoRA adapter.',
+      { origin: 'QLoRA' },
+    ),
+    [...LINEAR_NAMES],
+  ),
+  rsLora: v.optional(
+    field(v.boolean(), 'Rank-stabilised', 'Scale by α/√r in place of α/r.', { origin: 'ours' }),
+    false,
+  ),
+});
+
+const PromptSchema = v.strictObject({
+  wrapper: v.optional(
+    field(
+      v.picklist(['none', 'alpaca', 'chat']),
+      'Wrapper',
+      'How instruction and input become a prompt in training, sampling and evaluation: bare, the Alpaca template, or the student’s own chat template. Baselines always use the bare prompt.',
+      { origin: 'Alpaca' },
+    ),
+    'alpaca',
+  ),
+  promptSuffix: v.optional(
+    field(
+      v.string(),
+      'Prompt suffix',
+      'Appended to the prompts of Tables 2 and 3, baselines included (the lesson student needs a line break there).',
+      { origin: 'ours' },
+    ),
+    '',
+  ),
+  maxPromptTokens: v.optional(
+    field(integer(1), 'Longest prompt', 'Items with a longer prompt are left out and counted.', {
+      unit: 'tokens',
+      origin: 'ours',
+    }),
+    512,
+  ),
+  maxAnswerTokens: v.optional(
+    field(
+      integer(1),
+      'Longest demonstration',
+      'Longer teacher answers are left out and counted; they are never cut, a cut answer would teach to stop early.',
+      { unit: 'tokens', origin: 'ours' },
+    ),
+    512,
+  ),
+});
+
+export const DEMONSTRATION_FORMATS = [
+  'llm-adapters',
+  'alpaca',
+  'prompt-completion',
+  'cot-aligned',
+  'lesson',
+  'jsonl',
+] as const;
+
+const DemonstrationsSchema = v.strictObject({
+  label: field(nonEmptyText, 'Teacher', 'The name under which this teacher appears in tables, e.g. "PaLM 540B".'),
+  task: field(nonEmptyText, 'Task', 'The `name` of the task these demonstrations belong to.'),
+  files: field(fileList, 'Files', `Read in numeric order (_10 after _9) and concatenated. ${pathHint}`),
+  format: field(
+    v.picklist(DEMONSTRATION_FORMATS),
+    'Format',
+    'llm-adapters: question, chain-of-thought, pred, answer. alpaca: instruction, input, output, answer. prompt-completion: prompt, completion. cot-aligned: rationale strings aligned by index with `alignedWith`. lesson: the prototype’s task files. jsonl: Pupil’s own demonstrations.jsonl.',
+  ),
+  alignedWith: v.exactOptional(
+    field(fileList, 'Aligned with', 'For cot-aligned: the files whose rows the rationales belong to, in order.'),
+  ),
+  family: v.optional(
+    field(
+      v.picklist(['in-family', 'out-family']),
+      'Family',
+      'in-family: the teacher is of the student’s own model family.',
+      { origin: 'paper' },
+    ),
+    'out-family',
+  ),
+  limit: v.exactOptional(
+    field(integer(1), 'At most', 'Use at most so many demonstrations (a seeded choice).', { unit: 'demonstrations' }),
+  ),
+  fraction: v.optional(
+    field(
+      positive(1),
+      'Fraction',
+      'Share of the training split whose demonstrations are used; smaller shares are subsets of larger ones (Figure 4).',
+      {
+        origin: 'paper',
+      },
+    ),
+    1,
+  ),
+  keepWrong: v.optional(
+    field(
+      v.boolean(),
+      'Keep wrong answers',
+      'Train on demonstrations whose answer misses the target. The paper does not say; the rate is reported.',
+      { origin: 'ours' },
+    ),
+    true,
+  ),
+  truncateAt: v.optional(
+    field(
+      v.array(nonEmptyText),
+      'Cut at',
+      'The answer ends before the first of these texts, e.g. "\\n\\nQ:" where a teacher ran on into an invented question.',
+    ),
+    [],
+  ),
+  rationaleMarker: v.exactOptional(
+    field(nonEmptyText, 'Rationale marker', 'Text between several rationales of one row, e.g. " llama rationale:".'),
+  ),
+  rationaleIndex: v.optional(
+    field(integer(0), 'Rationale', 'Which of several rationales of one row to use, counted from 0.'),
+    0,
+  ),
+});
+
+export const TASK_IDS = ['multiarith', 'csqa', 'lesson'] as const;
+export const TASK_USES = ['instruct', 'selfRefine', 'evaluate'] as const;
+
+const SplitSchema = v.strictObject({
+  order: v.optional(
+    field(v.picklist(['shuffled', 'file']), 'Order', 'Shuffle by the split’s seed, or keep the order of the files.', {
+      origin: 'ours',
+    }),
+    'shuffled',
+  ),
+  seed: v.optional(
+    field(
+      integer(0, 0xffffffff),
+      'Split seed',
+      'Its own seed, so that runs that differ in `seed` only are tested on the same questions.',
+      { origin: 'ours' },
+    ),
+    0,
+  ),
+  trainCount: v.exactOptional(
+    field(integer(0), 'Training items', 'How many unique questions go into training. MultiArith in the paper: 420.', {
+      unit: 'items',
+    }),
+  ),
+  trainFraction: v.exactOptional(
+    field(
+      real(0, 1),
+      'Training share',
+      'The same as a share. Give a count, a share, or neither (all of a training file).',
+    ),
+  ),
+  balanceTargets: v.optional(
+    field(v.boolean(), 'Equal targets', 'Choose training items with equally distributed target letters.', {
+      origin: 'paper',
+    }),
+    false,
+  ),
+  testLimit: v.exactOptional(
+    field(integer(1), 'Test items at most', 'The first so many test items in split order.', { unit: 'items' }),
+  ),
+});
+
+const TaskSchema = v.strictObject({
+  id: field(v.picklist(TASK_IDS), 'Task', 'Which benchmark: its loader, prompts and answer extractor.'),
+  name: field(nonEmptyText, 'Name', 'Unique in this experiment; demonstrations refer to it.'),
+  files: field(
+    v.union([v.strictObject({ all: fileList }), v.strictObject({ train: fileList, test: fileList })]),
+    'Files',
+    `Either one pool to be split ("all") or separate training and test files. ${pathHint}`,
+  ),
+  split: v.optional(SplitSchema, {}),
+  use: v.optional(
+    field(
+      v.pipe(v.array(v.picklist(TASK_USES)), v.minLength(1)),
+      'Used for',
+      'Training phases that take this task’s demonstrations, and evaluation. Cross Self-refine: instruct on one task, self-refine on another.',
+      { origin: 'paper' },
+    ),
+    [...TASK_USES],
+  ),
+});
+
+const learningRate = (origin: 'paper', text: string, standard: number) =>
+  v.optional(field(positive(1), 'Learning rate', text, { origin }), standard);
+const warmupRatio = v.exactOptional(
+  field(real(0, 1), 'Warm-up ratio', 'Share of all steps. Give a ratio or a number of steps, not both.'),
+);
+const warmupSteps = v.exactOptional(
+  field(integer(0), 'Warm-up steps', 'Optimiser steps over which the learning rate rises linearly from 0.', {
+    unit: 'steps',
+  }),
+);
+const schedule = (standard: 'cosine' | 'linear') =>
+  field(v.picklist(['cosine', 'linear', 'constant']), 'Schedule', 'How the learning rate falls after the warm-up.', {
+    origin: standard === 'cosine' ? 'paper' : 'trainer default',
+  });
+const microBatchTokens = v.optional(
+  field(
+    integer(1),
+    'Micro-batch',
+    'Upper bound of tokens in one forward and backward pass. Gradients are accumulated over the batch, so it changes memory and speed, not the result beyond rounding.',
+    { unit: 'tokens', origin: 'ours' },
+  ),
+  4096,
+);
+const demonstrationFraction = v.optional(
+  field(
+    positive(1),
+    'Share of demonstrations',
+    'Nested seeded subset used in this phase (Figure 4: 25, 50, 75, 100 %).',
+    {
+      origin: 'paper',
+    },
+  ),
+  1,
+);
+
+const InstructSchema = v.strictObject({
+  epochs: v.optional(
+    field(positive(1000), 'Epochs', 'Passes over the demonstrations.', { unit: 'epochs', origin: 'paper' }),
+    4,
+  ),
+  maxSteps: v.exactOptional(
+    field(integer(1), 'Steps at most', 'Stops earlier than `epochs` would; the schedule is laid out for this length.', {
+      unit: 'steps',
+    }),
+  ),
+  learningRate: learningRate('paper', 'Peak learning rate of phase 1.', 2e-5),
+  weightDecay: v.optional(field(real(0, 10), 'Weight decay', 'Decoupled.', { origin: 'paper' }), 1e-4),
+  schedule: v.optional(schedule('cosine'), 'cosine'),
+  warmupRatio,
+  warmupSteps,
+  batchSize: v.optional(
+    field(integer(1), 'Batch', 'Demonstrations per optimiser step. Not given in the paper; Alpaca uses 128.', {
+      unit: 'demonstrations',
+      origin: 'Alpaca',
+    }),
+    128,
+  ),
+  microBatchTokens,
+  clip: v.optional(
+    field(real(0, 1e6), 'Clip', 'Global gradient norm is cut to this; 0 = off.', { origin: 'QLoRA' }),
+    0.3,
+  ),
+  optimizer: v.optional(
+    field(v.picklist(['adamw']), 'Optimiser', 'AdamW with β 0.9, 0.999 and ε 1e-8.', { origin: 'ours' }),
+    'adamw',
+  ),
+  fraction: demonstrationFraction,
+});
+
+export const SamplingSchema = v.strictObject({
+  temperature: v.optional(
+    field(
+      real(0, 10),
+      'Temperature',
+      '0 = greedy. Not given for y and ŷ; 0.1 is the paper’s teacher temperature (C.2).',
+      {
+        origin: 'paper',
+      },
+    ),
+    0.1,
+  ),
+  topK: v.optional(field(integer(0), 'Top-k', '0 = off.', { origin: 'ours' }), 0),
+  topP: v.optional(field(positive(1), 'Top-p', '1 = off.', { origin: 'ours' }), 1),
+  maxNewTokens: v.optional(
+    field(
+      integer(1),
+      'New tokens at most',
+      'Texts cut off here get no end-of-text token and are counted. Not given in the paper.',
+      { unit: 'tokens', origin: 'ours' },
+    ),
+    256,
+  ),
+  samplesPerPrompt: v.optional(
+    field(integer(1, 64), 'Samples per prompt', 'Pairs made from one demonstration.', { origin: 'ours' }),
+    1,
+  ),
+  batchSize: v.optional(
+    field(
+      integer(1, 65535),
+      'Sampling batch',
+      'Prompts generated at once; changes speed, not the texts’ distribution.',
+      {
+        unit: 'prompts',
+        origin: 'ours',
+      },
+    ),
+    32,
+  ),
+});
+
+export const SCORERS = ['strict', 'literal', 'paper-compat'] as const;
+
+const scorer = v.optional(
+  field(
+    v.picklist(SCORERS),
+    'Scorer',
+    'strict: the task’s extractor decides. literal: the target as a bare substring. paper-compat: regular expression, then difflib ratio ≥ 0.6, as in the authors’ earlier code.',
+    { origin: 'ours' },
+  ),
+  'strict',
+);
+
+const SelfRefineSchema = v.strictObject({
+  direction: v.optional(
+    field(
+      v.picklist(['cot', 'answer']),
+      'Direction',
+      'cot: DPO_CoT (eq. 3–4), the reasoned answer is chosen. answer: DPO_answer (eq. 5), the ablation.',
+      { origin: 'paper' },
+    ),
+    'cot',
+  ),
+  beta: v.optional(
+    field(positive(100), 'β', 'Strength of the tie to the instructed student.', { origin: 'paper' }),
+    0.1,
+  ),
+  loss: v.optional(
+    field(v.picklist(['sigmoid', 'ipo', 'hinge', 'robust']), 'Loss', 'The paper uses sigmoid.', { origin: 'paper' }),
+    'sigmoid',
+  ),
+  labelSmoothing: v.optional(
+    field(real(0, 0.49), 'Label smoothing ε', 'Assumed share of flipped pairs; for sigmoid and robust.', {
+      origin: 'trainer default',
+    }),
+    0,
+  ),
+  learningRate: learningRate('paper', 'Peak learning rate of phase 2.', 1e-6),
+  weightDecay: v.optional(
+    field(real(0, 10), 'Weight decay', 'Decoupled; AdamW only.', { origin: 'trainer default' }),
+    0,
+  ),
+  schedule: v.optional(schedule('linear'), 'linear'),
+  warmupRatio,
+  warmupSteps,
+  batchSize: v.optional(
+    field(integer(1), 'Batch', 'Pairs per optimiser step.', { unit: 'pairs', origin: 'paper' }),
+    128,
+  ),
+  microBatchTokens,
+  maxSteps: v.exactOptional(
+    field(
+      integer(1),
+      'Steps at most',
+      'The paper: 1000. Pairs are repeated as often as it takes unless `epochs` ends first.',
+      {
+        unit: 'steps',
+        origin: 'paper',
+      },
+    ),
+  ),
+  epochs: v.exactOptional(field(positive(1000), 'Epochs', 'Passes over the pairs.', { unit: 'epochs' })),
+  clip: v.optional(
+    field(real(0, 1e6), 'Clip', 'Global gradient norm is cut to this; 0 = off.', { origin: 'trainer default' }),
+    1,
+  ),
+  optimizer: v.optional(
+    field(v.picklist(['adamw', 'rmsprop']), 'Optimiser', 'The reference DPO code uses RMSprop.', { origin: 'ours' }),
+    'adamw',
+  ),
+  fraction: demonstrationFraction,
+  validationFraction: v.optional(
+    field(
+      real(0, 0.9),
+      'Validation share',
+      'Pairs held out to choose the checkpoint; the paper names no validation set.',
+      {
+        origin: 'ours',
+      },
+    ),
+    0.05,
+  ),
+  minValidationPairs: v.optional(
+    field(integer(0), 'Validation pairs at least', 'Lower bound of the held-out pairs.', {
+      unit: 'pairs',
+      origin: 'ours',
+    }),
+    8,
+  ),
+  evaluateEverySteps: v.optional(
+    field(integer(1), 'Validate every', 'Steps between two measurements on the validation pairs.', {
+      unit: 'steps',
+      origin: 'ours',
+    }),
+    50,
+  ),
+  sampling: v.optional(SamplingSchema, {}),
+  scorer,
+  wrongTeacher: v.optional(
+    field(
+      v.picklist(['keep', 'drop']),
+      'When ŷ and the teacher are both wrong',
+      'keep: the wrong teacher answer is chosen all the same (the paper’s text has no exception). drop: no pair. Counted either way.',
+      { origin: 'paper' },
+    ),
+    'keep',
+  ),
+  rejectOnlyWrong: v.optional(
+    field(v.boolean(), 'Reject only wrong answers', 'Make no pair where the plain answer y is right.', {
+      origin: 'ours',
+    }),
+    false,
+  ),
+  keepBest: v.optional(
+    field(
+      v.picklist(['lowest-validation-loss', 'highest-chosen-logp', 'last']),
+      'Checkpoint kept',
+      'The paper keeps the lowest validation loss; the highest validation log-probability of the chosen answers is gentler out of domain.',
+      { origin: 'paper' },
+    ),
+    'lowest-validation-loss',
+  ),
+});
+
+const EvaluationSchema = v.strictObject({
+  prompts: v.optional(
+    field(
+      v.pipe(v.array(v.picklist(['plain', 'cot'])), v.minLength(1)),
+      'Prompts',
+      'Which prompt tuned students are asked with. Not given in the paper: CoT is the headline, plain beside it.',
+      { origin: 'ours' },
+    ),
+    ['plain', 'cot'],
+  ),
+  temperature: v.optional(field(real(0, 10), 'Temperature', '0 = greedy.', { origin: 'paper' }), 0.1),
+  maxNewTokens: v.optional(
+    field(integer(1), 'New tokens at most', 'Texts cut off here are counted.', { unit: 'tokens', origin: 'ours' }),
+    256,
+  ),
+  scorer,
+  probing: v.optional(
+    field(v.boolean(), 'Probing', 'Also score choice tasks by the option letter with the highest probability.', {
+      origin: 'paper',
+    }),
+    false,
+  ),
+  batchSize: v.optional(
+    field(integer(1, 65535), 'Batch', 'Prompts generated at once.', { unit: 'prompts', origin: 'ours' }),
+    32,
+  ),
+  limit: v.exactOptional(
+    field(integer(1), 'Items at most', 'The first so many test items of each task.', { unit: 'items' }),
+  ),
+});
+
+const LimitsSchema = v.strictObject({
+  checkpointEverySteps: v.optional(
+    field(integer(1), 'Checkpoint every', 'Optimiser steps between checkpoints; every phase end writes one as well.', {
+      unit: 'steps',
+      origin: 'ours',
+    }),
+    50,
+  ),
+  maxGpuBytes: v.exactOptional(
+    field(integer(1), 'GPU memory at most', 'Refuse to start, with the plan, where more would be needed.', {
+      unit: 'bytes',
+    }),
+  ),
+});
+
+const off = v.literal(false);
+
+export const ExperimentSchema = v.strictObject({
+  $schema: v.exactOptional(v.string()),
+  name: field(nonEmptyText, 'Name', 'What the run is called in lists and reports.'),
+  notes: v.exactOptional(field(v.string(), 'Notes', 'Free text; the report shows it.')),
+  seed: v.optional(
+    field(integer(0, 0xffffffff), 'Seed', 'Every random choice of the run follows from it. 0 … 2^32−1.', {
+      origin: 'ours',
+    }),
+    0,
+  ),
+  student: StudentSchema,
+  adapter: v.optional(AdapterSchema, {}),
+  prompt: v.optional(PromptSchema, {}),
+  demonstrations: v.optional(v.array(DemonstrationsSchema), []),
+  tasks: v.pipe(v.array(TaskSchema), v.minLength(1)),
+  phases: v.strictObject({
+    baseline: v.optional(
+      field(v.boolean(), 'Baselines', 'Evaluate the untouched student with the bare plain and CoT prompts first.', {
+        origin: 'paper',
+      }),
+      true,
+    ),
+    instruct: field(v.union([off, InstructSchema]), 'Instruction-tuning', 'Phase 1 (§2.1), or false.', {
+      origin: 'paper',
+    }),
+    selfRefine: field(v.union([off, SelfRefineSchema]), 'Self-refine', 'Phase 2 (§2.2), or false.', {
+      origin: 'paper',
+    }),
+  }),
+  evaluation: v.optional(EvaluationSchema, {}),
+  limits: v.optional(LimitsSchema, {}),
+});
+
+/** An experiment as written in a file: defaults may be left out. */
+export type ExperimentInput = v.InferInput<typeof ExperimentSchema>;
+/** A complete experiment: every default filled in. */
+export type Experiment = v.InferOutput<typeof ExperimentSchema>;
+export type StudentConfig = Experiment['student'];
+export type AdapterConfig = Experiment['adapter'];
+export type PromptConfig = Experiment['prompt'];
+export type DemonstrationsConfig = Experiment['demonstrations'][number];
+export type TaskConfig = Experiment['tasks'][number];
+export type SplitConfig = TaskConfig['split'];
+export type TaskId = (typeof TASK_IDS)[number];
+export type TaskUse = (typeof TASK_USES)[number];
+export type InstructConfig = Exclude<Experiment['phases']['instruct'], false>;
+export type SelfRefineConfig = Exclude<Experiment['phases']['selfRefine'], false>;
+export type SamplingConfig = SelfRefineConfig['sampling'];
+export type EvaluationConfig = Experiment['evaluation'];
+export type ScorerName = (typeof SCORERS)[number];
