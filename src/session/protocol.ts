@@ -1,0 +1,167 @@
+// protocol.ts: what a page, a worker and the command line say to a session. Types only; everything here survives
+// structured cloning, except the callbacks, which Comlink proxies.
+import type { Progress } from '../base/progress';
+import type { PlainError } from '../base/errors';
+
+/** Where named files are read from or written to. Paths are relative, with forward slashes. */
+export type FileRoot =
+  /** A file server (the CLI's, or any static one) with ranges; PUT when written to. `base` ends with a slash. */
+  | { kind: 'http'; base: string }
+  /** A folder of the machine; Node host only. */
+  | { kind: 'disk'; directory: string }
+  /** Contents at hand, for tests and for picked files. */
+  | { kind: 'memory'; files: Record<string, Uint8Array> };
+
+export interface RunRequest {
+  /** Names the run in storage. The same id with `resume` continues from its last checkpoint. */
+  runId: string;
+  /** The experiment document as parsed JSON; the session validates it. */
+  experiment: unknown;
+  /** Where the experiment's paths are resolved. */
+  files: FileRoot;
+  /** Where artefacts and mirrored checkpoints go; kept in storage only when absent. */
+  out?: FileRoot;
+  resume?: boolean;
+}
+
+export type PhaseName = 'load' | 'baseline' | 'instruct' | 'generate-pairs' | 'self-refine' | 'evaluate' | 'report';
+
+/** Names of students in tables, in the order of the paper's rows. */
+export type SystemName = 'Baseline' | 'Instruction-tuned' | 'Self-refined';
+
+export interface EvaluationRow {
+  system: SystemName;
+  taskId: string;
+  prompt: 'plain' | 'cot';
+  scorer: string;
+  correct: number;
+  n: number;
+  /** Wilson 95 %. */
+  low: number;
+  high: number;
+  /** Answers cut off by max-new-tokens. */
+  cutOff: number;
+}
+
+export type SessionEvent =
+  | { type: 'phase'; phase: PhaseName; state: 'start' | 'end' }
+  | { type: 'progress'; progress: Progress }
+  /** TRL's names: loss, grad_norm, learning_rate, rewards/chosen, … plus tokens_per_second and gpu_bytes. */
+  | { type: 'metrics'; phase: PhaseName; step: number; totalSteps: number; values: Record<string, number> }
+  | {
+      type: 'sample';
+      system: SystemName;
+      taskId: string;
+      prompt: string;
+      text: string;
+      target: string;
+      correct: boolean;
+    }
+  | { type: 'pairs'; counts: Record<string, number> }
+  | { type: 'evaluation'; row: EvaluationRow }
+  | { type: 'checkpoint'; phase: PhaseName; step: number; sizeBytes: number }
+  | { type: 'state'; state: RunState }
+  | { type: 'log'; level: 'info' | 'warning'; message: string };
+
+export type RunState = 'idle' | 'running' | 'paused' | 'finished' | 'failed' | 'stopped';
+
+export interface RunSummary {
+  runId: string;
+  state: RunState;
+  /** The same document as report.json. */
+  report: unknown;
+  /** Artefact paths written to `out`, or kept in storage. */
+  artefacts: string[];
+  error?: PlainError;
+}
+
+export interface DoctorReport {
+  adapter: Record<string, unknown>;
+  tier: string;
+  tiers: string[];
+  software: boolean;
+  storage: { quotaBytes?: number; usageBytes?: number; persisted?: boolean };
+  crossOriginIsolated: boolean;
+  userAgent: string;
+  problems: { problem: string; remedy: string }[];
+}
+
+export interface CheckResult {
+  kernel: string;
+  name: string;
+  status: 'passed' | 'failed' | 'skipped';
+  detail?: string;
+}
+
+export interface CheckSummary {
+  passed: number;
+  failed: number;
+  skipped: number;
+  adapter: string;
+}
+
+/** `inspect` and the other one-shot verbs: named inputs and options in, named output files out. */
+export type InspectKind = 'logits' | 'gradients' | 'dpo' | 'generate' | 'nf4';
+
+export interface DeviceOptions {
+  tier?: 'auto' | 'f32' | 'f16';
+  requireHardware?: boolean;
+  expectVendor?: string;
+}
+
+export interface InspectRequest {
+  kind: InspectKind;
+  files: FileRoot;
+  out: FileRoot;
+  /** Paths within `files` (student, adapter, …) and numbers, named as the command line's flags in camelCase. */
+  options: Record<string, string | number | boolean | undefined>;
+}
+
+/** One session: one GPU device, at most one run at a time. */
+export interface SessionApi {
+  open(options: DeviceOptions): Promise<void>;
+  doctor(): Promise<DoctorReport>;
+  check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;
+  /** Resolves when the run has finished, failed or been stopped. Rejects only for requests that cannot start. */
+  run(request: RunRequest, onEvent: (event: SessionEvent) => void): Promise<RunSummary>;
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  /** While paused: one optimiser step (or one generated batch), then paused again. */
+  step(): Promise<void>;
+  /** Checkpoints and ends the run; it can be resumed later. */
+  stop(): Promise<void>;
+  inspect(request: InspectRequest): Promise<void>;
+  evaluate(request: EvaluateRequest, onEvent: (event: SessionEvent) => void): Promise<EvaluationRow[]>;
+  exportStudent(request: ExportRequest): Promise<string[]>;
+  listRuns(): Promise<StoredRun[]>;
+  deleteRun(runId: string): Promise<void>;
+  /** One artefact of a stored run. */
+  artefact(runId: string, path: string): Promise<Uint8Array>;
+}
+
+export interface StoredRun {
+  runId: string;
+  name: string;
+  state: RunState;
+  phase: PhaseName;
+  step: number;
+  updatedAt: string;
+  sizeBytes: number;
+}
+
+/** `pupil eval`: one student (and adapter) on the tasks of an experiment document. */
+export interface EvaluateRequest {
+  experiment: unknown;
+  files: FileRoot;
+  out?: FileRoot;
+  adapter?: string;
+}
+
+/** `pupil export`: the adapter as PEFT, or merged into the base weights (f32 safetensors). */
+export interface ExportRequest {
+  files: FileRoot;
+  out: FileRoot;
+  student: string;
+  adapter: string;
+  format: 'peft' | 'merged';
+}
