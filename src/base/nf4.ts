@@ -24,13 +24,16 @@ export const NF4_BLOCK = 64;
 /** Absmax values that share one nested absmax, in double quantisation. */
 export const NF4_NESTED_BLOCK = 256;
 
-/** torch.linspace(0.1, 1, steps) in float32: from both ends towards the middle, as torch rounds it. */
+/**
+ * torch.linspace(0.1, 1, steps) in float32, as torch rounds it on a CPU: from both ends towards the middle, with a fused
+ * multiply-add (one rounding).
+ */
 function linspace(steps: number): Float32Array {
   const f = Math.fround;
   const start = f(0.1);
   const step = f(f(1 - start) / (steps - 1));
   return Float32Array.from({ length: steps }, (_, i) =>
-    i < steps / 2 ? f(start + f(step * i)) : f(1 - f(step * (steps - 1 - i))),
+    i < steps / 2 ? f(start + step * i) : f(1 - step * (steps - 1 - i)),
   );
 }
 
