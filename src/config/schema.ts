@@ -97,7 +97,7 @@ const PromptSchema = v.strictObject({
     field(
       v.string(),
       'Prompt suffix',
-      'Appended to the prompts of Tables 2 and 3, baselines included (the lesson student needs a line break there).',
+      'Ends every prompt, whatever the wrapper, baselines included (the lesson student needs a line break there).',
       { origin: 'ours' },
     ),
     '',
