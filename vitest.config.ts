@@ -1,10 +1,82 @@
-// vitest.config.ts: the test projects. `node` runs everything on Dawn in Node; `browser` runs test/browser in Chromium.
-import { defineConfig } from 'vitest/config';
+// vitest.config.ts: the test projects. `node` runs on Dawn in Node, `lavapipe` repeats the GPU tests on a second driver
+// that offers f16 (where it is installed and PUPIL_TEST_LAVAPIPE is set), `browser` runs test/browser inside Chromium on
+// SwiftShader, `long` is everything that takes minutes (where PUPIL_TEST_LONG is set or test/long is named). It says
+// nothing about types and lint: scripts/test.mjs does all of it in order.
+import { playwright } from '@vitest/browser-playwright';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { browserFlags, findBrowser } from './scripts/browser.mjs';
+import { lavapipeIcd, vulkanEnvironment } from './scripts/vulkan.mjs';
+
+// Here, so that plain `npx vitest run` finds a driver too: the workers are forks and inherit this environment.
+Object.assign(process.env, vulkanEnvironment());
+
+const lavapipe = lavapipeIcd();
+const pupilData = process.env.PUPIL_DATA ?? '';
+const executablePath = findBrowser();
+
+const projects: TestProjectInlineConfiguration[] = [
+  {
+    extends: true,
+    test: { name: 'node', include: ['test/{architecture,unit,kernels,gradients,golden,cli}/**/*.test.ts'] },
+  },
+  {
+    extends: true,
+    server: { fs: { allow: ['.', ...(pupilData === '' ? [] : [pupilData])] } },
+    optimizeDeps: { entries: ['test/browser/**/*.test.ts', 'src/worker/*.ts'] },
+    worker: { format: 'es' },
+    test: {
+      name: 'browser',
+      include: ['test/browser/**/*.test.ts'],
+      provide: { pupilData },
+      browser: {
+        enabled: true,
+        // Playwright's headless *shell* has no WebGPU: the full browser is told to be headless by its own flag.
+        headless: false,
+        screenshotFailures: false,
+        provider: playwright({
+          launchOptions: {
+            headless: false,
+            args: browserFlags({ gpu: 'software' }),
+            ...(executablePath === undefined ? {} : { executablePath }),
+          },
+        }),
+        instances: [{ browser: 'chromium' }],
+      },
+    },
+  },
+];
+
+if (process.env.PUPIL_TEST_LONG || process.argv.some((argument) => argument.includes('test/long'))) {
+  projects.push({
+    extends: true,
+    test: { name: 'long', include: ['test/long/**/*.test.ts'], testTimeout: 3_600_000, hookTimeout: 600_000 },
+  });
+}
+if (process.env.PUPIL_TEST_LAVAPIPE && lavapipe !== undefined) {
+  projects.push({
+    extends: true,
+    test: {
+      name: 'lavapipe',
+      include: ['test/{kernels,golden}/**/*.test.ts'],
+      env: vulkanEnvironment({ ...process.env, PUPIL_NODE_ADAPTER: 'lavapipe' }),
+    },
+  });
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** PUPIL_DATA, or '' where unset. Files under it are served at `/@fs/<path>`. */
+    pupilData: string;
+  }
+}
 
 export default defineConfig({
   test: {
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    include: ['test/{architecture,unit,kernels,gradients,golden,cli}/**/*.test.ts'],
+    // Dawn keeps native state per process, and its driver reads the environment of the process: forks, not threads.
+    pool: 'forks',
+    maxWorkers: 2,
+    projects,
   },
 });
