@@ -31,9 +31,6 @@ export function renderChat(
       ...specialTexts,
       messages: messages.map((message) => ({ ...message })),
       add_generation_prompt: options.addGenerationPrompt ?? false,
-      raise_exception: (reason: string) => {
-        throw new Error(reason);
-      },
     });
   } catch (cause) {
     throw new PupilError(
