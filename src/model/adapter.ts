@@ -1,0 +1,207 @@
+// adapter.ts: a LoRA adapter on a student: W + (α/R)·B·A on any subset of the linear layers. All its parameters live in one
+// flat buffer. PEFT's names and initialisation; reading and writing PEFT's files is formats/peft.ts.
+// Source: Hu et al. 2021, arXiv:2106.09685; scaling α/√R with rsLoRA, Kalajdzievski 2023, arXiv:2312.03732.
+import { PupilError } from '../base/errors';
+import { RandomStream, streamId } from '../base/random';
+import type { AdapterFile } from '../formats/peft';
+import type { Arena, Tensor } from '../gpu/tensor';
+import { FlatParameters } from './flatParameters';
+import { LINEAR_NAMES, linearShape, modulePath, parseLinearNames, type LinearName } from './linearNames';
+import type { Student } from './student';
+
+export interface AdapterSettings {
+  rank: number;
+  alpha: number;
+  /** Probability of dropping an input of A while training. */
+  dropout: number;
+  rsLora: boolean;
+  targets: readonly string[];
+}
+
+/** The LoRA factors of one linear layer. */
+export interface LoraSite {
+  readonly path: string;
+  readonly a: Tensor; // (R, C)
+  readonly b: Tensor; // (O, R)
+  readonly rank: number;
+  /** α/R, or α/√R with rsLoRA. */
+  readonly scale: number;
+  /** Sets this layer's dropout mask apart from the others'. */
+  readonly stream: number;
+}
+
+const PREFIX = 'base_model.model.';
+
+export class Adapter {
+  readonly parameters: FlatParameters;
+  private readonly sites = new Map<string, LoraSite>();
+
+  private constructor(
+    readonly student: Student,
+    readonly settings: AdapterSettings,
+    private readonly arena: Arena,
+    modules: readonly { path: string; O: number; C: number; rank: number; scale: number }[],
+  ) {
+    const { gpu } = student;
+    this.parameters = new FlatParameters(
+      gpu,
+      arena,
+      'adapter',
+      modules.flatMap(({ path, O, C, rank }) => [
+        { name: `${PREFIX}${path}.lora_A.weight`, shape: [rank, C] },
+        { name: `${PREFIX}${path}.lora_B.weight`, shape: [O, rank] },
+      ]),
+    );
+    for (const { path, rank, scale } of modules) {
+      this.sites.set(path, {
+        path,
+        a: this.parameters.value(`${PREFIX}${path}.lora_A.weight`),
+        b: this.parameters.value(`${PREFIX}${path}.lora_B.weight`),
+        rank,
+        scale,
+        stream: streamId(path),
+      });
+    }
+  }
+
+  get elements(): number {
+    return this.parameters.elements;
+  }
+
+  /** Whether two adapters have the same tensors in the same places, so that one's parameters fit the other. */
+  sameLayout(other: Adapter): boolean {
+    const mine = [...this.parameters.entries.values()];
+    const theirs = [...other.parameters.entries.values()];
+    return (
+      mine.length === theirs.length &&
+      mine.every((e, i) => e.name === theirs[i]!.name && e.offset === theirs[i]!.offset && `${e.shape}` === `${theirs[i]!.shape}`)
+    );
+  }
+
+  /** The factors at a module path, or undefined where the layer has none. */
+  site(path: string): LoraSite | undefined {
+    return this.sites.get(path);
+  }
+
+  /** Gradients of A and B at a site. */
+  gradients(site: LoraSite): { dA: Tensor; dB: Tensor } {
+    return {
+      dA: this.parameters.gradientOf(`${PREFIX}${site.path}.lora_A.weight`),
+      dB: this.parameters.gradientOf(`${PREFIX}${site.path}.lora_B.weight`),
+    };
+  }
+
+  /**
+   * A new adapter as PEFT initialises it: A uniform in ±1/√C (Kaiming with a = √5), B zero, so that the student's output
+   * is unchanged bit for bit. Seeded per tensor, so the order of layers does not matter.
+   */
+  static create(student: Student, settings: AdapterSettings, seed: number): Adapter {
+    const { rank, alpha, dropout, rsLora } = settings;
+    if (!(Number.isInteger(rank) && rank >= 1 && rank <= 1024)) {
+      throw new PupilError('config', `adapter: rank must be a whole number from 1 to 1024, got ${rank}`);
+    }
+    if (!(dropout >= 0 && dropout < 1)) {
+      throw new PupilError('config', `adapter: dropout must be in [0, 1), got ${dropout}`);
+    }
+    const names = parseLinearNames(settings.targets);
+    const scale = rsLora ? alpha / Math.sqrt(rank) : alpha / rank;
+    const modules = allModules(student, names).map(({ path, name }) => {
+      const [O, C] = linearShape(student.config, name);
+      return { path, O, C, rank, scale };
+    });
+    const adapter = new Adapter(student, { ...settings, targets: names }, student.gpu.arena('adapter'), modules);
+    const flat = new Float32Array(adapter.elements);
+    for (const { path, C } of modules) {
+      const { offset } = adapter.parameters.entries.get(`${PREFIX}${path}.lora_A.weight`)!;
+      const random = new RandomStream(seed, `lora_A ${path}`);
+      const bound = 1 / Math.sqrt(C);
+      for (let i = 0; i < rank * C; i++) flat[offset + i] = (2 * random.nextUnit() - 1) * bound;
+    }
+    adapter.parameters.write(flat);
+    return adapter;
+  }
+
+  /** An adapter from PEFT's files. Throws `checkpoint` where a tensor does not fit the student. */
+  static fromPeft(student: Student, file: AdapterFile): Adapter {
+    const known = new Map(allModules(student, LINEAR_NAMES).map((m) => [m.path, m.name]));
+    const found = new Set<LinearName>();
+    for (const path of file.tensors.keys()) {
+      const name = known.get(path);
+      if (name === undefined) {
+        throw new PupilError('checkpoint', `adapter: it trains ${path}, which this student does not have`);
+      }
+      found.add(name);
+    }
+    // The student's order, not the file's: the flat layout is the same for every source of the same adapter.
+    const modules = [...known].flatMap(([path, name]) => {
+      const tensors = file.tensors.get(path);
+      if (tensors === undefined) return [];
+      const [O, C] = linearShape(student.config, name);
+      const rank = tensors.a.shape[0] ?? 0;
+      if (tensors.a.shape[1] !== C || tensors.b.shape[0] !== O || tensors.b.shape[1] !== rank) {
+        throw new PupilError(
+          'checkpoint',
+          `adapter: ${path} has lora_A [${tensors.a.shape.join(', ')}] and lora_B [${tensors.b.shape.join(', ')}], ` +
+            `the student needs [r, ${C}] and [${O}, r]`,
+          'The adapter was made for another base model.',
+        );
+      }
+      const alpha = tensors.alpha ?? file.alpha;
+      return [{ path, O, C, rank, scale: file.rsLora ? alpha / Math.sqrt(rank) : alpha / rank }];
+    });
+    const settings: AdapterSettings = {
+      rank: file.r,
+      alpha: file.alpha,
+      dropout: file.dropout,
+      rsLora: file.rsLora,
+      targets: LINEAR_NAMES.filter((name) => found.has(name)),
+    };
+    const adapter = new Adapter(student, settings, student.gpu.arena('adapter'), modules);
+    const flat = new Float32Array(adapter.elements);
+    for (const { path } of modules) {
+      const tensors = file.tensors.get(path)!;
+      flat.set(tensors.a.data, adapter.parameters.entries.get(`${PREFIX}${path}.lora_A.weight`)!.offset);
+      flat.set(tensors.b.data, adapter.parameters.entries.get(`${PREFIX}${path}.lora_B.weight`)!.offset);
+    }
+    adapter.parameters.write(flat);
+    return adapter;
+  }
+
+  /** What PEFT's files hold. */
+  async toPeft(baseModel: string): Promise<AdapterFile> {
+    const tensors = this.parameters.split(await this.parameters.read());
+    const out: AdapterFile['tensors'] = new Map();
+    for (const { path } of this.sites.values()) {
+      const a = tensors.get(`${PREFIX}${path}.lora_A.weight`)!;
+      const b = tensors.get(`${PREFIX}${path}.lora_B.weight`)!;
+      out.set(path, { a: { shape: [a.shape[0]!, a.shape[1]!], data: a.data }, b: { shape: [b.shape[0]!, b.shape[1]!], data: b.data } });
+    }
+    return {
+      r: this.settings.rank,
+      alpha: this.settings.alpha,
+      dropout: this.settings.dropout,
+      rsLora: this.settings.rsLora,
+      targetModules: [...this.settings.targets],
+      baseModel,
+      tensors: out,
+    };
+  }
+
+  readParameters(): Promise<Float32Array> {
+    return this.parameters.read();
+  }
+
+  writeParameters(flat: Float32Array): void {
+    this.parameters.write(flat);
+  }
+
+  destroy(): void {
+    this.arena.destroy();
+  }
+}
+
+function allModules(student: Student, names: readonly LinearName[]): { path: string; name: LinearName }[] {
+  return Array.from({ length: student.config.layers }, (_, layer) =>
+    names.map((name) => ({ path: modulePath(layer, name), name })),
+  ).flat();
+}
