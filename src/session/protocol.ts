@@ -2,15 +2,11 @@
 // structured cloning, except the callbacks, which Comlink proxies.
 import type { Progress } from '../base/progress';
 import type { PlainError } from '../base/errors';
+import type { EvaluationRow, PhaseName, SystemName } from '../report/types';
+import type { FileRoot } from '../sources/fileRoot';
 
-/** Where named files are read from or written to. Paths are relative, with forward slashes. */
-export type FileRoot =
-  /** A file server (the CLI's, or any static one) with ranges; PUT when written to. `base` ends with a slash. */
-  | { kind: 'http'; base: string }
-  /** A folder of the machine; Node host only. */
-  | { kind: 'disk'; directory: string }
-  /** Contents at hand, for tests and for picked files. */
-  | { kind: 'memory'; files: Record<string, Uint8Array> };
+export type { EvaluationRow, PhaseName, SystemName } from '../report/types';
+export type { FileRoot } from '../sources/fileRoot';
 
 export interface RunRequest {
   /** Names the run in storage. The same id with `resume` continues from its last checkpoint. */
@@ -22,25 +18,6 @@ export interface RunRequest {
   /** Where artefacts and mirrored checkpoints go; kept in storage only when absent. */
   out?: FileRoot;
   resume?: boolean;
-}
-
-export type PhaseName = 'load' | 'baseline' | 'instruct' | 'generate-pairs' | 'self-refine' | 'evaluate' | 'report';
-
-/** Names of students in tables, in the order of the paper's rows. */
-export type SystemName = 'Baseline' | 'Instruction-tuned' | 'Self-refined';
-
-export interface EvaluationRow {
-  system: SystemName;
-  taskId: string;
-  prompt: 'plain' | 'cot';
-  scorer: string;
-  correct: number;
-  n: number;
-  /** Wilson 95 %. */
-  low: number;
-  high: number;
-  /** Answers cut off by max-new-tokens. */
-  cutOff: number;
 }
 
 export type SessionEvent =

@@ -1,0 +1,39 @@
+// memory.ts: contents at hand as a file root: for tests, and for files that a person picked.
+import { PupilError } from '../base/errors';
+import { memorySource, type ByteSource } from '../formats/byteSource';
+import type { OpenRoot } from './fileRoot';
+import { readBytesWith, readTextWith } from './readWith';
+
+/** `a/./b` and `a//b` as `a/b`. Throws `source` for a path that leaves the root. */
+export function normalisePath(path: string): string {
+  const parts: string[] = [];
+  for (const part of path.split('/')) {
+    if (part === '' || part === '.') continue;
+    if (part === '..') {
+      if (parts.pop() === undefined) {
+        throw new PupilError('source', `${path}: expected a path inside the root, it leads out of it`);
+      }
+    } else parts.push(part);
+  }
+  return parts.join('/');
+}
+
+/** A root over the given record. Writing adds to it. */
+export function openMemoryRoot(files: Record<string, Uint8Array>): OpenRoot {
+  const description = 'the files at hand';
+  const open = (path: string): Promise<ByteSource | undefined> => {
+    const name = normalisePath(path);
+    const bytes = Object.hasOwn(files, name) ? files[name] : undefined;
+    return Promise.resolve(bytes === undefined ? undefined : memorySource(path, bytes));
+  };
+  return {
+    description,
+    open,
+    readBytes: (path) => readBytesWith(open, description, path),
+    readText: (path) => readTextWith(open, description, path),
+    write: (path, bytes) => {
+      files[normalisePath(path)] = bytes.slice();
+      return Promise.resolve();
+    },
+  };
+}
