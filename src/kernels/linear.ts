@@ -1,0 +1,289 @@
+// linear.ts: matrix products of activations with a weight, and their two derivatives, over dense f32, dense f16 and NF4
+// weights. It picks a kernel variant and the operand preludes; the arithmetic is in shaders/linear.
+import { PupilError } from '../base/errors';
+import { Dispatch, type Command, type Grid } from '../gpu/commands';
+import type { Gpu } from '../gpu/device';
+import { kernelSource, type Constants, type KernelSource } from '../gpu/pipelines';
+import type { Rows } from '../gpu/rows';
+import { expectTensor, type Tensor } from '../gpu/tensor';
+import type { DenseWeight, LinearWeight } from './weights';
+import randomWgsl from '../../shaders/common/random.wgsl?raw';
+import enableF16Wgsl from '../../shaders/common/enable_f16.wgsl?raw';
+import nf4CodebookWgsl from '../../shaders/common/nf4_codebook.wgsl?raw';
+import nf4WeightWgsl from '../../shaders/common/nf4_weight.wgsl?raw';
+import dropoutNoneWgsl from '../../shaders/lora/dropout_none.wgsl?raw';
+import dropoutThreefryWgsl from '../../shaders/lora/dropout_threefry.wgsl?raw';
+import leftVec4Wgsl from '../../shaders/linear/left_vec4.wgsl?raw';
+import leftScalarWgsl from '../../shaders/linear/left_scalar.wgsl?raw';
+import rightF32Vec4Wgsl from '../../shaders/linear/right_f32_vec4.wgsl?raw';
+import rightF32ScalarWgsl from '../../shaders/linear/right_f32_scalar.wgsl?raw';
+import rightF16Vec4Wgsl from '../../shaders/linear/right_f16_vec4.wgsl?raw';
+import rightF16ScalarWgsl from '../../shaders/linear/right_f16_scalar.wgsl?raw';
+import rightNf4Vec4Wgsl from '../../shaders/linear/right_nf4_vec4.wgsl?raw';
+import rightNf4ScalarWgsl from '../../shaders/linear/right_nf4_scalar.wgsl?raw';
+import outVec4Wgsl from '../../shaders/linear/out_vec4.wgsl?raw';
+import outScalarWgsl from '../../shaders/linear/out_scalar.wgsl?raw';
+import forwardRegisterWgsl from '../../shaders/linear/linear_forward_register.wgsl?raw';
+import backwardInputRegisterWgsl from '../../shaders/linear/linear_backward_input_register.wgsl?raw';
+import backwardWeightRegisterWgsl from '../../shaders/linear/linear_backward_weight_register.wgsl?raw';
+
+/** The three products: y = x·Wᵀ, dX = dY·W, dW = dYᵀ·x. */
+export type LinearOperation = 'forward' | 'backward_input' | 'backward_weight';
+
+/** How a product is computed; the numbers agree to rounding, not bit for bit, so a run records the one it used. */
+export type LinearVariant = 'register';
+
+/** Every variant, those included that an adapter may not offer. */
+export const linearVariants: readonly LinearVariant[] = ['register'];
+
+/** Why this device cannot run a variant, or undefined when it can. */
+export function variantUnsupported(_gpu: Gpu, _variant: LinearVariant): string | undefined {
+  return undefined;
+}
+
+interface Tile {
+  wgsl: string;
+  /** Rows and columns of the result that one workgroup makes. */
+  rows: number;
+  columns: number;
+}
+
+const TILES: Record<LinearVariant, Record<LinearOperation, Tile>> = {
+  register: {
+    forward: { wgsl: forwardRegisterWgsl, rows: 32, columns: 64 },
+    backward_input: { wgsl: backwardInputRegisterWgsl, rows: 32, columns: 64 },
+    backward_weight: { wgsl: backwardWeightRegisterWgsl, rows: 32, columns: 64 },
+  },
+};
+
+/** Dropout of a LoRA input; see shaders/lora/dropout_threefry.wgsl. */
+export interface Dropout {
+  /** Probability that an element is dropped, in [0, 1). */
+  rate: number;
+  /** u32 [4]: seed, step, micro-batch, 0. */
+  seed: Tensor;
+  /** Tells the layers' masks apart. */
+  layerStream: number;
+}
+
+/** Work of one dispatch is bounded, so that no driver's watchdog kills it: multiply-adds on software and on real GPUs. */
+const MAX_MULTIPLY_ADDS_PER_DISPATCH = { software: 2 ** 31, hardware: 2 ** 36 };
+const MAX_SLICES = 64;
+
+const chosen = new WeakMap<Gpu, LinearVariant>();
+
+/** The variant that products prepared from now on use on this device; undefined goes back to the automatic choice. */
+export function setLinearVariant(gpu: Gpu, variant: LinearVariant | undefined): void {
+  if (variant === undefined) chosen.delete(gpu);
+  else chosen.set(gpu, variant);
+}
+
+/** The variant in use on this device: the one that was set, or the one that its kind of adapter runs fastest. */
+export function linearVariant(gpu: Gpu): LinearVariant {
+  return chosen.get(gpu) ?? 'register';
+}
+
+const sources = new Map<string, KernelSource>();
+
+function source(
+  operation: LinearOperation,
+  variant: LinearVariant,
+  right: LinearWeight['kind'],
+  vec4: { left: boolean; right: boolean; out: boolean },
+  dropout: boolean,
+): KernelSource {
+  const key = `${operation} ${variant} ${right} ${vec4.left} ${vec4.right} ${vec4.out} ${dropout}`;
+  let found = sources.get(key);
+  if (found === undefined) {
+    const rightWgsl = {
+      f32: vec4.right ? [rightF32Vec4Wgsl] : [rightF32ScalarWgsl],
+      f16: vec4.right ? [rightF16Vec4Wgsl] : [rightF16ScalarWgsl],
+      nf4: [nf4CodebookWgsl, nf4WeightWgsl, vec4.right ? rightNf4Vec4Wgsl : rightNf4ScalarWgsl],
+    }[right];
+    found = kernelSource(
+      `linear_${operation}_${variant}`,
+      TILES[variant][operation].wgsl,
+      ...(right === 'f16' ? [enableF16Wgsl] : []),
+      ...(dropout ? [randomWgsl, dropoutThreefryWgsl] : [dropoutNoneWgsl]),
+      vec4.left ? leftVec4Wgsl : leftScalarWgsl,
+      ...rightWgsl,
+      vec4.out ? outVec4Wgsl : outScalarWgsl,
+    );
+    sources.set(key, found);
+  }
+  return found;
+}
+
+export interface ProductOptions {
+  rows: Rows;
+  accumulate: boolean;
+  /** Factor on the product. 1 by default. */
+  alpha?: number;
+  /** Masks x: the left operand forward, the right one in a weight's gradient, the result in an input's gradient. */
+  dropout?: Dropout;
+}
+
+const MASKED: Record<LinearOperation, number> = { forward: 1, backward_input: 3, backward_weight: 2 };
+
+/** One product, any operation and weight. The exported functions below and LoRA are its users. */
+export function product(
+  gpu: Gpu,
+  operation: LinearOperation,
+  tensors: { left: Tensor; right: LinearWeight; out: Tensor },
+  options: ProductOptions,
+): Command[] {
+  const { left, right, out } = tensors;
+  const leftWidth = left.shape[1]!;
+  const rightWidth = right.shape[1];
+  const outWidth = out.shape[1]!;
+  if (right.kind === 'f16' && !gpu.features.f16) {
+    throw new PupilError(
+      'gpu-feature-missing',
+      `linear: an f16 weight (${right.shape.join(', ')}) needs shader-f16, which this adapter does not offer`,
+      'Use tier f32.',
+    );
+  }
+  const variant = linearVariant(gpu);
+  const tile = TILES[variant][operation];
+  const dropout = options.dropout !== undefined && options.dropout.rate > 0 ? options.dropout : undefined;
+  const kernel = source(
+    operation,
+    variant,
+    right.kind,
+    { left: leftWidth % 4 === 0, right: rightWidth % 4 === 0, out: outWidth % 4 === 0 },
+    dropout !== undefined,
+  );
+  const constants: Constants = {
+    LEFT_WIDTH: leftWidth,
+    RIGHT_WIDTH: rightWidth,
+    OUT_WIDTH: outWidth,
+    ACCUMULATE: options.accumulate,
+    ALPHA: Math.fround(options.alpha ?? 1),
+  };
+  const bind: Record<string, Tensor> = { left, out, right: right.kind === 'nf4' ? right.packed : right.data };
+  if (right.kind === 'nf4') {
+    constants.DOUBLE = right.nested !== undefined;
+    bind.absmax = right.absmax;
+    bind.nested = right.nested ?? right.absmax;
+  }
+  if (dropout !== undefined) {
+    if (!(dropout.rate < 1)) {
+      throw new PupilError('config', `linear: a dropout rate must lie in [0, 1), got ${dropout.rate}`);
+    }
+    expectTensor('linear', 'dropout.seed', dropout.seed, [4], 'u32');
+    bind.dropout_seed = dropout.seed;
+    constants.MASKED = MASKED[operation];
+    constants.DROPOUT_STREAM = dropout.layerStream;
+    constants.DROPOUT_RATE = Math.fround(dropout.rate);
+    constants.DROPOUT_SCALE = Math.fround(1 / (1 - dropout.rate));
+  }
+  const columnTiles = Math.ceil(outWidth / tile.columns);
+  const perRow = operation === 'backward_weight' ? leftWidth * outWidth : leftWidth * outWidth;
+  const grid = (rows: number): Grid =>
+    operation === 'backward_weight'
+      ? [columnTiles, Math.ceil(out.shape[0]! / tile.rows), 1]
+      : [columnTiles, Math.ceil(rows / tile.rows), 1];
+  return [
+    new Dispatch(gpu, kernel, {
+      bind,
+      constants,
+      rows: options.rows,
+      rowsPerSlice: rowsPerSlice(gpu, options.rows, perRow, tile.rows),
+      grid,
+      label: `${kernel.name} ${right.kind} (${options.rows.capacity}, ${leftWidth}, ${outWidth})`,
+    }),
+  ];
+}
+
+/** Rows of one dispatch: a tile's rows times a power of two (so that layers share slicings), and not too many slices. */
+function rowsPerSlice(gpu: Gpu, rows: Rows, multiplyAddsPerRow: number, tileRows: number): number {
+  const most = gpu.adapter.software ? MAX_MULTIPLY_ADDS_PER_DISPATCH.software : MAX_MULTIPLY_ADDS_PER_DISPATCH.hardware;
+  let slice = tileRows;
+  while (slice < rows.capacity && (2 * slice * multiplyAddsPerRow <= most || slice * MAX_SLICES < rows.capacity)) {
+    slice *= 2;
+  }
+  return Math.max(1, Math.min(slice, rows.capacity));
+}
+
+function expectWeight(op: string, weight: LinearWeight): readonly [number, number] {
+  const [O, C] = weight.shape;
+  if (weight.kind === 'nf4') {
+    if (weight.blockSize !== 64) {
+      throw new PupilError('shape', `${op}: NF4 blocks must have 64 elements, got ${weight.blockSize}`);
+    }
+    expectTensor(op, 'weight.packed', weight.packed, [Math.ceil((O * C) / 2)], 'u8');
+  } else {
+    expectTensor(op, 'weight', weight.data, [O, C], weight.kind);
+  }
+  return weight.shape;
+}
+
+/**
+ * y = x·Wᵀ, or y += x·Wᵀ with `accumulate`.
+ *
+ * @param tensors x f32 [N, C], y f32 [N, O]; only rows < rows.count are read and written
+ * @param options weight (O, C): dense f32, dense f16 or NF4
+ * @throws PupilError `shape`, e.g. "linearForward: x must be (512, 64) f32, got (512, 60) f32"
+ */
+export function linearForward(
+  gpu: Gpu,
+  tensors: { x: Tensor; y: Tensor },
+  options: { rows: Rows; weight: LinearWeight; accumulate?: boolean },
+): Command[] {
+  const { x, y } = tensors;
+  const { rows, weight } = options;
+  const [O, C] = expectWeight('linearForward', weight);
+  expectTensor('linearForward', 'x', x, [rows.capacity, C], 'f32');
+  expectTensor('linearForward', 'y', y, [rows.capacity, O], 'f32');
+  return product(gpu, 'forward', { left: x, right: weight, out: y }, { rows, accumulate: options.accumulate ?? false });
+}
+
+/**
+ * dX = dY·W, or dX += dY·W with `accumulate`: the gradient of a linear layer's input, through a frozen or trained weight.
+ *
+ * @param tensors dY f32 [N, O], dX f32 [N, C]
+ * @param options weight (O, C): dense f32, dense f16 or NF4
+ * @throws PupilError `shape`
+ */
+export function linearBackwardInput(
+  gpu: Gpu,
+  tensors: { dY: Tensor; dX: Tensor },
+  options: { rows: Rows; weight: LinearWeight; accumulate?: boolean },
+): Command[] {
+  const { dY, dX } = tensors;
+  const { rows, weight } = options;
+  const [O, C] = expectWeight('linearBackwardInput', weight);
+  expectTensor('linearBackwardInput', 'dY', dY, [rows.capacity, O], 'f32');
+  expectTensor('linearBackwardInput', 'dX', dX, [rows.capacity, C], 'f32');
+  return product(
+    gpu,
+    'backward_input',
+    { left: dY, right: weight, out: dX },
+    { rows, accumulate: options.accumulate ?? false },
+  );
+}
+
+/**
+ * dW += dYᵀ·x: the gradient of a dense weight. ADDS: clear dW once per optimiser step.
+ *
+ * @param tensors x f32 [N, C], dY f32 [N, O], dW f32 [O, C]
+ * @throws PupilError `shape`
+ */
+export function linearBackwardWeight(
+  gpu: Gpu,
+  tensors: { x: Tensor; dY: Tensor; dW: Tensor },
+  options: { rows: Rows },
+): Command[] {
+  const { x, dY, dW } = tensors;
+  const { rows } = options;
+  expectTensor('linearBackwardWeight', 'dW', dW, [-1, -1], 'f32');
+  const [O, C] = dW.shape as [number, number];
+  expectTensor('linearBackwardWeight', 'x', x, [rows.capacity, C], 'f32');
+  expectTensor('linearBackwardWeight', 'dY', dY, [rows.capacity, O], 'f32');
+  return product(gpu, 'backward_weight', { left: dY, right: activations(x), out: dW }, { rows, accumulate: true });
+}
+
+/** Activations (N, C) as the right operand of a weight's gradient. */
+export function activations(x: Tensor): DenseWeight {
+  return { kind: 'f32', shape: [x.shape[0]!, x.shape[1]!], data: x };
+}

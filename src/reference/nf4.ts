@@ -1,0 +1,88 @@
+// nf4.ts: NormalFloat-4 quantisation in plain loops, rounding to float32 exactly where bitsandbytes does (0.50, its torch
+// path): the specification of shaders/quant. It writes no files and knows no GPU.
+// Source: Dettmers et al. 2023, arXiv:2305.14314; bitsandbytes functional.py.
+import { createDynamicMap, NF4_CODES, NF4_THRESHOLDS } from '../base/nf4';
+
+const BLOCK = 64;
+const NESTED_BLOCK = 256;
+const f = Math.fround;
+
+export interface Nf4Single {
+  /** ceil(elements/2) bytes; the EVEN element in the HIGH nibble, an odd end padded with the code of 0. */
+  packed: Uint8Array;
+  absmax: Float32Array;
+}
+
+/** absmax per 64 elements, q = number of thresholds strictly below x·(1/absmax), all in float32. */
+export function nf4Quantize(x: ArrayLike<number>): Nf4Single {
+  const blocks = Math.ceil(x.length / BLOCK);
+  const absmax = new Float32Array(blocks);
+  const packed = new Uint8Array(Math.ceil(x.length / 2)).fill(0);
+  const put = (i: number, code: number): void => {
+    packed[i >> 1]! |= i % 2 === 0 ? code << 4 : code;
+  };
+  for (let block = 0; block < blocks; block++) {
+    const end = Math.min((block + 1) * BLOCK, x.length);
+    let most = 0;
+    for (let i = block * BLOCK; i < end; i++) most = Math.max(most, Math.abs(f(x[i]!)));
+    absmax[block] = most;
+    const inverse = most === 0 ? 0 : f(1 / most);
+    for (let i = block * BLOCK; i < end; i++) {
+      const scaled = f(f(x[i]!) * inverse);
+      put(i, NF4_THRESHOLDS.filter((t) => scaled > t).length);
+    }
+  }
+  if (x.length % 2 === 1) put(x.length, 7);
+  return { packed, absmax };
+}
+
+/** The code (0 … 15) of element i. */
+export function nf4Code(packed: ArrayLike<number>, i: number): number {
+  return i % 2 === 0 ? packed[i >> 1]! >> 4 : packed[i >> 1]! & 15;
+}
+
+/** y[i] = code·absmax, rounded to float32. */
+export function nf4Dequantize(packed: ArrayLike<number>, absmax: ArrayLike<number>, elements: number): Float32Array {
+  return Float32Array.from({ length: elements }, (_, i) =>
+    f(NF4_CODES[nf4Code(packed, i)]! * absmax[Math.floor(i / BLOCK)]!),
+  );
+}
+
+export interface Nf4Nested {
+  codes: Uint8Array;
+  offset: number;
+  nestedAbsmax: Float32Array;
+}
+
+/** Eight-bit absmax: around their mean, in blocks of 256, nearest value of the dynamic map (the lower in a tie). */
+export function nf4QuantizeAbsmax(absmax: ArrayLike<number>): Nf4Nested {
+  const map = createDynamicMap();
+  let sum = 0;
+  for (let b = 0; b < absmax.length; b++) sum += absmax[b]!;
+  const offset = f(sum / absmax.length);
+  const codes = new Uint8Array(absmax.length);
+  const nestedAbsmax = new Float32Array(Math.ceil(absmax.length / NESTED_BLOCK));
+  for (let g = 0; g < nestedAbsmax.length; g++) {
+    const end = Math.min((g + 1) * NESTED_BLOCK, absmax.length);
+    let most = 0;
+    for (let b = g * NESTED_BLOCK; b < end; b++) most = Math.max(most, Math.abs(f(absmax[b]! - offset)));
+    const inverse = most === 0 ? 0 : f(1 / most);
+    nestedAbsmax[g] = most === 0 ? 1e-38 : most; // bitsandbytes divides by at least 1e-38
+    for (let b = g * NESTED_BLOCK; b < end; b++) {
+      const scaled = Math.min(1, Math.max(-1, f(f(absmax[b]! - offset) * inverse)));
+      let best = 0;
+      for (let k = 1; k < map.length; k++) {
+        if (f(Math.abs(f(map[k]! - scaled))) < f(Math.abs(f(map[best]! - scaled)))) best = k;
+      }
+      codes[b] = best;
+    }
+  }
+  return { codes, offset, nestedAbsmax };
+}
+
+/** absmax[b] = map[code]·nested_absmax[b / 256] + offset, each step rounded to float32. */
+export function nf4DequantizeAbsmax(nested: Nf4Nested, map: ArrayLike<number> = createDynamicMap()): Float32Array {
+  return Float32Array.from(nested.codes, (code, b) =>
+    f(f(map[code]! * nested.nestedAbsmax[Math.floor(b / NESTED_BLOCK)]!) + nested.offset),
+  );
+}

@@ -1,0 +1,166 @@
+// linear.ts: claims about the linear kernels: every operation, weight form and variant at awkward shapes.
+import { threefry2x32 } from '../../base/random';
+import { createDynamicMap } from '../../base/nf4';
+import { f16ToNumber, numberToF16 } from '../../base/dtypes';
+import { Rows } from '../../gpu/rows';
+import type { Gpu } from '../../gpu/device';
+import type { Tensor } from '../../gpu/tensor';
+import { linearBackwardInput, linearBackwardWeight, linearForward } from '../../kernels/linear';
+import {
+  linearVariants,
+  setLinearVariant,
+  variantUnsupported,
+  type LinearOperation,
+  type LinearVariant,
+} from '../../kernels/linear';
+import type { LinearWeight } from '../../kernels/weights';
+import * as reference from '../../reference/linear';
+import { nf4Dequantize, nf4DequantizeAbsmax, nf4Quantize, nf4QuantizeAbsmax } from '../../reference/nf4';
+import type { CaseFamily, CaseInput, KernelCase } from '../harness';
+
+/** `count` numbers between −1 and 1, the same for the same stream, exactly representable in f32. */
+export function caseNumbers(count: number, stream: number): Float32Array {
+  return Float32Array.from({ length: count }, (_, i) => (threefry2x32(7, stream, i, 0)[0] >>> 8) / 2 ** 23 - 1);
+}
+
+export type WeightForm = 'f32' | 'f16' | 'nf4' | 'nf4-double';
+
+/** A weight in a form, as inputs of a case, and the values that the kernels must see. */
+export function caseWeight(
+  form: WeightForm,
+  O: number,
+  C: number,
+  stream: number,
+): {
+  inputs: Record<string, CaseInput>;
+  values: ArrayLike<number>;
+  weight: (t: Record<string, Tensor>) => LinearWeight;
+} {
+  const dense = caseNumbers(O * C, stream);
+  const shape = [O, C] as const;
+  if (form === 'f32' || form === 'f16') {
+    const values = form === 'f32' ? dense : dense.map((v) => f16ToNumber(numberToF16(v)));
+    return {
+      inputs: { w: { shape, dtype: form, data: values } },
+      values,
+      weight: (t) => ({ kind: form, shape, data: t.w! }),
+    };
+  }
+  const single = nf4Quantize(dense);
+  const packed: CaseInput = { shape: [single.packed.length], dtype: 'u8', data: single.packed };
+  const blocks = single.absmax.length;
+  if (form === 'nf4') {
+    return {
+      inputs: { packed, absmax: { shape: [blocks], data: single.absmax } },
+      values: nf4Dequantize(single.packed, single.absmax, O * C),
+      weight: (t) => ({ kind: 'nf4', shape, blockSize: 64, packed: t.packed!, absmax: t.absmax! }),
+    };
+  }
+  const nested = nf4QuantizeAbsmax(single.absmax);
+  const nestedData = [...createDynamicMap(), nested.offset, ...nested.nestedAbsmax];
+  return {
+    inputs: {
+      packed,
+      absmax: { shape: [blocks], dtype: 'u8', data: nested.codes },
+      nested: { shape: [nestedData.length], data: nestedData },
+    },
+    values: nf4Dequantize(single.packed, nf4DequantizeAbsmax(nested), O * C),
+    weight: (t) => ({ kind: 'nf4', shape, blockSize: 64, packed: t.packed!, absmax: t.absmax!, nested: t.nested! }),
+  };
+}
+
+/** Runs `prepare` under a variant and puts the device's choice back. */
+export function withVariant<T>(gpu: Gpu, variant: LinearVariant | undefined, prepare: () => T): T {
+  if (variant === undefined) return prepare();
+  setLinearVariant(gpu, variant);
+  try {
+    return prepare();
+  } finally {
+    setLinearVariant(gpu, undefined);
+  }
+}
+
+interface Spec {
+  operation: LinearOperation;
+  variant: LinearVariant;
+  form: WeightForm;
+  /** Rows in use, and the capacity. */
+  N: number;
+  capacity: number;
+  C: number;
+  O: number;
+  accumulate: boolean;
+  why: string;
+}
+
+function linearCase(spec: Spec): KernelCase {
+  const { operation, variant, form, N, capacity, C, O, accumulate, why } = spec;
+  const weight = caseWeight(form, O, C, 3);
+  const x = caseNumbers(capacity * C, 1);
+  const dY = caseNumbers(capacity * O, 2);
+  const inputs: KernelCase['inputs'] = {
+    ...(operation === 'backward_input' ? {} : { x: { shape: [capacity, C], data: x } }),
+    ...(operation === 'forward' ? {} : { dY: { shape: [capacity, O], data: dY } }),
+    ...(operation === 'backward_weight' ? {} : weight.inputs),
+  };
+  const [rowsOut, columns, sumLength, values] = {
+    forward: () => [capacity, O, C, reference.linearForward(x, weight.values, N, C, O)] as const,
+    backward_input: () => [capacity, C, O, reference.linearBackwardInput(dY, weight.values, N, C, O)] as const,
+    backward_weight: () => [O, C, N, reference.linearBackwardWeight(dY, x, N, C, O)] as const,
+  }[operation]();
+  const add = accumulate || operation === 'backward_weight';
+  const initial = add ? caseNumbers(rowsOut * columns, 4) : undefined;
+  // Rows past the count must stay as they were.
+  const expected = Float64Array.from({ length: rowsOut * columns }, (_, i) => {
+    const start = initial === undefined ? NaN : initial[i]!;
+    return i >= values.length ? start : (add ? start : 0) + values[i]!;
+  });
+  return {
+    kernel: `linear_${operation}_${variant}`,
+    name: `(N,C,O)=(${N},${C},${O}) ${form}${add ? ', adds' : ''}: ${why}`,
+    unsupported: (gpu) =>
+      form === 'f16' && !gpu.features.f16 ? 'this adapter has no shader-f16' : variantUnsupported(gpu, variant),
+    inputs,
+    outputs: {
+      out: { shape: [rowsOut, columns], expected, sumLength, ...(initial === undefined ? {} : { initial }) },
+    },
+    commands: (gpu, t, arena) =>
+      withVariant(gpu, variant, () => {
+        const rows = new Rows(gpu, arena, 'case', capacity);
+        rows.set(N);
+        if (operation === 'forward') {
+          return linearForward(gpu, { x: t.x!, y: t.out! }, { rows, weight: weight.weight(t), accumulate });
+        }
+        if (operation === 'backward_input') {
+          return linearBackwardInput(gpu, { dY: t.dY!, dX: t.out! }, { rows, weight: weight.weight(t), accumulate });
+        }
+        return linearBackwardWeight(gpu, { x: t.x!, dY: t.dY!, dW: t.out! }, { rows });
+      }),
+  };
+}
+
+export const linearCases: CaseFamily = {
+  family: 'linear',
+  cases: () => {
+    const cases: KernelCase[] = [];
+    const forms: WeightForm[] = ['f32', 'f16', 'nf4', 'nf4-double'];
+    const shapes: [N: number, capacity: number, C: number, O: number, why: string][] = [
+      [1, 1, 1, 1, 'the smallest'],
+      [3, 5, 65, 7, 'odd everything, blocks straddle rows, fewer rows than the capacity'],
+      [37, 40, 36, 20, 'multiples of 4, not of a tile'],
+      [5, 33, 6, 130, 'C mod 4 = 2'],
+      [66, 66, 128, 72, 'whole blocks, several tiles'],
+      [17, 17, 12, 261, 'vec4 loads, scalar stores'],
+    ];
+    for (const variant of linearVariants) {
+      for (const operation of ['forward', 'backward_input', 'backward_weight'] as const) {
+        for (const form of operation === 'backward_weight' ? (['f32'] as const) : forms) {
+          shapes.forEach(([N, capacity, C, O, why], i) => {
+            cases.push(linearCase({ operation, variant, form, N, capacity, C, O, accumulate: i % 2 === 1, why }));
+          });
+        }
+      }
+    }
+    return cases;
+  },
+};
