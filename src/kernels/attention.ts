@@ -1,0 +1,211 @@
+// attention.ts: causal attention over packed sequences with grouped query heads, its backward, and attention over a
+// key/value cache for decoding. Projections are linear.ts, rotations rope.ts.
+import backwardDeltaWgsl from '../../shaders/attention/attention_backward_delta.wgsl?raw';
+import backwardKeyValueWgsl from '../../shaders/attention/attention_backward_key_value.wgsl?raw';
+import backwardQueryWgsl from '../../shaders/attention/attention_backward_query.wgsl?raw';
+import decodeWgsl from '../../shaders/attention/attention_decode.wgsl?raw';
+import forwardWgsl from '../../shaders/attention/attention_forward.wgsl?raw';
+import cacheWriteWgsl from '../../shaders/attention/kv_cache_write.wgsl?raw';
+import reductionsWgsl from '../../shaders/common/lane_reductions.wgsl?raw';
+import { expectShape } from '../base/errors';
+import { Dispatch, linearGrid, type Command } from '../gpu/commands';
+import type { Gpu } from '../gpu/device';
+import { kernelSource } from '../gpu/pipelines';
+import type { Rows } from '../gpu/rows';
+import { expectTensor, type Tensor } from '../gpu/tensor';
+import { elementGrid } from './elementwise';
+import { workgroupLanes } from './lanes';
+
+const FORWARD = kernelSource('attention_forward', forwardWgsl, reductionsWgsl);
+const BACKWARD_DELTA = kernelSource('attention_backward_delta', backwardDeltaWgsl);
+const BACKWARD_QUERY = kernelSource('attention_backward_query', backwardQueryWgsl);
+const BACKWARD_KEY_VALUE = kernelSource('attention_backward_key_value', backwardKeyValueWgsl);
+const CACHE_WRITE = kernelSource('kv_cache_write', cacheWriteWgsl);
+const DECODE = kernelSource('attention_decode', decodeWgsl, reductionsWgsl);
+
+/** Multiply-adds in one dispatch at the most; keeps a dispatch to a second or so on slow adapters. */
+const OPERATIONS_PER_DISPATCH = 2 ** 31;
+
+export interface AttentionOptions {
+  rows: Rows;
+  /** H, query heads. */
+  heads: number;
+  /** Hkv, key/value heads; divides H. */
+  kvHeads: number;
+  /** K */
+  headSize: number;
+}
+
+function expectHeads(op: string, { heads, kvHeads, headSize }: Omit<AttentionOptions, 'rows'>): void {
+  expectShape(
+    [heads, kvHeads, headSize].every((n) => Number.isInteger(n) && n > 0) && heads % kvHeads === 0,
+    () => `${op}: heads must be a multiple of kvHeads, got heads ${heads}, kvHeads ${kvHeads}, headSize ${headSize}`,
+  );
+}
+
+/** Rows a dispatch may take when each row can meet every other row; at most 128 slices. */
+function boundedRows(rows: Rows, heads: number, headSize: number): number {
+  const perRow = 4 * heads * headSize * rows.capacity;
+  return Math.max(Math.ceil(rows.capacity / 128), Math.floor(OPERATIONS_PER_DISPATCH / perRow), 1);
+}
+
+/**
+ * y[n, h] = Σ_j softmax_j(q[n, h]·k[j, g]/√K) · v[j, g] over j in [sequenceStart[n], n], g = h / (H/Hkv);
+ * q, y (N, H·K), k, v (N, Hkv·K), logsumexp (N, H) f32, sequenceStart (N) u32, N = rows.capacity. Tokens of a sequence are
+ * consecutive rows. WRITES y and logsumexp (natural log, of the scaled scores). Throws `shape`.
+ */
+export function attentionForward(
+  gpu: Gpu,
+  tensors: { q: Tensor; k: Tensor; v: Tensor; sequenceStart: Tensor; y: Tensor; logsumexp: Tensor },
+  options: AttentionOptions,
+): Command[] {
+  const { rows, heads, kvHeads, headSize } = options;
+  const { q, k, v, sequenceStart, y, logsumexp } = tensors;
+  const op = 'attentionForward';
+  expectHeads(op, options);
+  for (const name of ['q', 'y'] as const) {
+    expectTensor(op, name, tensors[name], [rows.capacity, heads * headSize], 'f32');
+  }
+  for (const name of ['k', 'v'] as const) {
+    expectTensor(op, name, tensors[name], [rows.capacity, kvHeads * headSize], 'f32');
+  }
+  expectTensor(op, 'sequenceStart', sequenceStart, [rows.capacity], 'u32');
+  expectTensor(op, 'logsumexp', logsumexp, [rows.capacity, heads], 'f32');
+  return [
+    new Dispatch(gpu, FORWARD, {
+      bind: { q, k, v, sequence_start: sequenceStart, y, logsumexp },
+      constants: { heads, kv_heads: kvHeads, head_size: headSize, lanes: workgroupLanes(gpu) },
+      rows,
+      rowsPerSlice: boundedRows(rows, heads, headSize),
+      grid: (sliceRows) => linearGrid(gpu, sliceRows * heads),
+    }),
+  ];
+}
+
+/**
+ * Gradients of {@link attentionForward}; q, y, dY, dQ (N, H·K), k, v, dK, dV (N, Hkv·K), logsumexp (N, H) as the forward left
+ * it, delta (N, H) scratch; f32; sequenceStart and sequenceEnd (N) u32, the end exclusive and at most rows.count. WRITES
+ * delta, dQ, dK and dV; without atomics, so equal runs give equal bits. Throws `shape`.
+ */
+export function attentionBackward(
+  gpu: Gpu,
+  tensors: {
+    q: Tensor;
+    k: Tensor;
+    v: Tensor;
+    sequenceStart: Tensor;
+    sequenceEnd: Tensor;
+    y: Tensor;
+    logsumexp: Tensor;
+    dY: Tensor;
+    delta: Tensor;
+    dQ: Tensor;
+    dK: Tensor;
+    dV: Tensor;
+  },
+  options: AttentionOptions,
+): Command[] {
+  const { rows, heads, kvHeads, headSize } = options;
+  const { q, k, v, sequenceStart, sequenceEnd, y, logsumexp, dY, delta, dQ, dK, dV } = tensors;
+  const op = 'attentionBackward';
+  expectHeads(op, options);
+  for (const name of ['q', 'y', 'dY', 'dQ'] as const) {
+    expectTensor(op, name, tensors[name], [rows.capacity, heads * headSize], 'f32');
+  }
+  for (const name of ['k', 'v', 'dK', 'dV'] as const) {
+    expectTensor(op, name, tensors[name], [rows.capacity, kvHeads * headSize], 'f32');
+  }
+  for (const name of ['sequenceStart', 'sequenceEnd'] as const) {
+    expectTensor(op, name, tensors[name], [rows.capacity], 'u32');
+  }
+  for (const name of ['logsumexp', 'delta'] as const) {
+    expectTensor(op, name, tensors[name], [rows.capacity, heads], 'f32');
+  }
+  const constants = { heads, kv_heads: kvHeads, head_size: headSize, lanes: workgroupLanes(gpu) };
+  const rowsPerSlice = Math.ceil(boundedRows(rows, heads, headSize) / 2);
+  return [
+    new Dispatch(gpu, BACKWARD_DELTA, {
+      bind: { y, d_y: dY, delta },
+      constants: { heads, head_size: headSize },
+      rows,
+      grid: elementGrid(gpu, heads),
+    }),
+    new Dispatch(gpu, BACKWARD_QUERY, {
+      bind: { q, k, v, sequence_start: sequenceStart, logsumexp, delta, d_y: dY, d_q: dQ },
+      constants,
+      rows,
+      rowsPerSlice,
+      grid: (sliceRows) => linearGrid(gpu, sliceRows * heads),
+    }),
+    new Dispatch(gpu, BACKWARD_KEY_VALUE, {
+      bind: { q, k, v, sequence_end: sequenceEnd, logsumexp, delta, d_y: dY, d_k: dK, d_v: dV },
+      constants,
+      rows,
+      rowsPerSlice,
+      grid: (sliceRows) => linearGrid(gpu, sliceRows * kvHeads),
+    }),
+  ];
+}
+
+/**
+ * keyCache[slots[n]] = k[n], valueCache[slots[n]] = v[n]; k, v (N, C), caches (S, C) f32 with C = width = Hkv·K, slots (N) u32,
+ * N = rows.capacity. WRITES the named rows; a slot of S or more is skipped. Throws `shape`.
+ */
+export function kvCacheWrite(
+  gpu: Gpu,
+  tensors: { k: Tensor; v: Tensor; slots: Tensor; keyCache: Tensor; valueCache: Tensor },
+  options: { rows: Rows; width: number },
+): Command[] {
+  const { rows, width } = options;
+  const { k, v, slots, keyCache, valueCache } = tensors;
+  const op = 'kvCacheWrite';
+  for (const name of ['k', 'v'] as const) expectTensor(op, name, tensors[name], [rows.capacity, width], 'f32');
+  expectTensor(op, 'slots', slots, [rows.capacity], 'u32');
+  expectTensor(op, 'keyCache', keyCache, [-1, width], 'f32');
+  expectTensor(op, 'valueCache', valueCache, [keyCache.shape[0]!, width], 'f32');
+  return [
+    new Dispatch(gpu, CACHE_WRITE, {
+      bind: { k, v, slots, key_cache: keyCache, value_cache: valueCache },
+      constants: { width, cache_rows: keyCache.shape[0]! },
+      rows,
+      grid: elementGrid(gpu, width),
+    }),
+  ];
+}
+
+/**
+ * Attention of one new token a sequence over the first lengths[b] rows of its cache, the new token's own included;
+ * q, y (B, H·K), caches (B·cacheCapacity, Hkv·K) f32, lengths (B) u32, B = rows.capacity. WRITES y (zeros where the length
+ * is 0). Throws `shape`.
+ */
+export function attentionDecode(
+  gpu: Gpu,
+  tensors: { q: Tensor; keyCache: Tensor; valueCache: Tensor; lengths: Tensor; y: Tensor },
+  options: AttentionOptions & { cacheCapacity: number },
+): Command[] {
+  const { rows, heads, kvHeads, headSize, cacheCapacity } = options;
+  const { q, keyCache, valueCache, lengths, y } = tensors;
+  const op = 'attentionDecode';
+  expectHeads(op, options);
+  for (const name of ['q', 'y'] as const) {
+    expectTensor(op, name, tensors[name], [rows.capacity, heads * headSize], 'f32');
+  }
+  for (const name of ['keyCache', 'valueCache'] as const) {
+    expectTensor(op, name, tensors[name], [rows.capacity * cacheCapacity, kvHeads * headSize], 'f32');
+  }
+  expectTensor(op, 'lengths', lengths, [rows.capacity], 'u32');
+  return [
+    new Dispatch(gpu, DECODE, {
+      bind: { q, key_cache: keyCache, value_cache: valueCache, lengths, y },
+      constants: {
+        heads,
+        kv_heads: kvHeads,
+        head_size: headSize,
+        cache_capacity: cacheCapacity,
+        lanes: workgroupLanes(gpu),
+      },
+      rows,
+      grid: (sliceRows) => linearGrid(gpu, sliceRows * heads),
+    }),
+  ];
+}

@@ -1,0 +1,103 @@
+// embedding.ts: token embeddings and the gradient of their table. A table larger than a binding of this adapter is used in
+// parts of whole rows. The tied output head is head.ts.
+import backwardWgsl from '../../shaders/common/embedding_backward.wgsl?raw';
+import forwardWgsl from '../../shaders/common/embedding_forward.wgsl?raw';
+import forwardF16Wgsl from '../../shaders/common/embedding_forward_f16.wgsl?raw';
+import { DTYPE_BYTES } from '../base/dtypes';
+import { PupilError } from '../base/errors';
+import { Dispatch, linearGrid, type Command } from '../gpu/commands';
+import type { Gpu } from '../gpu/device';
+import { kernelSource } from '../gpu/pipelines';
+import type { Rows } from '../gpu/rows';
+import { expectTensor, view, type Tensor } from '../gpu/tensor';
+import { elementGrid } from './elementwise';
+
+const FORWARD = kernelSource('embedding_forward', forwardWgsl);
+const FORWARD_F16 = kernelSource('embedding_forward_f16', forwardF16Wgsl);
+const BACKWARD = kernelSource('embedding_backward', backwardWgsl);
+
+/** Ids compared in one dispatch of the backward; keeps a dispatch well below a second on slow adapters. */
+const COMPARISONS_PER_DISPATCH = 2 ** 28;
+
+interface TablePart {
+  first: number;
+  count: number;
+  table: Tensor;
+}
+
+/** The table as parts that this adapter can bind: whole rows, starting at multiples of 256 bytes. */
+function bindableParts(gpu: Gpu, table: Tensor): TablePart[] {
+  const [V, C] = table.shape as [number, number];
+  const limit = gpu.limits.maxStorageBufferBindingSize;
+  if (table.sizeBytes <= limit) return [{ first: 0, count: V, table }];
+  const rowBytes = C * DTYPE_BYTES[table.dtype];
+  let step = 1; // rows between possible starts
+  while ((step * rowBytes) % 256 !== 0) step *= 2;
+  const count = Math.floor(limit / rowBytes / step) * step;
+  if (count === 0) {
+    throw new PupilError(
+      'gpu-limit',
+      `embedding: ${step} rows of ${rowBytes} bytes exceed a binding of ${limit} bytes`,
+    );
+  }
+  const parts: TablePart[] = [];
+  for (let first = 0; first < V; first += count) {
+    const part = Math.min(count, V - first);
+    parts.push({ first, count: part, table: view(table, first * C, [part, C], `${table.label} from row ${first}`) });
+  }
+  return parts;
+}
+
+/**
+ * y[n] = table[ids[n]]; ids (N) u32 below V, table (V, C) f32 or f16, y (N, C) f32, N = rows.capacity. WRITES y; a row whose
+ * id is V or more is left as it was. The f16 table needs no `shader-f16`. Throws `shape`.
+ */
+export function embeddingForward(
+  gpu: Gpu,
+  tensors: { ids: Tensor; table: Tensor; y: Tensor },
+  options: { rows: Rows },
+): Command[] {
+  const { rows } = options;
+  const { ids, table, y } = tensors;
+  const width = y.shape[1] ?? 0;
+  expectTensor('embeddingForward', 'ids', ids, [rows.capacity], 'u32');
+  expectTensor('embeddingForward', 'y', y, [rows.capacity, width], 'f32');
+  expectTensor('embeddingForward', 'table', table, [-1, width], table.dtype === 'f16' ? 'f16' : 'f32');
+  return bindableParts(gpu, table).map(
+    (part) =>
+      new Dispatch(gpu, table.dtype === 'f16' ? FORWARD_F16 : FORWARD, {
+        bind: { ids, table: part.table, y },
+        constants: { width, table_first: part.first, table_rows: part.count },
+        rows,
+        grid: elementGrid(gpu, width),
+      }),
+  );
+}
+
+/**
+ * dTable[v] += Σ_{n: ids[n] = v} dY[n], in the order of n; ids (N) u32, dY (N, C) f32, dTable (V, C) f32, N = rows.capacity.
+ * ADDS into dTable; without atomics, so equal runs give equal bits. Throws `shape`.
+ */
+export function embeddingBackward(
+  gpu: Gpu,
+  tensors: { ids: Tensor; dY: Tensor; dTable: Tensor },
+  options: { rows: Rows },
+): Command[] {
+  const { rows } = options;
+  const { ids, dY, dTable } = tensors;
+  const width = dY.shape[1] ?? 0;
+  expectTensor('embeddingBackward', 'ids', ids, [rows.capacity], 'u32');
+  expectTensor('embeddingBackward', 'dY', dY, [rows.capacity, width], 'f32');
+  expectTensor('embeddingBackward', 'dTable', dTable, [-1, width], 'f32');
+  const rowsPerSlice = Math.max(Math.ceil(rows.capacity / 64), Math.floor(COMPARISONS_PER_DISPATCH / rows.capacity));
+  return bindableParts(gpu, dTable).map(
+    (part) =>
+      new Dispatch(gpu, BACKWARD, {
+        bind: { ids, d_y: dY, d_table: part.table },
+        constants: { width, table_first: part.first, table_rows: part.count },
+        rows,
+        rowsPerSlice,
+        grid: (sliceRows) => linearGrid(gpu, sliceRows),
+      }),
+  );
+}

@@ -1,0 +1,138 @@
+// attention.ts: float64 spec of causal attention over packed sequences with grouped query heads, of its gradients, and of
+// decoding over a key/value cache; pure functions in plain loops, no GPU.
+// Source: Vaswani et al. 2017, arXiv:1706.03762, eq. 1; backward as in Dao et al. 2022, arXiv:2205.14135, appendix B.4.
+
+export interface AttentionSizes {
+  heads: number; // H
+  kvHeads: number; // Hkv; query head h reads key/value head floor(h / (H/Hkv))
+  headSize: number; // K
+}
+
+/** p[j] = exp(s[j] − logsumexp) with s[j] = q·k[j]/√K, for `count` keys from row `first`. */
+function softmaxOfScores(
+  q: ArrayLike<number>,
+  qAt: number,
+  k: ArrayLike<number>,
+  first: number,
+  count: number,
+  g: number,
+  { kvHeads, headSize }: AttentionSizes,
+): { p: Float64Array; logsumexp: number } {
+  const scores = new Float64Array(count);
+  for (let j = 0; j < count; j++) {
+    const kAt = ((first + j) * kvHeads + g) * headSize;
+    let dot = 0;
+    for (let c = 0; c < headSize; c++) dot += q[qAt + c]! * k[kAt + c]!;
+    scores[j] = dot / Math.sqrt(headSize);
+  }
+  const largest = Math.max(...scores);
+  const total = scores.reduce((sum, s) => sum + Math.exp(s - largest), 0);
+  const logsumexp = largest + Math.log(total);
+  return { p: scores.map((s) => Math.exp(s - logsumexp)), logsumexp };
+}
+
+/**
+ * y[n, h] = Σ_j p[j]·v[j, g] over j in [sequenceStart[n], n], p = softmax(q[n, h]·k[j, g]/√K);
+ * q, y (N, H·K), k, v (N, Hkv·K), logsumexp (N, H).
+ */
+export function attentionForward(
+  q: ArrayLike<number>,
+  k: ArrayLike<number>,
+  v: ArrayLike<number>,
+  sequenceStart: ArrayLike<number>,
+  sizes: AttentionSizes,
+): { y: Float64Array; logsumexp: Float64Array } {
+  const { heads, kvHeads, headSize } = sizes;
+  const N = sequenceStart.length;
+  const y = new Float64Array(N * heads * headSize);
+  const logsumexp = new Float64Array(N * heads);
+  for (let n = 0; n < N; n++) {
+    const start = sequenceStart[n]!;
+    for (let h = 0; h < heads; h++) {
+      const g = Math.floor(h / (heads / kvHeads));
+      const at = (n * heads + h) * headSize;
+      const row = softmaxOfScores(q, at, k, start, n + 1 - start, g, sizes);
+      logsumexp[n * heads + h] = row.logsumexp;
+      row.p.forEach((p, j) => {
+        const vAt = ((start + j) * kvHeads + g) * headSize;
+        for (let c = 0; c < headSize; c++) y[at + c]! += p * v[vAt + c]!;
+      });
+    }
+  }
+  return { y, logsumexp };
+}
+
+/**
+ * With dp[j] = dY·v[j] and delta = Σ_j p[j]·dp[j]: ds[j] = p[j]·(dp[j] − delta), dQ = Σ_j ds[j]·k[j]/√K,
+ * dK[j] += ds[j]·q/√K, dV[j] += p[j]·dY. Key/value heads sum over their query heads.
+ */
+export function attentionBackward(
+  q: ArrayLike<number>,
+  k: ArrayLike<number>,
+  v: ArrayLike<number>,
+  sequenceStart: ArrayLike<number>,
+  dY: ArrayLike<number>,
+  sizes: AttentionSizes,
+): { dQ: Float64Array; dK: Float64Array; dV: Float64Array; delta: Float64Array } {
+  const { heads, kvHeads, headSize } = sizes;
+  const N = sequenceStart.length;
+  const scale = 1 / Math.sqrt(headSize);
+  const dQ = new Float64Array(N * heads * headSize);
+  const dK = new Float64Array(N * kvHeads * headSize);
+  const dV = new Float64Array(N * kvHeads * headSize);
+  const deltas = new Float64Array(N * heads);
+  for (let n = 0; n < N; n++) {
+    const start = sequenceStart[n]!;
+    for (let h = 0; h < heads; h++) {
+      const g = Math.floor(h / (heads / kvHeads));
+      const at = (n * heads + h) * headSize;
+      const { p } = softmaxOfScores(q, at, k, start, n + 1 - start, g, sizes);
+      const dp = p.map((_, j) => {
+        let sum = 0;
+        for (let c = 0; c < headSize; c++) sum += dY[at + c]! * v[((start + j) * kvHeads + g) * headSize + c]!;
+        return sum;
+      });
+      const delta = p.reduce((sum, weight, j) => sum + weight * dp[j]!, 0);
+      deltas[n * heads + h] = delta;
+      p.forEach((weight, j) => {
+        const kAt = ((start + j) * kvHeads + g) * headSize;
+        const ds = weight * (dp[j]! - delta) * scale;
+        for (let c = 0; c < headSize; c++) {
+          dQ[at + c]! += ds * k[kAt + c]!;
+          dK[kAt + c]! += ds * q[at + c]!;
+          dV[kAt + c]! += weight * dY[at + c]!;
+        }
+      });
+    }
+  }
+  return { dQ, dK, dV, delta: deltas };
+}
+
+/**
+ * y[b, h] = Σ_j p[j]·valueCache[b·P + j, g] over j in [0, lengths[b]); q, y (B, H·K), caches (B·P, Hkv·K). Zeros where the
+ * length is 0.
+ */
+export function attentionDecode(
+  q: ArrayLike<number>,
+  keyCache: ArrayLike<number>,
+  valueCache: ArrayLike<number>,
+  lengths: ArrayLike<number>,
+  cacheCapacity: number,
+  sizes: AttentionSizes,
+): Float64Array {
+  const { heads, kvHeads, headSize } = sizes;
+  const y = new Float64Array(lengths.length * heads * headSize);
+  for (let b = 0; b < lengths.length; b++) {
+    if (lengths[b] === 0) continue;
+    const first = b * cacheCapacity;
+    for (let h = 0; h < heads; h++) {
+      const g = Math.floor(h / (heads / kvHeads));
+      const at = (b * heads + h) * headSize;
+      softmaxOfScores(q, at, keyCache, first, lengths[b]!, g, sizes).p.forEach((p, j) => {
+        const vAt = ((first + j) * kvHeads + g) * headSize;
+        for (let c = 0; c < headSize; c++) y[at + c]! += p * valueCache[vAt + c]!;
+      });
+    }
+  }
+  return y;
+}

@@ -1,0 +1,226 @@
+// attention.ts: cases of the attention kernels: packed sequences of very different lengths, grouped query heads, odd head
+// sizes, rows behind the count.
+import { attentionBackward, attentionDecode, attentionForward, kvCacheWrite } from '../../kernels/attention';
+import * as reference from '../../reference/attention';
+import type { CaseFamily, KernelCase } from '../harness';
+import { integers, normals, packedSequences, padded, rowsInUse } from './samples';
+
+interface Pack {
+  lengths: number[];
+  heads: number;
+  kvHeads: number;
+  headSize: number;
+  /** Rows of the tensors; the packed tokens by default. */
+  capacity?: number;
+  /** Standard deviation of queries and keys; large ones make sharp softmaxes. */
+  scale?: number;
+  why: string;
+}
+
+const PACKS: Pack[] = [
+  { lengths: [1], heads: 1, kvHeads: 1, headSize: 1, why: 'one token, one number' },
+  { lengths: [7], heads: 1, kvHeads: 1, headSize: 5, why: 'odd head size' },
+  { lengths: [1, 67, 2, 1, 5], heads: 6, kvHeads: 2, headSize: 16, why: 'very different lengths in one pack' },
+  { lengths: [33, 9], heads: 8, kvHeads: 4, headSize: 64, capacity: 50, why: 'rows behind the count stay untouched' },
+  { lengths: [3, 70], heads: 2, kvHeads: 1, headSize: 80, why: 'head size no power of two' },
+  { lengths: [20], heads: 2, kvHeads: 2, headSize: 128, scale: 3, why: 'sharp softmax' },
+  { lengths: [130], heads: 2, kvHeads: 1, headSize: 8, why: 'several tiles of keys' },
+  { lengths: [17, 16], heads: 3, kvHeads: 1, headSize: 33, capacity: 35, why: 'odd everything' },
+  { lengths: [9, 30], heads: 2, kvHeads: 1, headSize: 256, why: 'the largest head size' },
+];
+
+function claimOf({ lengths, heads, kvHeads, headSize, why }: Pack): string {
+  return `lengths ${lengths.join('+')}, (H,Hkv,K)=(${heads},${kvHeads},${headSize}): ${why}`;
+}
+
+function packCases(pack: Pack): KernelCase[] {
+  const { lengths, heads, kvHeads, headSize, scale = 1 } = pack;
+  const name = claimOf(pack);
+  const { start, end } = packedSequences(lengths);
+  const N = start.length;
+  const capacity = pack.capacity ?? N;
+  const qWidth = heads * headSize;
+  const kWidth = kvHeads * headSize;
+  const q = normals(`q ${name}`, N * qWidth, scale);
+  const k = normals(`k ${name}`, N * kWidth, scale);
+  const v = normals(`v ${name}`, N * kWidth);
+  const dY = normals(`dY ${name}`, N * qWidth);
+  const forward = reference.attentionForward(q, k, v, start, pack);
+  const y = forward.y.map(Math.fround);
+  const backward = reference.attentionBackward(q, k, v, start, dY, pack);
+  const longest = Math.max(...lengths);
+  // exp turns an absolute error of the score (√K·ε·|s|) into a relative one of the weight.
+  const sumLength = (longest + headSize) * (1 + scale ** 4);
+  const inputs = {
+    q: { shape: [capacity, qWidth], data: padded(q, capacity * qWidth) },
+    k: { shape: [capacity, kWidth], data: padded(k, capacity * kWidth) },
+    v: { shape: [capacity, kWidth], data: padded(v, capacity * kWidth) },
+    sequenceStart: { shape: [capacity], dtype: 'u32' as const, data: padded(start, capacity, 0) },
+  };
+  return [
+    {
+      kernel: 'attention_forward',
+      name,
+      inputs,
+      outputs: {
+        y: { shape: [capacity, qWidth], expected: padded(forward.y, capacity * qWidth), sumLength },
+        logsumexp: { shape: [capacity, heads], expected: padded(forward.logsumexp, capacity * heads), sumLength },
+      },
+      commands: (gpu, { q, k, v, sequenceStart, y, logsumexp }, arena) =>
+        attentionForward(
+          gpu,
+          { q: q!, k: k!, v: v!, sequenceStart: sequenceStart!, y: y!, logsumexp: logsumexp! },
+          { rows: rowsInUse(gpu, arena, capacity, N), heads, kvHeads, headSize },
+        ),
+    },
+    {
+      kernel: 'attention_backward',
+      name,
+      inputs: {
+        ...inputs,
+        sequenceEnd: { shape: [capacity], dtype: 'u32', data: padded(end, capacity, 0xffffffff) },
+        y: { shape: [capacity, qWidth], data: padded(y, capacity * qWidth) },
+        logsumexp: { shape: [capacity, heads], data: padded(forward.logsumexp, capacity * heads) },
+        dY: { shape: [capacity, qWidth], data: padded(dY, capacity * qWidth) },
+      },
+      outputs: {
+        delta: { shape: [capacity, heads], expected: padded(backward.delta, capacity * heads), sumLength },
+        dQ: { shape: [capacity, qWidth], expected: padded(backward.dQ, capacity * qWidth), sumLength },
+        dK: {
+          shape: [capacity, kWidth],
+          expected: padded(backward.dK, capacity * kWidth),
+          sumLength: (sumLength * heads) / kvHeads,
+        },
+        dV: {
+          shape: [capacity, kWidth],
+          expected: padded(backward.dV, capacity * kWidth),
+          sumLength: (sumLength * heads) / kvHeads,
+        },
+      },
+      commands: (gpu, t, arena) =>
+        attentionBackward(
+          gpu,
+          {
+            q: t.q!,
+            k: t.k!,
+            v: t.v!,
+            sequenceStart: t.sequenceStart!,
+            sequenceEnd: t.sequenceEnd!,
+            y: t.y!,
+            logsumexp: t.logsumexp!,
+            dY: t.dY!,
+            delta: t.delta!,
+            dQ: t.dQ!,
+            dK: t.dK!,
+            dV: t.dV!,
+          },
+          { rows: rowsInUse(gpu, arena, capacity, N), heads, kvHeads, headSize },
+        ),
+    },
+  ];
+}
+
+function decodeCase(
+  why: string,
+  lengths: number[],
+  capacity: number,
+  cacheCapacity: number,
+  heads: number,
+  kvHeads: number,
+  headSize: number,
+): KernelCase {
+  const B = lengths.length;
+  const name = `lengths ${lengths.join(',')} of ${cacheCapacity}, (H,Hkv,K)=(${heads},${kvHeads},${headSize}): ${why}`;
+  const qWidth = heads * headSize;
+  const kWidth = kvHeads * headSize;
+  const q = normals(`q ${name}`, B * qWidth);
+  const keyCache = normals(`keys ${name}`, capacity * cacheCapacity * kWidth);
+  const valueCache = normals(`values ${name}`, capacity * cacheCapacity * kWidth);
+  for (let b = 0; b < capacity; b++) {
+    // Rows not yet written may hold anything.
+    const from = (b * cacheCapacity + (lengths[b] ?? 0)) * kWidth;
+    keyCache.fill(NaN, from, (b + 1) * cacheCapacity * kWidth);
+    valueCache.fill(NaN, from, (b + 1) * cacheCapacity * kWidth);
+  }
+  const sizes = { heads, kvHeads, headSize };
+  return {
+    kernel: 'attention_decode',
+    name,
+    inputs: {
+      q: { shape: [capacity, qWidth], data: padded(q, capacity * qWidth) },
+      keyCache: { shape: [capacity * cacheCapacity, kWidth], data: keyCache },
+      valueCache: { shape: [capacity * cacheCapacity, kWidth], data: valueCache },
+      lengths: { shape: [capacity], dtype: 'u32', data: padded(lengths, capacity, 0) },
+    },
+    outputs: {
+      y: {
+        shape: [capacity, qWidth],
+        expected: padded(
+          reference.attentionDecode(q, keyCache, valueCache, lengths, cacheCapacity, sizes),
+          capacity * qWidth,
+        ),
+        sumLength: 2 * (Math.max(...lengths) + headSize),
+      },
+    },
+    commands: (gpu, { q, keyCache, valueCache, lengths, y }, arena) =>
+      attentionDecode(
+        gpu,
+        { q: q!, keyCache: keyCache!, valueCache: valueCache!, lengths: lengths!, y: y! },
+        { rows: rowsInUse(gpu, arena, capacity, B), cacheCapacity, ...sizes },
+      ),
+  };
+}
+
+function cacheWriteCase(why: string, slots: number[], S: number, C: number, capacity: number): KernelCase {
+  const N = slots.length;
+  const name = `slots ${slots.join(',')} of ${S}, C=${C}: ${why}`;
+  const k = normals(`k ${name}`, N * C);
+  const v = normals(`v ${name}`, N * C);
+  const place = (values: Float64Array): Float64Array => {
+    const cache = new Float64Array(S * C).fill(NaN);
+    slots.forEach((slot, n) => {
+      if (slot < S) cache.set(values.subarray(n * C, (n + 1) * C), slot * C);
+    });
+    return cache;
+  };
+  return {
+    kernel: 'kv_cache_write',
+    name,
+    inputs: {
+      k: { shape: [capacity, C], data: padded(k, capacity * C) },
+      v: { shape: [capacity, C], data: padded(v, capacity * C) },
+      slots: { shape: [capacity], dtype: 'u32', data: padded(slots, capacity, 0) },
+    },
+    outputs: {
+      keyCache: { shape: [S, C], expected: place(k) },
+      valueCache: { shape: [S, C], expected: place(v) },
+    },
+    commands: (gpu, { k, v, slots, keyCache, valueCache }, arena) =>
+      kvCacheWrite(
+        gpu,
+        { k: k!, v: v!, slots: slots!, keyCache: keyCache!, valueCache: valueCache! },
+        { rows: rowsInUse(gpu, arena, capacity, N), width: C },
+      ),
+  };
+}
+
+/** Attention forward, backward and decode against f64. */
+export const attentionCases: CaseFamily = {
+  family: 'attention',
+  cases: () => [
+    ...PACKS.flatMap(packCases),
+    decodeCase('one key', [1], 1, 1, 1, 1, 1),
+    decodeCase('odd head size', [3, 7], 2, 7, 2, 1, 5),
+    decodeCase('very different lengths', [1, 100, 17], 3, 101, 8, 4, 16),
+    decodeCase('rows behind the count stay untouched', [30, 2], 4, 40, 6, 2, 64),
+    decodeCase('length 0 gives zeros', [0, 65], 2, 70, 2, 1, 80),
+    decodeCase('large heads', [66, 5], 2, 70, 2, 2, 128),
+    cacheWriteCase('one element', [0], 1, 1, 1),
+    cacheWriteCase('odd width, a slot outside is skipped', [6, 9, 2], 7, 33, 3),
+    cacheWriteCase('rows behind the count are not written', integersOnce(2, 12), 12, 64, 5),
+  ],
+};
+
+function integersOnce(count: number, bound: number): number[] {
+  return [...new Set(integers('slots', 4 * count, bound))].slice(0, count);
+}

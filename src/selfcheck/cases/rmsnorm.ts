@@ -1,0 +1,99 @@
+// rmsnorm.ts: cases of rmsnorm_forward, rmsnorm_backward_input and rmsnorm_backward_weight.
+import { rmsnormBackwardInput, rmsnormBackwardWeight, rmsnormForward } from '../../kernels/rmsnorm';
+import * as reference from '../../reference/rmsnorm';
+import type { CaseFamily, KernelCase } from '../harness';
+import { added, normals, padded, rowsInUse } from './samples';
+
+const EPSILON = Math.fround(1e-5);
+
+interface Size {
+  claim: string;
+  N: number;
+  C: number;
+  capacity: number;
+  scale?: number;
+}
+
+function forwardCase({ claim, N, C, capacity, scale = 1 }: Size): KernelCase {
+  const x = normals(`x ${claim}`, N * C, scale);
+  const weight = normals(`weight ${claim}`, C);
+  const { y, inverseRms } = reference.rmsnormForward(x, weight, EPSILON);
+  const shape = [capacity, C];
+  return {
+    kernel: 'rmsnorm_forward',
+    name: claim,
+    inputs: { x: { shape, data: padded(x, capacity * C) }, weight: { shape: [C], data: weight } },
+    outputs: {
+      y: { shape, expected: padded(y, capacity * C), sumLength: C },
+      inverseRms: { shape: [capacity], expected: padded(inverseRms, capacity), sumLength: C },
+    },
+    commands: (gpu, { x, weight, y, inverseRms }, arena) =>
+      rmsnormForward(
+        gpu,
+        { x: x!, weight: weight!, y: y!, inverseRms: inverseRms! },
+        { rows: rowsInUse(gpu, arena, capacity, N), epsilon: EPSILON },
+      ),
+  };
+}
+
+function backwardCases({ claim, N, C, capacity, scale = 1 }: Size): KernelCase[] {
+  const x = normals(`x ${claim}`, N * C, scale);
+  const weight = normals(`weight ${claim}`, C);
+  const dY = normals(`dY ${claim}`, N * C);
+  const inverseRms = reference.rmsnormForward(x, weight, EPSILON).inverseRms.map(Math.fround);
+  const { dX, dWeight } = reference.rmsnormBackward(x, weight, inverseRms, dY);
+  const initialX = normals(`dX ${claim}`, capacity * C);
+  const initialWeight = normals(`dWeight ${claim}`, C);
+  const shape = [capacity, C];
+  const shared = {
+    x: { shape, data: padded(x, capacity * C) },
+    inverseRms: { shape: [capacity], data: padded(inverseRms, capacity) },
+    dY: { shape, data: padded(dY, capacity * C) },
+  };
+  return [
+    {
+      kernel: 'rmsnorm_backward_input',
+      name: claim,
+      inputs: { ...shared, weight: { shape: [C], data: weight } },
+      outputs: { dX: { shape, initial: initialX, expected: added(initialX, dX), sumLength: C } },
+      commands: (gpu, { x, weight, inverseRms, dY, dX }, arena) =>
+        rmsnormBackwardInput(
+          gpu,
+          { x: x!, weight: weight!, inverseRms: inverseRms!, dY: dY!, dX: dX! },
+          { rows: rowsInUse(gpu, arena, capacity, N) },
+        ),
+    },
+    {
+      kernel: 'rmsnorm_backward_weight',
+      name: claim,
+      inputs: shared,
+      outputs: {
+        dWeight: { shape: [C], initial: initialWeight, expected: added(initialWeight, dWeight), sumLength: N },
+      },
+      commands: (gpu, { x, inverseRms, dY, dWeight }, arena) =>
+        rmsnormBackwardWeight(
+          gpu,
+          { x: x!, inverseRms: inverseRms!, dY: dY!, dWeight: dWeight! },
+          { rows: rowsInUse(gpu, arena, capacity, N) },
+        ),
+    },
+  ];
+}
+
+const SIZES: Size[] = [
+  { claim: '(N,C)=(1,1): one element', N: 1, C: 1, capacity: 1 },
+  { claim: '(N,C)=(3,65): odd C', N: 3, C: 65, capacity: 3 },
+  { claim: '(N,C)=(9,64) of capacity 12: rows behind the count stay untouched', N: 9, C: 64, capacity: 12 },
+  { claim: '(N,C)=(33,516): a multiple of four, not of the workgroup', N: 33, C: 516, capacity: 33 },
+  { claim: '(N,C)=(4,48): tiny rows, ε decides', N: 4, C: 48, capacity: 4, scale: 1e-4 },
+];
+
+/** RMSNorm and its gradients against f64. */
+export const rmsnormCases: CaseFamily = {
+  family: 'rmsnorm',
+  cases: () => [
+    ...SIZES.map(forwardCase),
+    forwardCase({ claim: '(N,C)=(65537,2): more than 65,535 workgroups', N: 65_537, C: 2, capacity: 65_537 }),
+    ...SIZES.flatMap(backwardCases),
+  ],
+};
