@@ -74,7 +74,10 @@ export class Adapter {
     const theirs = [...other.parameters.entries.values()];
     return (
       mine.length === theirs.length &&
-      mine.every((e, i) => e.name === theirs[i]!.name && e.offset === theirs[i]!.offset && `${e.shape}` === `${theirs[i]!.shape}`)
+      mine.every(
+        (e, i) =>
+          e.name === theirs[i]!.name && e.offset === theirs[i]!.offset && `${e.shape}` === `${theirs[i]!.shape}`,
+      )
     );
   }
 
@@ -174,7 +177,10 @@ export class Adapter {
     for (const { path } of this.sites.values()) {
       const a = tensors.get(`${PREFIX}${path}.lora_A.weight`)!;
       const b = tensors.get(`${PREFIX}${path}.lora_B.weight`)!;
-      out.set(path, { a: { shape: [a.shape[0]!, a.shape[1]!], data: a.data }, b: { shape: [b.shape[0]!, b.shape[1]!], data: b.data } });
+      out.set(path, {
+        a: { shape: [a.shape[0]!, a.shape[1]!], data: a.data },
+        b: { shape: [b.shape[0]!, b.shape[1]!], data: b.data },
+      });
     }
     return {
       r: this.settings.rank,

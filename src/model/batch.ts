@@ -67,7 +67,10 @@ export function packSequences(sequences: readonly Sequence[]): PackedBatch {
       const label = sequence.labels?.[t] ?? IGNORED;
       if (t === 0 || label === IGNORED) continue;
       if (!Number.isInteger(label) || label < 0) {
-        throw new PupilError('shape', `packSequences: sequence ${s} has label ${label} at ${t}; expected a token id or -100`);
+        throw new PupilError(
+          'shape',
+          `packSequences: sequence ${s} has label ${label} at ${t}; expected a token id or -100`,
+        );
       }
       targetIndex[target] = at + t - 1;
       targets[target] = label;

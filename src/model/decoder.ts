@@ -77,7 +77,13 @@ export interface DropoutState {
   readonly seed: Tensor;
 }
 
-export function makeActivations(arena: Arena, student: Student, adapter: Adapter | undefined, N: number, label: string): Activations {
+export function makeActivations(
+  arena: Arena,
+  student: Student,
+  adapter: Adapter | undefined,
+  N: number,
+  label: string,
+): Activations {
   const { hiddenSize: C, intermediateSize: F, heads: H, kvHeads, headSize: K } = student.config;
   const make = (name: string, ...shape: number[]): Tensor => arena.tensor(`${label} ${name}`, [N, ...shape]);
   const lora: Partial<Record<LinearName, Tensor>> = {};
@@ -109,7 +115,12 @@ function layerRanks(student: Student, adapter: Adapter, name: LinearName): numbe
   return student.layers.flatMap((_, layer) => adapter.site(modulePath(layer, name))?.rank ?? []);
 }
 
-export function makeBackwardScratch(arena: Arena, student: Student, adapter: Adapter | undefined, N: number): BackwardScratch {
+export function makeBackwardScratch(
+  arena: Arena,
+  student: Student,
+  adapter: Adapter | undefined,
+  N: number,
+): BackwardScratch {
   const { hiddenSize: C, intermediateSize: F, heads: H, kvHeads, headSize: K } = student.config;
   const make = (name: string, ...shape: number[]): Tensor => arena.tensor(`backward ${name}`, [N, ...shape]);
   const ranks = adapter === undefined ? [] : LINEAR_NAMES.flatMap((name) => layerRanks(student, adapter, name));
@@ -143,21 +154,37 @@ export interface BlockContext {
   readonly dropout: DropoutState | undefined;
 }
 
-function dropoutOption(ctx: BlockContext, stream: number): { dropout?: { rate: number; seed: Tensor; layerStream: number } } {
+function dropoutOption(
+  ctx: BlockContext,
+  stream: number,
+): { dropout?: { rate: number; seed: Tensor; layerStream: number } } {
   const rate = ctx.adapter?.settings.dropout ?? 0;
   if (ctx.dropout === undefined || rate === 0) return {};
   return { dropout: { rate, seed: ctx.dropout.seed, layerStream: stream } };
 }
 
 /** y = x·Wᵀ + scale·(drop(x)·Aᵀ)·Bᵀ */
-function linear(ctx: BlockContext, layer: number, name: LinearName, x: Tensor, y: Tensor, lora: Activations['lora']): Command[] {
+function linear(
+  ctx: BlockContext,
+  layer: number,
+  name: LinearName,
+  x: Tensor,
+  y: Tensor,
+  lora: Activations['lora'],
+): Command[] {
   const { gpu, rows, student, adapter } = ctx;
   const weight = student.layers[layer]!.linear[name];
   const commands = [...linearForward(gpu, { x, y }, { rows, weight })];
   const site = adapter?.site(modulePath(layer, name));
   if (site !== undefined) {
     const h = narrowed(lora[name]!, site.rank);
-    commands.push(...loraForward(gpu, { x, a: site.a, b: site.b, h, y }, { rows, scale: site.scale, ...dropoutOption(ctx, site.stream) }));
+    commands.push(
+      ...loraForward(
+        gpu,
+        { x, a: site.a, b: site.b, h, y },
+        { rows, scale: site.scale, ...dropoutOption(ctx, site.stream) },
+      ),
+    );
   }
   return commands;
 }
@@ -177,7 +204,8 @@ function linearBackward(
   const weight = student.layers[layer]!.linear[name];
   const { x, dY, dX } = t;
   const commands: Command[] = [];
-  if (dX !== undefined) commands.push(...linearBackwardInput(gpu, { dY, dX }, { rows, weight, accumulate: t.accumulate }));
+  if (dX !== undefined)
+    commands.push(...linearBackwardInput(gpu, { dY, dX }, { rows, weight, accumulate: t.accumulate }));
   if (adapter === undefined && student.parameters !== undefined) {
     const dW = student.parameters.gradientOf(`${modulePath(layer, name)}.weight`);
     commands.push(...linearBackwardWeight(gpu, { x, dY, dW }, { rows }));
@@ -245,7 +273,12 @@ function outputAndMlp(
     ...add(gpu, { a: x, b: scratch.branch, y: act.middle }, { rows, width }),
     ...rmsnormForward(
       gpu,
-      { x: act.middle, weight: norms(student, layer).postAttentionNorm, y: act.middleNormed, inverseRms: act.middleInverseRms },
+      {
+        x: act.middle,
+        weight: norms(student, layer).postAttentionNorm,
+        y: act.middleNormed,
+        inverseRms: act.middleInverseRms,
+      },
       { rows, epsilon: rmsNormEps },
     ),
     ...linear(ctx, layer, 'gate_proj', act.middleNormed, act.gate, act.lora),
@@ -288,7 +321,14 @@ export function blockForward(
         )),
     ...attentionForward(
       gpu,
-      { q: act.q, k: act.k, v: act.v, sequenceStart: structure.sequenceStart, y: act.attended, logsumexp: act.logsumexp },
+      {
+        q: act.q,
+        k: act.k,
+        v: act.v,
+        sequenceStart: structure.sequenceStart,
+        y: act.attended,
+        logsumexp: act.logsumexp,
+      },
       { rows, heads, kvHeads, headSize },
     ),
     ...outputAndMlp(ctx, layer, x, xOut, act, scratch),
@@ -344,8 +384,13 @@ export function blockBackward(
   const { heads, kvHeads, headSize } = student.config;
   const full = ctx.adapter === undefined ? student.parameters : undefined;
   const weights = norms(student, layer);
-  const back = (name: LinearName, input: Tensor, dY: Tensor, dInput: Tensor | undefined, accumulate: boolean): Command[] =>
-    linearBackward(ctx, layer, name, { x: input, dY, dX: dInput, accumulate }, act.lora, s);
+  const back = (
+    name: LinearName,
+    input: Tensor,
+    dY: Tensor,
+    dInput: Tensor | undefined,
+    accumulate: boolean,
+  ): Command[] => linearBackward(ctx, layer, name, { x: input, dY, dX: dInput, accumulate }, act.lora, s);
   const normBackward = (input: Tensor, weight: Tensor, inverseRms: Tensor, name: string): Command[] => [
     ...(full === undefined
       ? []
@@ -360,7 +405,12 @@ export function blockBackward(
     ...swigluBackward(gpu, { gate: act.gate, up: act.up, dY: s.dHidden, dGate: s.dGate, dUp: s.dUp }, { rows }),
     ...back('up_proj', act.middleNormed, s.dUp, s.dNormed, false),
     ...back('gate_proj', act.middleNormed, s.dGate, s.dNormed, true),
-    ...normBackward(act.middle, weights.postAttentionNorm, act.middleInverseRms, `model.layers.${layer}.post_attention_layernorm.weight`),
+    ...normBackward(
+      act.middle,
+      weights.postAttentionNorm,
+      act.middleInverseRms,
+      `model.layers.${layer}.post_attention_layernorm.weight`,
+    ),
     ...back('o_proj', act.attended, dX, s.dAttended, false),
     ...attentionBackward(
       gpu,
@@ -387,7 +437,9 @@ export function blockBackward(
     ...back('q_proj', act.normed, s.dQ, dInput, true),
   ];
   if (needsInputGradient) {
-    commands.push(...normBackward(x, weights.inputNorm, act.inverseRms, `model.layers.${layer}.input_layernorm.weight`));
+    commands.push(
+      ...normBackward(x, weights.inputNorm, act.inverseRms, `model.layers.${layer}.input_layernorm.weight`),
+    );
   }
   return commands;
 }

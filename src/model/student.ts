@@ -44,7 +44,8 @@ export function parameterShapes(config: ModelConfig): { matrices: NamedShape[]; 
   const matrices: NamedShape[] = [{ name: 'model.embed_tokens.weight', shape: [V, C] }];
   const norms: NamedShape[] = [];
   for (let layer = 0; layer < config.layers; layer++) {
-    for (const name of LINEAR_NAMES) matrices.push({ name: `${modulePath(layer, name)}.weight`, shape: linearShape(config, name) });
+    for (const name of LINEAR_NAMES)
+      matrices.push({ name: `${modulePath(layer, name)}.weight`, shape: linearShape(config, name) });
     norms.push({ name: `model.layers.${layer}.input_layernorm.weight`, shape: [C] });
     norms.push({ name: `model.layers.${layer}.post_attention_layernorm.weight`, shape: [C] });
   }
@@ -94,12 +95,16 @@ export class Student {
     if (prequantized && options.quantize !== 'none') {
       throw new PupilError(
         'config',
-        `student: the checkpoint is already quantised (bitsandbytes ${config.quantization?.quantType ?? '4 bit'}), quantize "${options.quantize}" was asked for`,
+        `student: the checkpoint is already quantised (bitsandbytes NF4), quantize "${options.quantize}" was asked for`,
         'Use quantize "none": it is read as it is.',
       );
     }
     if (options.trainable === true && (prequantized || options.quantize !== 'none')) {
-      throw new PupilError('config', 'student: a quantised student cannot be trained as a whole', 'Train an adapter, or use quantize "none".');
+      throw new PupilError(
+        'config',
+        'student: a quantised student cannot be trained as a whole',
+        'Train an adapter, or use quantize "none".',
+      );
     }
     const arena = gpu.arena('student');
     try {
@@ -139,7 +144,11 @@ export class Student {
     arena: Arena,
     config: ModelConfig,
     quantization: Quantization,
-    weights: { linear: (name: string) => LinearWeight; dense: (name: string) => DenseWeight; norm: (name: string) => Tensor },
+    weights: {
+      linear: (name: string) => LinearWeight;
+      dense: (name: string) => DenseWeight;
+      norm: (name: string) => Tensor;
+    },
     parameters?: FlatParameters,
   ): Student {
     const embedding = weights.dense('model.embed_tokens.weight');
@@ -199,7 +208,13 @@ async function readChecked(checkpoint: Checkpoint, name: string, shape: readonly
   return values;
 }
 
-function uploadDense(gpu: Gpu, arena: Arena, name: string, shape: readonly [number, number], values: Float32Array): DenseWeight {
+function uploadDense(
+  gpu: Gpu,
+  arena: Arena,
+  name: string,
+  shape: readonly [number, number],
+  values: Float32Array,
+): DenseWeight {
   if (gpu.tier === 'f16') {
     const halves = new Uint16Array(values.length);
     for (let i = 0; i < values.length; i++) halves[i] = numberToF16(values[i]!);
@@ -231,7 +246,12 @@ async function quantizeWeight(
   return weight;
 }
 
-async function uploadBnb4bit(arena: Arena, checkpoint: Checkpoint, name: string, shape: readonly [number, number]): Promise<Nf4Weight> {
+async function uploadBnb4bit(
+  arena: Arena,
+  checkpoint: Checkpoint,
+  name: string,
+  shape: readonly [number, number],
+): Promise<Nf4Weight> {
   const stored = await readBnb4bitWeight(checkpoint, name);
   if (stored.shape[0] !== shape[0] || stored.shape[1] !== shape[1]) {
     throw new PupilError(
