@@ -19,6 +19,6 @@ fn nf4_dequantize(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
   let word = right[word_at];
   let scale = nf4_scale(first >> 6u);
   for (var j = 0u; j < min(8u, ELEMENTS - first); j++) {
-    y[first + j] = NF4_CODES[(word >> (j * 4u ^ 4u)) & 15u] * scale;
+    y[first + j] = NF4_CODES[(word >> ((j * 4u) ^ 4u)) & 15u] * scale;
   }
 }

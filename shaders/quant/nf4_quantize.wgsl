@@ -58,9 +58,9 @@ fn nf4_quantize(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workg
     var word = 0u;
     for (var j = 0u; j < 8u; j++) {
       if (at + j < end) {
-        word |= nf4_code(x[at + j] * inverse) << (j * 4u ^ 4u);
+        word |= nf4_code(x[at + j] * inverse) << ((j * 4u) ^ 4u);
       } else if (at + j == end && (end & 1u) == 1u) {
-        word |= 7u << (j * 4u ^ 4u); // bitsandbytes pads an odd number of elements with a zero
+        word |= 7u << ((j * 4u) ^ 4u); // bitsandbytes pads an odd number of elements with a zero
       }
     }
     packed[at / 8u] = word;
