@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+// pupil.mjs: `npm run pupil -- …` and the package's bin: builds the command line (and the page, where a browser will load
+// it) if sources changed, then runs it in a process of its own with the right Vulkan driver. It parses no options beyond
+// what decides about the page.
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import path from 'node:path';
+import { buildIfStale, ROOT } from './build.mjs';
+import { vulkanEnvironment } from './vulkan.mjs';
+
+/** Verbs that touch no GPU, and what only prints help. */
+const WITHOUT_HOST = new Set(['score', 'help']);
+
+/** @param {string[]} args */
+function needsPage(args) {
+  if (args.length === 0 || args.some((arg) => ['--help', '-h', '--version', '-V'].includes(arg))) return false;
+  if (WITHOUT_HOST.has(args[0] ?? '')) return false;
+  return !args.some((arg, i) => arg === '--host=node' || (arg === '--host' && args[i + 1] === 'node'));
+}
+
+try {
+  const args = process.argv.slice(2);
+  buildIfStale('cli');
+  const page = needsPage(args);
+  if (page) buildIfStale('page');
+  const env = { ...process.env, ...(page ? {} : vulkanEnvironment()) };
+  const child = spawn(process.execPath, ['--enable-source-maps', path.join(ROOT, 'dist/cli/pupil.js'), ...args], {
+    stdio: 'inherit',
+    env,
+  });
+  // A terminal's Ctrl+C reaches the child by itself; a signal sent to this process alone must be passed on.
+  for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
+  process.on('SIGINT', () => {
+    if (!process.stdin.isTTY) child.kill('SIGINT');
+  });
+  child.on('error', (error) => {
+    console.error(`pupil: ${error.message}`);
+    process.exit(1);
+  });
+  child.on('exit', (code, signal) => process.exit(code ?? 128 + (signal === null ? 1 : constants.signals[signal])));
+} catch (error) {
+  console.error(`pupil: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(1);
+}
