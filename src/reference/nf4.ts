@@ -1,11 +1,17 @@
 // nf4.ts: NormalFloat-4 quantisation in plain loops, rounding to float32 exactly where bitsandbytes does (0.50, its torch
 // path): the specification of shaders/quant. It writes no files and knows no GPU.
 // Source: Dettmers et al. 2023, arXiv:2305.14314; bitsandbytes functional.py.
-import { createDynamicMap, NF4_CODES, NF4_THRESHOLDS } from '../base/nf4';
+import { createDynamicMap, NF4_CODES } from '../base/nf4';
 
 const BLOCK = 64;
 const NESTED_BLOCK = 256;
 const f = Math.fround;
+
+/** Float32 midpoints between neighbouring codes; a value on one takes the lower code. */
+export const NF4_THRESHOLDS: Float32Array = Float32Array.from(
+  { length: 15 },
+  (_, i) => f(NF4_CODES[i]! + NF4_CODES[i + 1]!) / 2,
+);
 
 export interface Nf4Single {
   /** ceil(elements/2) bytes; the EVEN element in the HIGH nibble, an odd end padded with the code of 0. */
