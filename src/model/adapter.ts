@@ -24,6 +24,7 @@ export interface LoraSite {
   readonly a: Tensor; // (R, C)
   readonly b: Tensor; // (O, R)
   readonly rank: number;
+  readonly alpha: number;
   /** α/R, or α/√R with rsLoRA. */
   readonly scale: number;
   /** Sets this layer's dropout mask apart from the others'. */
@@ -40,7 +41,7 @@ export class Adapter {
     readonly student: Student,
     readonly settings: AdapterSettings,
     private readonly arena: Arena,
-    modules: readonly { path: string; O: number; C: number; rank: number; scale: number }[],
+    modules: readonly { path: string; O: number; C: number; rank: number; alpha: number }[],
   ) {
     const { gpu } = student;
     this.parameters = new FlatParameters(
@@ -52,13 +53,14 @@ export class Adapter {
         { name: `${PREFIX}${path}.lora_B.weight`, shape: [O, rank] },
       ]),
     );
-    for (const { path, rank, scale } of modules) {
+    for (const { path, rank, alpha } of modules) {
       this.sites.set(path, {
         path,
         a: this.parameters.value(`${PREFIX}${path}.lora_A.weight`),
         b: this.parameters.value(`${PREFIX}${path}.lora_B.weight`),
         rank,
-        scale,
+        alpha,
+        scale: settings.rsLora ? alpha / Math.sqrt(rank) : alpha / rank,
         stream: streamId(path),
       });
     }
@@ -99,7 +101,7 @@ export class Adapter {
    * is unchanged bit for bit. Seeded per tensor, so the order of layers does not matter.
    */
   static create(student: Student, settings: AdapterSettings, seed: number): Adapter {
-    const { rank, alpha, dropout, rsLora } = settings;
+    const { rank, alpha, dropout } = settings;
     if (!(Number.isInteger(rank) && rank >= 1 && rank <= 1024)) {
       throw new PupilError('config', `adapter: rank must be a whole number from 1 to 1024, got ${rank}`);
     }
@@ -107,10 +109,9 @@ export class Adapter {
       throw new PupilError('config', `adapter: dropout must be in [0, 1), got ${dropout}`);
     }
     const names = parseLinearNames(settings.targets);
-    const scale = rsLora ? alpha / Math.sqrt(rank) : alpha / rank;
     const modules = allModules(student, names).map(({ path, name }) => {
       const [O, C] = linearShape(student.config, name);
-      return { path, O, C, rank, scale };
+      return { path, O, C, rank, alpha };
     });
     const adapter = new Adapter(student, { ...settings, targets: names }, student.gpu.arena('adapter'), modules);
     const flat = new Float32Array(adapter.elements);
@@ -149,8 +150,7 @@ export class Adapter {
           'The adapter was made for another base model.',
         );
       }
-      const alpha = tensors.alpha ?? file.alpha;
-      return [{ path, O, C, rank, scale: file.rsLora ? alpha / Math.sqrt(rank) : alpha / rank }];
+      return [{ path, O, C, rank, alpha: tensors.alpha ?? file.alpha }];
     });
     const settings: AdapterSettings = {
       rank: file.r,
@@ -174,12 +174,13 @@ export class Adapter {
   async toPeft(baseModel: string): Promise<AdapterFile> {
     const tensors = this.parameters.split(await this.parameters.read());
     const out: AdapterFile['tensors'] = new Map();
-    for (const { path } of this.sites.values()) {
+    for (const { path, alpha } of this.sites.values()) {
       const a = tensors.get(`${PREFIX}${path}.lora_A.weight`)!;
       const b = tensors.get(`${PREFIX}${path}.lora_B.weight`)!;
       out.set(path, {
         a: { shape: [a.shape[0]!, a.shape[1]!], data: a.data },
         b: { shape: [b.shape[0]!, b.shape[1]!], data: b.data },
+        ...(alpha === this.settings.alpha ? {} : { alpha }),
       });
     }
     return {

@@ -92,6 +92,14 @@ export function planMemory(config: ModelConfig, request: MemoryRequest): MemoryP
       4 * B * (5 * C + V + maxNewTokens + 12);
   }
   const totalBytes = weightsBytes + adapterBytes + optimizerBytes + activationsBytes + headBytes + cacheBytes;
-  return { parameters, weightsBytes, adapterBytes, optimizerBytes, activationsBytes, headBytes, cacheBytes, totalBytes };
+  return {
+    parameters,
+    weightsBytes,
+    adapterBytes,
+    optimizerBytes,
+    activationsBytes,
+    headBytes,
+    cacheBytes,
+    totalBytes,
+  };
 }
-
