@@ -11,14 +11,6 @@ export const NF4_CODES: Float32Array = new Float32Array([
   0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
 ]); // (16) f32
 
-/**
- * The float32 midpoints between neighbouring codes: x takes code i + 1 only where x > NF4_THRESHOLDS[i], so a tie takes
- * the lower code, as in bitsandbytes.
- */
-export const NF4_THRESHOLDS: Float32Array = Float32Array.from({ length: 15 }, (_, i) =>
-  Math.fround(Math.fround(NF4_CODES[i]! + NF4_CODES[i + 1]!) * 0.5),
-); // (15) f32
-
 /** Weights that share one absmax. */
 export const NF4_BLOCK = 64;
 /** Absmax values that share one nested absmax, in double quantisation. */
