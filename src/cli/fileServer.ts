@@ -43,10 +43,21 @@ export interface FileServer {
   shareFile(file: string): string;
   /** Lets the page read and write under a folder (made when missing at the first upload); the base URL. */
   shareOutput(folder: string): string;
+  /**
+   * Lets the page read these files and folders under their own absolute names, and write the files (and into the folders)
+   * of `write`; the base URL stands for the root of the file system, everything else under it is refused.
+   */
+  shareTree(read: readonly string[], write: readonly string[]): string;
   close(): Promise<void>;
 }
 
-type Share = { kind: 'folder' | 'output' | 'file'; root: string };
+type Share = {
+  kind: 'folder' | 'output' | 'file' | 'tree';
+  root: string;
+  /** Of a tree: absolute paths that may be read, or written, with what is below them. */
+  read?: readonly string[];
+  write?: readonly string[];
+};
 
 /** The token makes these addresses unguessable, so any origin that knows one may use it. */
 const SHARED_HEADERS = {
@@ -105,6 +116,12 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
     shareFolder: (folder) => share('folder', folder),
     shareFile: (file) => share('file', file) + encodeURIComponent(path.basename(file)),
     shareOutput: (folder) => share('output', folder),
+    shareTree: (read, write) => {
+      const all = (paths: readonly string[]): string[] => paths.map((file) => path.resolve(file));
+      const root = path.parse(process.cwd()).root;
+      const id = shares.push({ kind: 'tree', root, read: all([...read, ...write]), write: all(write) }) - 1;
+      return `${origin}/shared/${token}/${id}/`;
+    },
     close: () => server.close(),
   };
 }
@@ -128,6 +145,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, share:
         return sendFile(request, response, share.root, SHARED_HEADERS);
       }
       const file = path.join(share.root, ...rest);
+      if (share.kind === 'tree' && !isBelow(file, share.read ?? [])) {
+        return sendText(response, 404, 'this path is not shared', SHARED_HEADERS);
+      }
       const isFolder = await stat(file).then(
         (found) => found.isDirectory(),
         () => false,
@@ -135,11 +155,25 @@ async function answer(request: IncomingMessage, response: ServerResponse, share:
       return isFolder ? sendList(response, file) : sendFile(request, response, file, SHARED_HEADERS);
     }
     case 'PUT':
+      if (share.kind === 'tree') {
+        const file = path.join(share.root, ...rest);
+        const target = (share.write ?? []).find((allowed) => isBelow(file, [allowed]));
+        if (target === undefined) return sendText(response, 403, 'read only', SHARED_HEADERS);
+        // A named file may be replaced; into a named folder nothing may be written through a link that leads out of it.
+        const inside = path.relative(target, file);
+        if (inside === '') return receive(request, response, path.dirname(file), [path.basename(file)]);
+        return receive(request, response, target, inside.split(path.sep));
+      }
       if (share.kind !== 'output') return sendText(response, 403, 'read only', SHARED_HEADERS);
       return receive(request, response, share.root, rest);
     default:
       return sendText(response, 405, 'unknown method', SHARED_HEADERS);
   }
+}
+
+/** Whether a path is one of these, or lies below one. */
+function isBelow(file: string, allowed: readonly string[]): boolean {
+  return allowed.some((root) => file === root || file.startsWith(root.endsWith(path.sep) ? root : root + path.sep));
 }
 
 /** A folder as a JSON array of {@link ListEntry}, by name. */

@@ -1,0 +1,56 @@
+// context.ts: what every verb is given: a way to speak, a way to a session, and one place where exit codes come from.
+// Tests hand in a fake host here.
+import { PupilError } from '../base/errors';
+import type { SessionApi } from '../session/protocol';
+import type { Host, HostOptions } from './host';
+import { deviceOptions, type CommonFlags } from './options';
+import type { Output } from './output';
+
+/** 0 fine · 1 failed · 2 the command line is wrong · 130 stopped by Ctrl-C. */
+export type ExitCode = 0 | 1 | 2 | 130;
+
+export interface VerbContext {
+  output: (json: boolean) => Output;
+  openHost: (options: HostOptions) => Promise<Host>;
+  /** Told once, when the verb is over. */
+  exit: (code: ExitCode) => void;
+}
+
+/** Runs a verb's work; errors are printed and become exit codes here and nowhere else. */
+export async function perform(
+  context: VerbContext,
+  json: boolean,
+  work: (output: Output) => Promise<ExitCode>,
+): Promise<void> {
+  const output = context.output(json);
+  try {
+    context.exit(await work(output));
+  } catch (error) {
+    output.error(error);
+    context.exit(error instanceof PupilError && error.code === 'usage' ? 2 : 1);
+  } finally {
+    output.close();
+  }
+}
+
+/** Opens a host and its device, does the work, and closes the host whatever happened. */
+export async function withSession(
+  context: VerbContext,
+  flags: CommonFlags,
+  output: Output,
+  work: (session: SessionApi, host: Host) => Promise<ExitCode>,
+  keepIn?: string,
+): Promise<ExitCode> {
+  const host = await context.openHost({
+    kind: flags.host,
+    gpu: flags.gpu,
+    note: (text) => output.note(text),
+    ...(keepIn === undefined ? {} : { keepIn }),
+  });
+  try {
+    await host.session.open(deviceOptions(flags));
+    return await work(host.session, host);
+  } finally {
+    await host.close();
+  }
+}

@@ -1,0 +1,93 @@
+// files.ts: looks at the folders and files named by flags before anything is started: a missing one is told at once, by
+// the flag that named it, and no folder that holds a student is ever written to.
+import { existsSync, mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { dirname, resolve, sep } from 'node:path';
+import { PupilError } from '../base/errors';
+
+/** The absolute path of an existing folder. */
+export function expectFolder(flag: string, path: string, contains?: string): string {
+  const full = resolve(path);
+  if (!existsSync(full)) {
+    throw new PupilError('source', `${flag}: expected a folder, ${full} does not exist`, 'Check the path.');
+  }
+  if (!statSync(full).isDirectory()) {
+    throw new PupilError('source', `${flag}: expected a folder, ${full} is a file`, 'Name the folder that it lies in.');
+  }
+  if (contains !== undefined && !existsSync(resolve(full, contains))) {
+    const found = readdirSync(full).slice(0, 8).join(', ');
+    throw new PupilError(
+      'source',
+      `${flag}: expected ${contains} in ${full}, found ${found === '' ? 'an empty folder' : found}`,
+      'Name the folder that holds it.',
+    );
+  }
+  return full;
+}
+
+/** The absolute path of an existing file. */
+export function expectFile(flag: string, path: string): string {
+  const full = resolve(path);
+  if (!existsSync(full)) {
+    throw new PupilError('source', `${flag}: expected a file, ${full} does not exist`, 'Check the path.');
+  }
+  if (!statSync(full).isFile()) {
+    throw new PupilError('source', `${flag}: expected a file, ${full} is a folder`, 'Name a file in it.');
+  }
+  return full;
+}
+
+/** The absolute path of a file to be written; its folder is made. */
+export function outputFile(flag: string, path: string): string {
+  const full = resolve(path);
+  if (existsSync(full) && statSync(full).isDirectory()) {
+    throw new PupilError('usage', `${flag}: expected a file to write, ${full} is a folder`, 'Name a file in it.');
+  }
+  makeFolder(flag, dirname(full));
+  return full;
+}
+
+/**
+ * The absolute path of a folder to be written, made where it is missing. Refuses the folders in `never` (students and
+ * adapters that are read), anything inside them, and any folder that holds a student.
+ */
+export function outputFolder(flag: string, path: string, never: readonly string[] = []): string {
+  const full = resolve(path);
+  if (existsSync(full) && !statSync(full).isDirectory()) {
+    throw new PupilError('usage', `${flag}: expected a folder to write, ${full} is a file`, 'Name another one.');
+  }
+  makeFolder(flag, full);
+  const real = realpathSync(full);
+  for (const folder of never) {
+    const input = realpathSync(folder);
+    if (real === input || real.startsWith(input + sep)) {
+      throw new PupilError(
+        'usage',
+        `${flag}: expected a folder of its own, ${full} is in ${folder}, which is read`,
+        'Pupil never changes a student or adapter that it reads: name another folder.',
+      );
+    }
+  }
+  const names = readdirSync(full);
+  const student = names.find((name) => name === 'config.json' || name === 'model.safetensors.index.json');
+  if (student !== undefined) {
+    throw new PupilError(
+      'usage',
+      `${flag}: expected a folder without a student, ${full} holds ${student}`,
+      'Name an empty folder, or remove what is in it.',
+    );
+  }
+  return full;
+}
+
+function makeFolder(flag: string, folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    throw new PupilError(
+      'storage',
+      `${flag}: expected to make the folder ${folder}, ${(cause as Error).message}`,
+      'Check the path and its rights.',
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,87 @@
+// nodeHost.ts: the session in this process, on Dawn, with its runs on disk. The one file of the command line that knows
+// the session itself; `score`, which needs no GPU, goes through here as well. A browser never loads it.
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, parse } from 'node:path';
+import { PupilError } from '../base/errors';
+import type { ScorerName, TaskId } from '../config/experiment';
+import { readRows, type PlacedRow } from '../formats/rows';
+import { TASKS } from '../tasks/registry';
+import { scoreRows, type Score, type ScoreRow } from '../tasks/score';
+import type { Host, HostOptions } from './host';
+
+/** A session on Dawn. Which driver it finds is up to the environment (VK_ICD_FILENAMES). */
+export async function openNodeHost(options: HostOptions): Promise<Host> {
+  // Loaded here, since `score` needs none of it.
+  const [{ nodeGpu }, { Session }, { DiskRunStore }] = await Promise.all([
+    import('../gpu/node'),
+    import('../session/session'),
+    import('../storage/disk'),
+  ]);
+  const scratch = options.keepIn === undefined ? await mkdtemp(join(tmpdir(), 'pupil-runs-')) : undefined;
+  const session = new Session(await nodeGpu(), new DiskRunStore(scratch ?? join(options.keepIn ?? '', '.store')));
+  const root = parse(process.cwd()).root;
+  return {
+    session,
+    reads: () => ({ kind: 'disk', directory: root }),
+    writes: () => ({ kind: 'disk', directory: root }),
+    folder: (path) => ({ kind: 'disk', directory: path }),
+    close: async () => {
+      if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
+    },
+  };
+}
+
+function asScoreRow({ value, path, line }: PlacedRow): ScoreRow {
+  const bad = (expected: string, key: string): PupilError =>
+    new PupilError(
+      'data',
+      `${path}:${line}: expected ${expected} in ${key}, got ${JSON.stringify((value as Record<string, unknown> | null)?.[key]) ?? 'nothing'}`,
+      'A line looks like {"target": "B", "text": "… the answer is B", "choices": ["…", "…"]}.',
+    );
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new PupilError('data', `${path}:${line}: expected an object, got ${JSON.stringify(value)}`);
+  }
+  const { target, text, choices } = value as Record<string, unknown>;
+  const targetText = typeof target === 'number' ? String(target) : target;
+  if (typeof targetText !== 'string') throw bad('a text or number', 'target');
+  if (typeof text !== 'string') throw bad('a text', 'text');
+  if (choices === undefined || choices === null) return { target: targetText, text };
+  if (!Array.isArray(choices) || !choices.every((choice) => typeof choice === 'string')) {
+    throw bad('a list of texts', 'choices');
+  }
+  return { target: targetText, text, choices };
+}
+
+/**
+ * Scores the rows of a JSONL file.
+ *
+ * @throws PupilError `data` naming every line that cannot be scored: leaving some out would change n silently.
+ */
+export function scoreFile(path: string, task: TaskId, scorer: ScorerName): Score {
+  const { rows, rejected } = readRows({ path, text: readFileSync(path, 'utf8') });
+  const problems = rejected.map(({ line, reason }) => `${path}:${line}: ${reason}`);
+  const read: ScoreRow[] = [];
+  for (const row of rows) {
+    try {
+      const checked = asScoreRow(row);
+      scoreRows(TASKS[task].kind, [checked], scorer); // finds a target that is no answer of this task
+      read.push(checked);
+    } catch (error) {
+      if (!(error instanceof PupilError)) throw error;
+      problems.push(error.message.startsWith(path) ? error.message : `${path}:${row.line}: ${error.message}`);
+    }
+  }
+  if (problems.length > 0) {
+    const shown = problems.slice(0, 20);
+    if (problems.length > shown.length) shown.push(`… and ${problems.length - shown.length} more`);
+    throw new PupilError(
+      'data',
+      `score: expected every line to be a row, ${problems.length} ${problems.length === 1 ? 'is' : 'are'} not:\n${shown.join('\n')}`,
+      'Nothing was scored. Correct or remove these lines; a line is {"target", "text", "choices"?}.',
+    );
+  }
+  if (read.length === 0) throw new PupilError('data', `${path}: expected at least one row, the file has none`);
+  return scoreRows(TASKS[task].kind, read, scorer);
+}

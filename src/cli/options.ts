@@ -1,0 +1,72 @@
+// options.ts: flags that several verbs share, and how their texts become values. A wrong value is a `usage` error that
+// names the flag, the text and what was expected.
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { DeviceOptions } from '../session/protocol';
+
+export interface CommonFlags {
+  host: 'chrome' | 'node';
+  tier?: 'auto' | 'f32' | 'f16';
+  gpu: string;
+  expectVendor?: string;
+  requireHardware?: boolean;
+  json?: boolean;
+}
+
+/** Flags of every verb that opens a GPU. */
+export function withDeviceFlags(command: Command, defaultTier?: 'f32' | 'auto'): Command {
+  const tier = new Option('--tier <tier>', 'precision of stored weights and activations').choices([
+    'auto',
+    'f32',
+    'f16',
+  ]);
+  if (defaultTier !== undefined) tier.default(defaultTier);
+  return command
+    .addOption(
+      new Option('--host <host>', 'where it runs: headless Chrome, or this process on Dawn')
+        .choices(['chrome', 'node'])
+        .default('chrome'),
+    )
+    .addOption(tier)
+    .addOption(
+      new Option(
+        '--gpu <mode>',
+        'how Chrome is started: with a GPU where one works, on Vulkan, as a desktop, in software',
+      )
+        .choices(['auto', 'vulkan', 'native', 'software'])
+        .default('auto'),
+    )
+    .option('--expect-vendor <vendor>', 'fail unless the adapter is of this vendor, e.g. nvidia')
+    .option('--require-hardware', 'fail on a software adapter')
+    .option('--json', 'one JSON object a line on stdout');
+}
+
+export function deviceOptions(flags: CommonFlags): DeviceOptions {
+  return {
+    ...(flags.tier === undefined ? {} : { tier: flags.tier }),
+    ...(flags.requireHardware === true ? { requireHardware: true } : {}),
+    ...(flags.expectVendor === undefined ? {} : { expectVendor: flags.expectVendor }),
+  };
+}
+
+export const QUANTIZE = ['none', 'nf4', 'nf4-double'] as const;
+
+/** A parser of whole numbers in [low, high] for one flag. */
+export function integerIn(low: number, high = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = /^[+-]?\d+$/.test(text.trim()) ? Number(text) : NaN;
+    if (Number.isSafeInteger(value) && value >= low && value <= high) return value;
+    const range = high === Number.MAX_SAFE_INTEGER ? `from ${low}` : `from ${low} to ${high}`;
+    throw new InvalidArgumentError(`Expected a whole number ${range}.`);
+  };
+}
+
+/** A parser of finite numbers in [low, high] for one flag. */
+export function numberIn(low: number, high = Infinity): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? NaN : Number(text);
+    if (Number.isFinite(value) && value >= low && value <= high) return value;
+    throw new InvalidArgumentError(
+      `Expected a number ${high === Infinity ? `of at least ${low}` : `from ${low} to ${high}`}.`,
+    );
+  };
+}

@@ -1,0 +1,161 @@
+// output.ts: what a verb says, to a person or to a machine. Results go to stdout; what is on the way (progress, notes,
+// errors) goes to stderr, so that a pipe gets results only. With --json stdout is one JSON object a line and nothing else.
+import { PupilError, toPlainError } from '../base/errors';
+import type { Progress } from '../base/progress';
+import type { EvaluationRow, SessionEvent } from '../session/protocol';
+
+export interface OutputStreams {
+  out: NodeJS.WritableStream;
+  err: NodeJS.WritableStream & { isTTY?: boolean; columns?: number };
+}
+
+/** How often a line of progress is written where there is no terminal to draw a bar on. */
+const PLAIN_PROGRESS_MS = 10_000;
+const BAR_MS = 100;
+
+export class Output {
+  private bar = '';
+  private drawnAt = 0;
+  private plainAt = 0;
+
+  constructor(
+    readonly json: boolean,
+    private readonly streams: OutputStreams = { out: process.stdout, err: process.stderr },
+  ) {}
+
+  /** A result: an object for machines, text for people. */
+  result(type: string, value: Record<string, unknown>, human: () => string): void {
+    this.clearBar();
+    this.streams.out.write(this.json ? `${JSON.stringify({ type, ...value })}\n` : `${human()}\n`);
+  }
+
+  /** A remark on the way. Machines get it as `{"type":"note"}` on stderr's behalf: not at all. */
+  note(text: string): void {
+    this.clearBar();
+    this.streams.err.write(`${text}\n`);
+  }
+
+  /** An error with its hint, and its code for machines. */
+  error(error: unknown): void {
+    this.clearBar();
+    const plain = toPlainError(error);
+    if (this.json) {
+      const { stack: _stack, ...rest } = plain;
+      this.streams.out.write(`${JSON.stringify({ type: 'error', ...rest })}\n`);
+    }
+    const text = error instanceof PupilError ? error.fullText : plain.message;
+    this.streams.err.write(`pupil: ${text}\n`);
+    if (plain.code === 'internal' && plain.stack !== undefined) this.streams.err.write(`${plain.stack}\n`);
+  }
+
+  /** How far something is: a bar on a terminal, a line now and then elsewhere. */
+  progress(progress: Progress, detail = ''): void {
+    if (this.json) return;
+    const now = Date.now();
+    const finished = progress.total !== undefined && progress.done >= progress.total;
+    if (this.streams.err.isTTY === true) {
+      if (now - this.drawnAt < BAR_MS && !finished) return;
+      this.drawnAt = now;
+      this.drawBar(progressText(progress, detail));
+    } else if (now - this.plainAt >= PLAIN_PROGRESS_MS) {
+      this.plainAt = now;
+      this.streams.err.write(`${progressText(progress, detail)}\n`);
+    }
+  }
+
+  /** An event of a run, in order. */
+  event(event: SessionEvent): void {
+    if (this.json) {
+      this.streams.out.write(`${JSON.stringify(event)}\n`);
+      return;
+    }
+    switch (event.type) {
+      case 'phase':
+        if (event.state === 'start') this.note(`— ${PHASES[event.phase]}`);
+        return;
+      case 'progress':
+        return this.progress(event.progress);
+      case 'metrics':
+        return this.progress(
+          { task: PHASES[event.phase], done: event.step, total: event.totalSteps, unit: 'steps' },
+          metricsText(event.values),
+        );
+      case 'pairs':
+        return this.note(
+          `  pairs: ${Object.entries(event.counts)
+            .map(([name, count]) => `${name} ${count}`)
+            .join(', ')}`,
+        );
+      case 'evaluation':
+        return this.note(`  ${rowText(event.row)}`);
+      case 'log':
+        return this.note(event.level === 'warning' ? `  warning: ${event.message}` : `  ${event.message}`);
+      case 'state':
+        if (event.state === 'paused' || event.state === 'stopped') this.note(`  ${event.state}`);
+        return;
+      case 'sample':
+      case 'checkpoint':
+        return;
+    }
+  }
+
+  /** Removes the bar, so that whatever comes next starts on a clean line. */
+  close(): void {
+    this.clearBar();
+  }
+
+  private drawBar(text: string): void {
+    const width = (this.streams.err.columns ?? 80) - 1;
+    this.bar = text.length > width ? text.slice(0, width) : text;
+    this.streams.err.write(`\r\u001b[K${this.bar}`);
+  }
+
+  private clearBar(): void {
+    if (this.bar === '') return;
+    this.bar = '';
+    this.streams.err.write('\r\u001b[K');
+  }
+}
+
+export const PHASES = {
+  load: 'Loading',
+  baseline: 'Baselines',
+  instruct: 'Instruction-tuning',
+  'generate-pairs': 'Generating pairs',
+  'self-refine': 'Self-refine',
+  evaluate: 'Evaluation',
+  report: 'Report',
+} as const;
+
+/** `task [#####.....] 12/40 steps  detail` */
+export function progressText({ task, done, total, unit }: Progress, detail = ''): string {
+  const tail = detail === '' ? '' : `  ${detail}`;
+  const shown = unit === 'bytes' ? `${(done / 2 ** 20).toFixed(1)} MiB` : `${done}`;
+  if (total === undefined || total <= 0) return `${task}: ${shown} ${unit === 'bytes' ? '' : unit}${tail}`;
+  const filled = Math.round(24 * Math.min(1, done / total));
+  const ends = unit === 'bytes' ? `${shown} of ${(total / 2 ** 20).toFixed(1)} MiB` : `${done}/${total} ${unit}`;
+  return `${task} [${'#'.repeat(filled)}${'.'.repeat(24 - filled)}] ${ends}${tail}`;
+}
+
+function metricsText(values: Record<string, number>): string {
+  const named = (key: string, name: string, digits: number): string[] =>
+    values[key] === undefined ? [] : [`${name} ${values[key].toFixed(digits)}`];
+  return [
+    ...named('loss', 'loss', 4),
+    ...named('rewards/margins', 'margin', 3),
+    ...named('rewards/accuracies', 'pairs right', 2),
+    ...named('tokens_per_second', 'tokens/s', 0),
+  ].join('  ');
+}
+
+/** `Self-refined  C  CoT, strict: 98.0 % (93.0 – 99.4), n = 100` */
+export function rowText(row: EvaluationRow): string {
+  const name = row.system === 'Baseline' && row.prompt === 'cot' ? 'Baseline CoT' : row.system;
+  const percent = (share: number): string => (share * 100).toFixed(1);
+  const cut = row.cutOff > 0 ? `, ${row.cutOff} cut off` : '';
+  const accuracy = row.n === 0 ? 'nothing to evaluate' : `${percent(row.correct / row.n)} %`;
+  return (
+    `${name.padEnd(18)} ${row.taskId.padEnd(12)} ${(row.prompt === 'cot' ? 'CoT' : 'plain').padEnd(5)} ${row.scorer.padEnd(12)} ` +
+    `${accuracy.padStart(7)}  (${percent(row.low)} – ${percent(row.high)})  n = ${row.n}${cut}`
+  );
+}

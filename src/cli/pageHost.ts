@@ -1,0 +1,190 @@
+// pageHost.ts: the session in headless Chrome on the built page. Files reach it, and come back, through the file server;
+// calls and events go through window.pupil. What the page does with them is the page's business.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Page } from 'playwright-core';
+import { fromPlainError, PupilError, type PlainError } from '../base/errors';
+import type { SessionApi } from '../session/protocol';
+import { launchBrowser, type GpuMode, type LaunchedBrowser, type LaunchOptions } from './browser';
+import { startFileServer, type FileServer } from './fileServer';
+import type { Host, HostOptions } from './host';
+import { pageFolder } from './project';
+
+type Answer = { ok: true; value: unknown } | { ok: false; error: PlainError };
+type Listener = (event: unknown) => void;
+
+/** The page's side; see app/automation.ts. */
+interface PupilWindow {
+  pupil?: { call(method: string, args: unknown[], listener?: string): Promise<Answer> };
+}
+
+/** One way to start the browser; `auto` tries several until one gives an adapter. */
+interface Attempt {
+  gpu: GpuMode;
+  extraFlags?: readonly string[];
+}
+
+/** Flags to be tried in turn where a server's GPU does not show itself under the first. */
+const VULKAN_ATTEMPTS: readonly Attempt[] = [
+  { gpu: 'vulkan' },
+  { gpu: 'vulkan', extraFlags: ['--enable-features=Vulkan,VulkanFromANGLE,DefaultANGLEVulkan'] },
+  { gpu: 'vulkan', extraFlags: ['--use-vulkan=native'] },
+];
+
+/** The ways that belong to a `--gpu` mode on this machine. */
+export function attemptsFor(mode: string): readonly Attempt[] {
+  if (mode === 'software') return [{ gpu: 'software' }];
+  if (mode === 'native') return [{ gpu: 'native' }];
+  if (mode === 'vulkan') return VULKAN_ATTEMPTS;
+  if (process.platform !== 'linux') return [{ gpu: 'native' }, { gpu: 'software' }];
+  const hasGpu = existsSync('/dev/nvidiactl') || existsSync('/dev/nvidia0') || existsSync('/dev/dri/renderD128');
+  return hasGpu ? [...VULKAN_ATTEMPTS, { gpu: 'software' }] : [{ gpu: 'software' }];
+}
+
+/** The port of an earlier run in this folder, or any: the same origin finds the same IndexedDB. */
+function rememberedPort(file: string | undefined): number {
+  if (file === undefined || !existsSync(file)) return 0;
+  const port = Number(readFileSync(file, 'utf8').trim());
+  return Number.isInteger(port) && port > 0 && port < 65536 ? port : 0;
+}
+
+/** Opens the page in a browser that gives an adapter, trying the ways in turn; the last one is kept whatever it gives. */
+async function openPage(
+  server: FileServer,
+  attempts: readonly Attempt[],
+  options: HostOptions,
+  profile: string | undefined,
+): Promise<{ browser: LaunchedBrowser; page: Page }> {
+  for (const [i, attempt] of attempts.entries()) {
+    const launch: LaunchOptions = {
+      ...attempt,
+      ...(profile === undefined ? {} : { userDataDir: profile }),
+      onLog: (level, text) => {
+        if (level === 'error') options.note(`browser: ${text}`);
+      },
+    };
+    const browser = await launchBrowser(launch);
+    try {
+      const page = await browser.open(server.pageUrl);
+      const found = await browser.guard(
+        page.evaluate(async () => {
+          const adapter = await navigator.gpu?.requestAdapter();
+          return adapter !== null && adapter !== undefined;
+        }),
+      );
+      if (found || i === attempts.length - 1) return { browser, page };
+      options.note(`browser: no WebGPU adapter with ${browser.flags.slice(-3).join(' ')}; trying another way`);
+      await browser.close();
+    } catch (error) {
+      await browser.close();
+      throw error;
+    }
+  }
+  throw new PupilError('browser', 'browser: expected at least one way to start it, there is none');
+}
+
+/** Waits until the page's script has put window.pupil there. */
+async function waitForPort(browser: LaunchedBrowser, page: Page): Promise<void> {
+  try {
+    await browser.guard(
+      page.waitForFunction(() => (globalThis as unknown as PupilWindow).pupil !== undefined, undefined, {
+        timeout: 30_000,
+      }),
+    );
+  } catch (error) {
+    if (error instanceof PupilError) throw error;
+    throw new PupilError(
+      'browser',
+      'page: expected window.pupil within 30 s, the page did not start',
+      'Rebuild it: npm run build.',
+      { cause: error },
+    );
+  }
+}
+
+const NO_SESSION_CALLS = new Set(['pause', 'resume', 'step', 'stop']);
+
+/** The page's session as this side's: calls become messages, events come back in order. */
+async function sessionOf(browser: LaunchedBrowser, page: Page): Promise<SessionApi> {
+  const listeners = new Map<string, Listener>();
+  await page.exposeFunction('pupilCommandLineEvents', (id: string, events: unknown[]) => {
+    for (const event of events) listeners.get(id)?.(event);
+  });
+  let calls = 0;
+
+  const call = async (method: string, args: unknown[]): Promise<unknown> => {
+    const last = args.at(-1);
+    const listener = typeof last === 'function' ? (last as Listener) : undefined;
+    const id = `pupilListener${++calls}`;
+    if (listener !== undefined) listeners.set(id, listener);
+    try {
+      const answer = await browser.guard(
+        page.evaluate(
+          async ({ method, args, id, listens }) => {
+            const scope = globalThis as unknown as PupilWindow & Record<string, unknown>;
+            const port = scope.pupil;
+            if (port === undefined) throw new Error('window.pupil is gone');
+            if (!listens) return await port.call(method, args);
+            const hand = scope['pupilCommandLineEvents'] as (id: string, events: unknown[]) => Promise<void>;
+            scope[id] = (events: unknown[]) => hand(id, events);
+            try {
+              return await port.call(method, args, id);
+            } finally {
+              delete scope[id];
+            }
+          },
+          { method, args: listener === undefined ? args : args.slice(0, -1), id, listens: listener !== undefined },
+        ),
+      );
+      if (answer.ok) return answer.value;
+      throw fromPlainError(answer.error);
+    } finally {
+      listeners.delete(id);
+    }
+  };
+  return new Proxy({} as SessionApi, {
+    get: (_, name) =>
+      // A proxy that answers to `then` would be taken for a promise.
+      typeof name !== 'string' || name === 'then'
+        ? undefined
+        : (...args: unknown[]) => call(name, withoutTail(args, name)),
+  });
+}
+
+/** Control calls take no arguments; whatever an event handler passed along stays here. */
+function withoutTail(args: unknown[], name: string): unknown[] {
+  return NO_SESSION_CALLS.has(name) ? [] : args;
+}
+
+/** Starts file server and browser and opens the page. With `keepIn`, profile and port live in that folder. */
+export async function openPageHost(options: HostOptions): Promise<Host> {
+  const page = pageFolder();
+  const profile = options.keepIn === undefined ? undefined : join(options.keepIn, '.profile');
+  const portFile = options.keepIn === undefined ? undefined : join(options.keepIn, '.port');
+  if (profile !== undefined) mkdirSync(profile, { recursive: true });
+  const server = await startFileServer({ page, port: rememberedPort(portFile) });
+  if (portFile !== undefined) writeFileSync(portFile, `${server.port}\n`);
+  try {
+    const opened = await openPage(server, attemptsFor(options.gpu), options, profile);
+    try {
+      await waitForPort(opened.browser, opened.page);
+      const session = await sessionOf(opened.browser, opened.page);
+      return {
+        session,
+        reads: (paths) => ({ kind: 'http', base: server.shareTree(paths, []) }),
+        writes: (paths) => ({ kind: 'http', base: server.shareTree([], paths) }),
+        folder: (path) => ({ kind: 'http', base: server.shareOutput(path) }),
+        close: async () => {
+          await opened.browser.close();
+          await server.close();
+        },
+      };
+    } catch (error) {
+      await opened.browser.close();
+      throw error;
+    }
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+}

@@ -1,0 +1,58 @@
+// program.ts: the verbs, help and exit codes of the command line as one function, without a process around it. What a verb
+// does is in verbs/; where it runs, in pageHost.ts and nodeHost.ts.
+import { Command, CommanderError } from 'commander';
+import type { ExitCode, VerbContext } from './context';
+import type { Host, HostOptions } from './host';
+import { Output } from './output';
+import { projectVersion } from './project';
+import { registerCheck } from './verbs/check';
+import { registerDoctor } from './verbs/doctor';
+import { registerEval } from './verbs/eval';
+import { registerExport } from './verbs/export';
+import { registerInspect } from './verbs/inspect';
+import { registerRun } from './verbs/run';
+import { registerScore } from './verbs/score';
+
+/** Hosts are loaded when one is asked for: Dawn and the browser's driver are large, and `score` needs neither. */
+async function openHost(options: HostOptions): Promise<Host> {
+  if (options.kind === 'node') return (await import('./nodeHost')).openNodeHost(options);
+  return (await import('./pageHost')).openPageHost(options);
+}
+
+/** The whole command line. Throws CommanderError for wrong flags and for --help. */
+export function buildProgram(context: VerbContext): Command {
+  const program = new Command('pupil')
+    .description('Self-refine Instruction-tuning of small language models on WebGPU')
+    .version(projectVersion())
+    .showHelpAfterError('(add --help for the flags)')
+    .exitOverride();
+  // Subcommands inherit exitOverride only when it is set before they are made.
+  registerDoctor(program, context);
+  registerCheck(program, context);
+  registerRun(program, context);
+  registerEval(program, context);
+  registerScore(program, context);
+  registerExport(program, context);
+  registerInspect(program, context);
+  return program;
+}
+
+/** Parses and runs; the exit code. */
+export async function main(argv: readonly string[], overrides: Partial<VerbContext> = {}): Promise<ExitCode> {
+  let code: ExitCode = 0;
+  const program = buildProgram({
+    output: (json) => new Output(json),
+    openHost,
+    exit: (value) => {
+      code = value;
+    },
+    ...overrides,
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    code = error.exitCode === 0 ? 0 : 2;
+  }
+  return code;
+}

@@ -1,0 +1,125 @@
+// inspect.ts: `pupil inspect …`: the port through which an engineer holds Pupil against her own PyTorch. Flags become
+// named paths and numbers; what is computed is in recipes/inspect.ts, behind the session.
+import { Option, type Command } from 'commander';
+import type { InspectKind } from '../../session/protocol';
+import { perform, withSession, type VerbContext } from '../context';
+import { expectFile, expectFolder, outputFile, outputFolder } from '../files';
+import { pathInRoot } from '../host';
+import { integerIn, numberIn, QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
+
+type Flags = CommonFlags & Record<string, string | number | boolean | undefined>;
+
+/** Flags that name a file to read, a folder to read, a file to write, a folder to write. */
+const READ_FILES = ['batch', 'pairs', 'prompts', 'input'] as const;
+const READ_FOLDERS = ['student', 'adapter', 'referenceAdapter'] as const;
+const NOT_OPTIONS = new Set(['host', 'gpu', 'expectVendor', 'requireHardware', 'json']);
+
+const dashed = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+
+/** Flags with their paths checked, and the paths by what is done with them. */
+function prepare(flags: Flags): {
+  read: string[];
+  write: string[];
+  options: Record<string, string | number | boolean | undefined>;
+} {
+  const options: Record<string, string | number | boolean | undefined> = {};
+  for (const [name, value] of Object.entries(flags)) if (!NOT_OPTIONS.has(name)) options[name] = value;
+  const read: string[] = [];
+  const write: string[] = [];
+  for (const name of READ_FILES) {
+    const value = flags[name];
+    if (typeof value !== 'string') continue;
+    const path = expectFile(dashed(name), value);
+    read.push(path);
+    options[name] = pathInRoot(path);
+  }
+  for (const name of READ_FOLDERS) {
+    const value = flags[name];
+    if (typeof value !== 'string') continue;
+    const path = expectFolder(dashed(name), value, name === 'student' ? 'config.json' : 'adapter_config.json');
+    read.push(path);
+    options[name] = pathInRoot(path);
+  }
+  if (typeof flags['out'] === 'string') {
+    const path = outputFile('--out', flags['out']);
+    write.push(path);
+    options['out'] = pathInRoot(path);
+  }
+  if (typeof flags['adapterOut'] === 'string') {
+    const folders = READ_FOLDERS.flatMap((name) => (typeof flags[name] === 'string' ? [flags[name]] : []));
+    const path = outputFolder('--adapter-out', flags['adapterOut'], folders);
+    write.push(path);
+    options['adapterOut'] = pathInRoot(path);
+  }
+  return { read, write, options };
+}
+
+export function registerInspect(program: Command, context: VerbContext): void {
+  const inspect = program
+    .command('inspect')
+    .description('compute what can be compared with PyTorch: safetensors and JSON');
+
+  const kind = (name: InspectKind, description: string, needsStudent = true): Command => {
+    const command = withDeviceFlags(inspect.command(name).description(description), 'f32');
+    if (needsStudent) {
+      command
+        .requiredOption('--student <dir>', 'folder with config.json and safetensors')
+        .addOption(new Option('--quantize <kind>', 'of the base').choices(QUANTIZE).default('none'));
+    }
+    return command.action((flags: Flags) =>
+      perform(context, flags.json === true, async (output) => {
+        const { read, write, options } = prepare(flags);
+        return withSession(context, flags, output, async (session, host) => {
+          await session.inspect({ kind: name, files: host.reads(read), out: host.writes(write), options });
+          output.result('inspect', { kind: name, written: write }, () =>
+            write.map((path) => `wrote ${path}`).join('\n'),
+          );
+          return 0;
+        });
+      }),
+    );
+  };
+  const training = (command: Command): Command =>
+    command
+      .option('--steps <n>', 'AdamW steps on this batch', integerIn(1))
+      .option('--lr <rate>', 'constant learning rate', numberIn(0))
+      .option('--weight-decay <wd>', 'decoupled', numberIn(0))
+      .option('--clip <norm>', 'global gradient norm is cut to this; 0 = off', numberIn(0))
+      .option('--adapter-out <dir>', 'where the adapter goes after the steps');
+
+  kind('logits', 'logits of a batch of ids')
+    .option('--adapter <dir>', 'PEFT adapter')
+    .requiredOption('--batch <file>', 'safetensors: input_ids, attention_mask')
+    .requiredOption('--out <file>', 'safetensors to write');
+  training(
+    kind('gradients', 'loss, token log-probabilities and adapter gradients of a batch; with --steps also training')
+      .option('--adapter <dir>', 'PEFT adapter')
+      .requiredOption('--batch <file>', 'safetensors: input_ids, attention_mask, labels')
+      .requiredOption('--out <file>', 'safetensors to write'),
+  );
+  training(
+    kind('dpo', 'preference loss, rewards and gradients of a list of pairs; with --steps also training')
+      .requiredOption('--adapter <dir>', 'PEFT adapter of the policy')
+      .requiredOption('--reference-adapter <dir>', 'PEFT adapter of the frozen reference')
+      .requiredOption('--pairs <file>', 'JSON: [{"prompt":[ids],"chosen":[ids],"rejected":[ids]}]')
+      .addOption(
+        new Option('--loss <kind>', 'preference loss')
+          .choices(['sigmoid', 'ipo', 'hinge', 'robust'])
+          .default('sigmoid'),
+      )
+      .option('--beta <beta>', 'strength of the tie to the reference', numberIn(0), 0.1)
+      .option('--label-smoothing <e>', 'assumed share of flipped pairs', numberIn(0, 0.5), 0)
+      .requiredOption('--out <file>', 'safetensors to write'),
+  );
+  kind('generate', 'continuations of prompts of ids')
+    .option('--adapter <dir>', 'PEFT adapter')
+    .requiredOption('--prompts <file>', 'JSON: [[ids], …]')
+    .option('--max-new-tokens <n>', 'at most', integerIn(1), 64)
+    .option('--temperature <t>', '0 = greedy', numberIn(0), 0)
+    .option('--seed <n>', 'of the sampling', integerIn(0, 0xffffffff), 0)
+    .requiredOption('--out <file>', 'JSON to write');
+  kind('nf4', 'quantises the tensors of a file and dequantises them again', false)
+    .requiredOption('--input <file>', 'safetensors')
+    .option('--double', 'quantise the block scales as well')
+    .requiredOption('--out <file>', 'safetensors to write');
+}

@@ -1,0 +1,126 @@
+// run.ts: `pupil run`: the whole method as an experiment file says, with checkpoints, into one folder. A killed browser or
+// a lost device ends it with an error; --resume continues from the last checkpoint.
+import { join } from 'node:path';
+import { Option, type Command } from 'commander';
+import { PupilError } from '../../base/errors';
+import type { RunSummary, SessionApi } from '../../session/protocol';
+import { perform, withSession, type ExitCode, type VerbContext } from '../context';
+import { loadExperiment } from '../experimentFile';
+import { integerIn, QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
+import { rowText, type Output } from '../output';
+import { prepareRunFolder, slug } from '../runFolder';
+import { experimentsFolder } from '../project';
+import type { EvaluationRow, SessionEvent } from '../../session/protocol';
+
+interface RunFlags extends CommonFlags {
+  out?: string;
+  seed?: number;
+  resume?: boolean;
+  plan?: boolean;
+  data?: string;
+  student?: string;
+  quantize?: string;
+}
+
+/** Ctrl-C once: checkpoint and end. Twice: end at once. */
+function stopOnInterrupt(session: SessionApi, output: Output): () => void {
+  let asked = false;
+  const onInterrupt = (): void => {
+    if (asked) process.exit(130);
+    asked = true;
+    output.note('stopping: writing a checkpoint (Ctrl-C again ends at once)');
+    session.stop().catch((error: unknown) => output.error(error));
+  };
+  process.on('SIGINT', onInterrupt);
+  process.on('SIGTERM', onInterrupt);
+  return () => {
+    process.off('SIGINT', onInterrupt);
+    process.off('SIGTERM', onInterrupt);
+  };
+}
+
+function exitCodeOf(summary: RunSummary): ExitCode {
+  if (summary.state === 'finished') return 0;
+  return summary.state === 'stopped' ? 130 : 1;
+}
+
+/** Errors after which the same run can go on from its last checkpoint. */
+function resumable(error: unknown): boolean {
+  return (
+    error instanceof PupilError &&
+    ['browser', 'gpu-device-lost', 'gpu-out-of-memory', 'storage-full'].includes(error.code)
+  );
+}
+
+export function registerRun(program: Command, context: VerbContext): void {
+  withDeviceFlags(program.command('run').description('run the whole method as an experiment says'))
+    .argument('<experiment>', 'a JSON file, a preset, or the name of a file in experiments/')
+    .option('--out <dir>', 'folder for checkpoints, report and adapters (default: runs/<name>-seed<seed>)')
+    .option('--seed <n>', "replaces the experiment's seed", integerIn(0, 0xffffffff))
+    .option('--resume', 'continue the run in --out from its last checkpoint')
+    .option('--plan', 'only say what it would need: bytes, tokens, steps, hours')
+    .option('--data <dir>', 'what {data} stands for in the experiment (default: PUPIL_DATA)')
+    .option('--student <dir>', "replaces the experiment's student")
+    .addOption(new Option('--quantize <kind>', "replaces the experiment's quantisation").choices(QUANTIZE))
+    .action((name: string, flags: RunFlags) =>
+      perform(context, flags.json === true, async (output) => {
+        const { experiment, inputs } = loadExperiment(name, flags);
+        if (flags.plan === true) return plan(context, flags, output, experiment, inputs);
+        const out = flags.out ?? join('runs', `${slug(experiment.name)}-seed${experiment.seed}`);
+        const { folder, record } = prepareRunFolder(out, experiment, flags.resume === true);
+        output.note(`${experiment.name}, seed ${experiment.seed} → ${folder}`);
+        const again = `pupil run ${name} --out ${out} --resume${flags.seed === undefined ? '' : ` --seed ${flags.seed}`}`;
+        try {
+          return await withSession(
+            context,
+            flags,
+            output,
+            async (session, host) => {
+              const release = stopOnInterrupt(session, output);
+              const rows: EvaluationRow[] = [];
+              const onEvent = (event: SessionEvent): void => {
+                if (event.type === 'evaluation') rows.push(event.row);
+                output.event(event);
+              };
+              try {
+                const summary = await session.run(
+                  {
+                    runId: record.runId,
+                    experiment,
+                    files: host.reads(inputs),
+                    out: host.folder(folder),
+                    ...(flags.resume === true ? { resume: true } : {}),
+                  },
+                  onEvent,
+                );
+                return finish(summary, rows, folder, again, output);
+              } finally {
+                release();
+              }
+            },
+            folder,
+          );
+        } catch (error) {
+          if (resumable(error)) output.note(`the run can be continued: ${again}`);
+          throw error;
+        }
+      }),
+    );
+}
+
+function finish(summary: RunSummary, rows: EvaluationRow[], folder: string, again: string, output: Output): ExitCode {
+  const { report: _report, ...rest } = summary;
+  output.result('run', { ...rest, folder }, () =>
+    [
+      ...rows.map(rowText),
+      `${summary.state}: ${join(folder, summary.artefacts.includes('report.html') ? 'report.html' : '')}`,
+    ].join('\n'),
+  );
+  if (summary.error !== undefined) {
+    output.note(
+      `pupil: ${summary.error.message}${summary.error.hint === undefined ? '' : `\n  ${summary.error.hint}`}`,
+    );
+  }
+  if (summary.state !== 'finished') output.note(`the run can be continued: ${again}`);
+  return exitCodeOf(summary);
+}

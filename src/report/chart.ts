@@ -1,0 +1,114 @@
+// chart.ts: a line chart as one inline SVG text, for reports that must open without scripts or network. It is not the
+// live chart of the page. Colours come from the report's style sheet (classes line-0 … line-3).
+import { escapeHtml, number } from './escape';
+
+export interface ChartSeries {
+  name: string;
+  /** (x, y) in ascending x; points that are not finite leave a gap. */
+  points: readonly (readonly [number, number])[];
+}
+
+export interface ChartOptions {
+  title: string;
+  xLabel: string;
+  series: readonly ChartSeries[];
+}
+
+const WIDTH = 640;
+const HEIGHT = 260;
+const LEFT = 58;
+const RIGHT = 14;
+const TOP = 12;
+const BOTTOM = 38;
+
+/**
+ * Round tick values that cover [low, high]: multiples of 1, 2 or 5 times a power of ten, about `wanted` of them.
+ * A range of no width gets one of width 1 around it.
+ */
+export function niceTicks(low: number, high: number, wanted = 5): number[] {
+  const [from, to] = high > low ? [low, high] : [low - 0.5, low + 0.5];
+  const rough = (to - from) / Math.max(1, wanted);
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = ([1, 2, 5, 10].find((m) => m * power >= rough * 0.999) ?? 10) * power;
+  const first = Math.floor(from / step);
+  const last = Math.ceil(to / step - 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+}
+
+/** Consecutive finite points; a gap starts a new stretch. */
+function stretches(points: ChartSeries['points']): (readonly [number, number])[][] {
+  const out: (readonly [number, number])[][] = [];
+  let open = false;
+  for (const point of points) {
+    if (!Number.isFinite(point[0]) || !Number.isFinite(point[1])) {
+      open = false;
+      continue;
+    }
+    if (!open) out.push([]);
+    open = true;
+    out.at(-1)?.push(point);
+  }
+  return out;
+}
+
+/** The chart with its caption and legend, or an empty text when there is not one finite point. */
+export function lineChart({ title, xLabel, series }: ChartOptions): string {
+  const finite = series.flatMap((s) => stretches(s.points).flat());
+  if (finite.length === 0) return '';
+  const bounds = (axis: 0 | 1): [number, number] => {
+    let low = Infinity;
+    let high = -Infinity;
+    for (const point of finite) {
+      low = Math.min(low, point[axis]);
+      high = Math.max(high, point[axis]);
+    }
+    return [low, high];
+  };
+  const [xLow, xHigh] = bounds(0);
+  const yTicks = niceTicks(...bounds(1));
+  const xTicks = niceTicks(xLow, xHigh, 6).filter((x) => x >= xLow && x <= xHigh);
+  const yLow = yTicks[0] ?? 0;
+  const yHigh = yTicks.at(-1) ?? 1;
+  const px = (x: number): number => LEFT + ((x - xLow) / (xHigh - xLow || 1)) * (WIDTH - LEFT - RIGHT);
+  const py = (y: number): number => HEIGHT - BOTTOM - ((y - yLow) / (yHigh - yLow || 1)) * (HEIGHT - TOP - BOTTOM);
+  const at = (n: number): string => n.toFixed(1);
+
+  const grid = [
+    ...yTicks.map(
+      (y) =>
+        `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at(py(y))}" y2="${at(py(y))}"/>` +
+        `<text x="${LEFT - 8}" y="${at(py(y) + 4)}" text-anchor="end">${number(y)}</text>`,
+    ),
+    ...xTicks.map((x) => `<text x="${at(px(x))}" y="${HEIGHT - BOTTOM + 18}" text-anchor="middle">${number(x)}</text>`),
+    `<line class="axis" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${HEIGHT - BOTTOM}" y2="${HEIGHT - BOTTOM}"/>`,
+    `<text class="label" x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 4}" text-anchor="middle">${escapeHtml(xLabel)}</text>`,
+  ];
+  const lines = series.flatMap((s, i) =>
+    stretches(s.points).map((stretch) => {
+      const [only] = stretch;
+      if (stretch.length === 1 && only !== undefined) {
+        return `<circle class="dot-${i % 4}" cx="${at(px(only[0]))}" cy="${at(py(only[1]))}" r="3"/>`;
+      }
+      const path = stretch.map(([x, y], j) => `${j === 0 ? 'M' : 'L'}${at(px(x))} ${at(py(y))}`).join('');
+      return `<path class="line-${i % 4}" d="${path}"/>`;
+    }),
+  );
+  const described = series
+    .map((s) => {
+      const points = stretches(s.points).flat();
+      const [first, last] = [points[0], points.at(-1)];
+      return first === undefined || last === undefined
+        ? `${s.name}: no values`
+        : `${s.name} from ${number(first[1])} to ${number(last[1])}`;
+    })
+    .join('; ');
+  const legend =
+    series.length < 2
+      ? ''
+      : `<p class="legend">${series.map((s, i) => `<span><i class="key-${i % 4}"></i>${escapeHtml(s.name)}</span>`).join('')}</p>`;
+  return (
+    `<figure><figcaption>${escapeHtml(title)}</figcaption>` +
+    `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(`${title}: ${described}`)}">` +
+    `${grid.join('')}${lines.join('')}</svg>${legend}</figure>`
+  );
+}

@@ -1,0 +1,276 @@
+// html.ts: a run's report as one self-contained HTML page: no script, no network, readable on a phone and in the dark.
+// It draws what RunReport says and computes nothing of its own. Texts from models and files are escaped in escape.ts.
+import { lineChart, type ChartSeries } from './chart';
+import { duration, escapeHtml, number, percent } from './escape';
+import { REPORT_STYLE } from './style';
+import {
+  bytesTable,
+  comparisonTable,
+  demonstrationTable,
+  evaluationTable,
+  pairTable,
+  taskTable,
+  timingTable,
+} from './tables';
+import type { EvaluationRow, PhaseName, ReportSample, RunReport } from './types';
+
+/** Pages stay small enough for a phone: more examples than this are in predictions.jsonl and pairs.jsonl. */
+const MAX_SAMPLES = 30;
+const MAX_PAIRS = 12;
+
+function section(title: string, ...parts: string[]): string {
+  const body = parts.filter((part) => part !== '').join('\n');
+  return body === '' ? '' : `<section><h2>${escapeHtml(title)}</h2>\n${body}</section>`;
+}
+
+function definitions(entries: readonly (readonly [string, string])[]): string {
+  return `<dl>${entries.map(([term, value]) => `<dt>${escapeHtml(term)}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl>`;
+}
+
+const time = (iso: string): string => iso.replace('T', ' ').replace(/\.\d+Z$/, ' UTC');
+
+function header(report: RunReport): string {
+  const total = report.timings.reduce((sum, row) => sum + row.seconds, 0);
+  const notes = report.experiment.notes;
+  return (
+    `<header><h1>${escapeHtml(report.name)}</h1>` +
+    `<p><span class="state ${report.state}">${report.state}</span> <span class="soft">${escapeHtml(
+      `${time(report.startedAt)} – ${time(report.finishedAt)} · ${duration(total)} of work · seed ${report.experiment.seed}`,
+    )}</span></p>` +
+    (notes === undefined ? '' : `<p>${escapeHtml(notes)}</p>`) +
+    '</header>'
+  );
+}
+
+/** What a reader must know before the numbers: unfinished runs, and students that cannot do the task at all. */
+function notices(report: RunReport): string {
+  const out: string[] = [];
+  if (report.state !== 'finished') {
+    out.push(`This run was ${report.state} before its end; what follows is what there was by then.`);
+  }
+  const rows = report.evaluations.filter((row) => row.n > 0);
+  if (rows.length > 0 && rows.every((row) => row.correct / row.n < 0.05)) {
+    const best = Math.max(...rows.map((row) => row.correct / row.n));
+    out.push(
+      `No system answered more than ${percent(best)} % of the questions correctly: this student cannot do the task. ` +
+        'The run shows that every part works on real input, not that the method helps.',
+    );
+  }
+  if (report.environment.software) {
+    out.push('Measured on a software adapter: the numbers are right, the times say nothing about a GPU.');
+  }
+  return out.map((text) => `<p class="notice">${escapeHtml(text)}</p>`).join('\n');
+}
+
+/** One line a task: where the student started and where it ended, with the CoT prompt where there is one. */
+function headline(rows: readonly EvaluationRow[]): string {
+  const tasks = [...new Set(rows.map((row) => row.taskId))];
+  const lines = tasks.map((taskId) => {
+    const ofTask = rows.filter((row) => row.taskId === taskId && row.scorer !== 'probing' && row.n > 0);
+    const cot = ofTask.filter((row) => row.prompt === 'cot');
+    const shown = cot.length > 0 ? cot : ofTask;
+    const steps = [...new Map(shown.map((row) => [row.system, row])).values()].map(
+      (row) =>
+        `${escapeHtml(row.system)} <b>${percent(row.correct / row.n)} %</b> <span class="soft">(n = ${row.n})</span>`,
+    );
+    return steps.length === 0
+      ? ''
+      : `<p>${escapeHtml(taskId)}, ${cot.length > 0 ? 'CoT' : 'plain'} prompt: ${steps.join(' → ')}</p>`;
+  });
+  return lines.join('\n');
+}
+
+function curve(report: RunReport, phase: PhaseName, key: string, name: string): ChartSeries {
+  return {
+    name,
+    points: report.curves.flatMap((row) => {
+      const value = row.phase === phase ? row.values[key] : undefined;
+      return value === undefined ? [] : [[row.step, value] as const];
+    }),
+  };
+}
+
+function curves(report: RunReport): string {
+  const xLabel = 'optimiser step';
+  const present = (series: ChartSeries[]): ChartSeries[] => series.filter((s) => s.points.length > 0);
+  const charts = [
+    lineChart({
+      title: 'Instruction-tuning: loss (nats per answer token)',
+      xLabel,
+      series: present([
+        curve(report, 'instruct', 'loss', 'training'),
+        curve(report, 'instruct', 'eval_loss', 'validation'),
+      ]),
+    }),
+    lineChart({
+      title: 'Self-refine: DPO loss (ln 2 = 0.693 at the start)',
+      xLabel,
+      series: present([
+        curve(report, 'self-refine', 'loss', 'training'),
+        curve(report, 'self-refine', 'eval_loss', 'validation'),
+      ]),
+    }),
+    lineChart({
+      title: 'Self-refine: rewards, β · log π/π_inst',
+      xLabel,
+      series: present([
+        curve(report, 'self-refine', 'rewards/chosen', 'chosen'),
+        curve(report, 'self-refine', 'rewards/rejected', 'rejected'),
+        curve(report, 'self-refine', 'rewards/margins', 'margin'),
+      ]),
+    }),
+    lineChart({
+      title: 'Gradient norm before clipping',
+      xLabel,
+      series: present([
+        curve(report, 'instruct', 'grad_norm', 'instruction-tuning'),
+        curve(report, 'self-refine', 'grad_norm', 'self-refine'),
+      ]),
+    }),
+  ].filter((chart) => chart !== '');
+  return charts.length === 0 ? '' : `<div class="charts">${charts.join('\n')}</div>`;
+}
+
+function answerBox(title: string, text: string, mark: string): string {
+  return `<div class="answer"><b>${escapeHtml(title)}</b> ${mark}<pre>${text === '' ? '<span class="soft">(empty)</span>' : escapeHtml(text)}</pre></div>`;
+}
+
+const mark = (correct: boolean): string =>
+  correct ? '<span class="good">✓ right</span>' : '<span class="bad">✗ wrong</span>';
+
+function samples(all: readonly ReportSample[]): string {
+  const shown = all.slice(0, MAX_SAMPLES).map((sample, i) => {
+    const boxes = sample.answers.map((answer) =>
+      answerBox(
+        `${answer.system}, ${answer.prompt === 'cot' ? 'CoT' : 'plain'}`,
+        answer.text,
+        mark(answer.correct) + (answer.stopped === 'length' ? ' <span class="warning">cut off</span>' : ''),
+      ),
+    );
+    const firstLine = sample.question.split('\n').find((line) => line.startsWith('Question:')) ?? sample.question;
+    return (
+      `<details${i < 3 ? ' open' : ''}><summary>${escapeHtml(firstLine.slice(0, 160))}</summary>` +
+      `<pre class="soft">${escapeHtml(sample.question)}</pre>` +
+      `<p>Target: <b>${escapeHtml(sample.target)}</b> <span class="soft">${escapeHtml(`${sample.taskId} ${sample.itemId}`)}</span></p>` +
+      `<div class="answers">${boxes.join('')}</div></details>`
+    );
+  });
+  const more = all.length - shown.length;
+  return (
+    shown.join('\n') +
+    (more > 0 ? `<p class="soft">${number(more)} more; all answers are in predictions.jsonl.</p>` : '')
+  );
+}
+
+function pairs(report: RunReport): string {
+  if (report.pairs === undefined) return '';
+  const shown = report.pairs.samples
+    .slice(0, MAX_PAIRS)
+    .map(
+      (pair) =>
+        `<details><summary>Target ${escapeHtml(pair.target)} <span class="soft">${escapeHtml(pair.taskId)}</span></summary>` +
+        `<pre class="soft">${escapeHtml(pair.prompt)}</pre><div class="answers">` +
+        answerBox('Chosen (y_w)', pair.chosen, `<span class="soft">by the ${escapeHtml(pair.chosenFrom)}</span>`) +
+        answerBox('Rejected (y_l)', pair.rejected, '<span class="soft">by the student</span>') +
+        '</div></details>',
+    );
+  const kept = report.kept;
+  const rule =
+    kept === undefined
+      ? ''
+      : `<p>Kept: step ${number(kept.step)} by the rule “${escapeHtml(kept.rule)}”${
+          kept.validationLoss === undefined ? '' : `, validation loss ${number(kept.validationLoss)}`
+        }${
+          kept.validationChosenLogp === undefined
+            ? ''
+            : `, validation log-probability of the chosen answers ${number(kept.validationChosenLogp)}`
+        }.</p>`;
+  return pairTable(report.pairs.counts) + rule + shown.join('\n');
+}
+
+function environment(report: RunReport): string {
+  const e = report.environment;
+  const s = report.student;
+  const variants = Object.entries(e.variants).map(([name, value]) => `${name}: ${value}`);
+  return definitions([
+    ['Student', s.source],
+    [
+      'Parameters',
+      `${number(s.parameters)} in ${s.layers} layers, width ${s.hiddenSize}, vocabulary ${number(s.vocabSize)}`,
+    ],
+    ['Quantisation', s.quantize],
+    ['Fingerprint', s.fingerprint],
+    ['GPU', [e.vendor, e.architecture, e.device, e.description].filter((text) => text !== '').join(' · ')],
+    ['Software adapter', e.software ? 'yes' : 'no'],
+    ['Tier', e.tier],
+    ...(variants.length === 0 ? [] : [['Kernel variants', variants.join(', ')] as const]),
+    ['Host', `${e.host} · ${e.userAgent}`],
+    ['Pupil', e.pupilVersion],
+    ['Run', report.runId],
+  ]);
+}
+
+function rejectedLines(report: RunReport): string {
+  const lines = report.demonstrations.flatMap((d) => d.rejectedExamples.map((text) => `${d.label}: ${text}`));
+  return lines.length === 0
+    ? ''
+    : `<details><summary>Unusable lines (first examples)</summary><pre>${escapeHtml(lines.join('\n'))}</pre></details>`;
+}
+
+function log(report: RunReport): string {
+  if (report.log.length === 0) return '';
+  const lines = report.log.map((l) =>
+    l.level === 'warning' ? `<span class="warning">warning: ${escapeHtml(l.message)}</span>` : escapeHtml(l.message),
+  );
+  return `<details><summary>Run log (${number(lines.length)} lines)</summary><pre>${lines.join('\n')}</pre></details>`;
+}
+
+/**
+ * The report as a whole HTML document. Deterministic in its argument.
+ *
+ * @param report the same object that is written as report.json.
+ */
+export function renderReport(report: RunReport): string {
+  const hasRows = report.evaluations.length > 0;
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="Pupil ${escapeHtml(report.environment.pupilVersion)}">
+<title>${escapeHtml(report.name)} – Pupil report</title>
+<style>${REPORT_STYLE}</style>
+</head>
+<body><main>
+${header(report)}
+${notices(report)}
+${section(
+  'Results',
+  headline(report.evaluations),
+  hasRows ? evaluationTable(report.evaluations) : '<p>Nothing was evaluated in this run.</p>',
+  report.comparisons.length > 0 ? comparisonTable(report.comparisons) : '',
+)}
+${section('Curves', curves(report))}
+${section('Before and after', samples(report.samples))}
+${section('Preference pairs', pairs(report))}
+${section(
+  'Data',
+  report.tasks.length > 0 ? taskTable(report.tasks) : '',
+  report.demonstrations.length > 0 ? demonstrationTable(report.demonstrations) : '',
+  rejectedLines(report),
+)}
+${section('Student and machine', environment(report), timingTable(report.timings), bytesTable(report.bytes))}
+${section(
+  'Settings',
+  `<details><summary>The whole experiment, defaults filled in</summary><pre>${escapeHtml(
+    JSON.stringify(report.experiment, null, 2),
+  )}</pre></details>`,
+  report.artefacts.length === 0
+    ? ''
+    : `<p class="soft">Files of this run: ${report.artefacts.map(escapeHtml).join(', ')}</p>`,
+  log(report),
+)}
+</main></body>
+</html>
+`;
+}
