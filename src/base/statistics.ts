@@ -1,0 +1,73 @@
+// statistics.ts: the few statistics that Pupil reports, in plain f64. No random numbers and no tables.
+
+/** Arithmetic mean; NaN for no values. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/**
+ * Standard deviation. `sample` (default) divides by n − 1, `population` by n.
+ * NaN for no values, and for one value with n − 1: a spread cannot be told from one.
+ */
+export function standardDeviation(values: readonly number[], kind: 'sample' | 'population' = 'sample'): number {
+  const centre = mean(values);
+  const squares = values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
+  return Math.sqrt(squares / (values.length - (kind === 'sample' ? 1 : 0)));
+}
+
+/** The middle value, or the mean of the two middle ones; NaN for no values. */
+export function median(values: readonly number[]): number {
+  const sorted = values.slice().sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  if (sorted.length === 0) return NaN;
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** An interval for a proportion, both ends in [0, 1]. */
+export interface Interval {
+  low: number;
+  high: number;
+}
+
+/** The normal quantile of a two-sided 95 % interval. */
+export const Z_95 = 1.959963984540054;
+
+/**
+ * Wilson's score interval for k successes in n trials (Wilson 1927): the p for which |k/n − p| ≤ z·√(p(1−p)/n).
+ * For n = 0 nothing is known: [0, 1].
+ * @throws RangeError unless 0 ≤ k ≤ n are integers.
+ */
+export function wilsonInterval(k: number, n: number, z = Z_95): Interval {
+  if (!(Number.isInteger(k) && Number.isInteger(n) && k >= 0 && k <= n)) {
+    throw new RangeError(`wilsonInterval: expected integers 0 ≤ k ≤ n, got k = ${k}, n = ${n}`);
+  }
+  if (n === 0) return { low: 0, high: 1 };
+  const p = k / n;
+  const spread = (z * z) / n;
+  const centre = (p + spread / 2) / (1 + spread);
+  const half = (z * Math.sqrt((p * (1 - p)) / n + spread / (4 * n))) / (1 + spread);
+  return { low: k === 0 ? 0 : Math.max(0, centre - half), high: k === n ? 1 : Math.min(1, centre + half) };
+}
+
+/**
+ * McNemar's exact test of two systems on the same items: the two-sided binomial p-value of the discordant pairs,
+ * p = min(1, 2·Σ_{i ≤ min(b,c)} C(b+c, i) / 2^{b+c}).
+ *
+ * @param onlyFirst items that only the first system got right (b); `onlySecond` likewise (c).
+ * @throws RangeError unless both are integers ≥ 0.
+ */
+export function mcnemarExact(onlyFirst: number, onlySecond: number): number {
+  if (!(Number.isInteger(onlyFirst) && Number.isInteger(onlySecond) && onlyFirst >= 0 && onlySecond >= 0)) {
+    throw new RangeError(`mcnemarExact: expected integers ≥ 0, got ${onlyFirst} and ${onlySecond}`);
+  }
+  const n = onlyFirst + onlySecond;
+  const smaller = Math.min(onlyFirst, onlySecond);
+  // Terms in logarithms: C(n, i) overflows f64 from n ≈ 1030.
+  let logTerm = -n * Math.LN2;
+  let sum = 0;
+  for (let i = 0; i <= smaller; i++) {
+    sum += Math.exp(logTerm);
+    logTerm += Math.log(n - i) - Math.log(i + 1);
+  }
+  return Math.min(1, 2 * sum);
+}

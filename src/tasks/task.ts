@@ -1,0 +1,144 @@
+// task.ts: what a benchmark is to the rest of Pupil: items read from texts, the prompts of Tables 2 and 3, and the
+// extractor that reads an answer. One file per benchmark implements it; splits are in split.ts, scoring in score.ts.
+import { PupilError } from '../base/errors';
+import type { TaskId } from '../config/experiment';
+import type { PlacedRow, RejectedRow, SourceText } from '../formats/rows';
+import { readRows } from '../formats/rows';
+import type { Extraction } from './extract/answerText';
+import { extractChoice, LETTERS } from './extract/choice';
+import { extractNumber } from './extract/number';
+
+/**
+ * "choice": options with letters, the target is a letter. "number": the target is a number in its shortest form.
+ * "mixed": items of both kinds, told apart by their choices (the lesson).
+ */
+export type TaskKind = 'choice' | 'number' | 'mixed';
+
+export interface TaskItem {
+  id: string;
+  question: string;
+  /** Option texts in letter order; absent for number tasks. */
+  choices?: readonly string[];
+  target: string;
+}
+
+export interface LoadedItems {
+  items: TaskItem[];
+  rejected: RejectedRow[];
+}
+
+/** A benchmark. Prompts carry no wrapper and no suffix: those are a run's choice. */
+export interface Task {
+  readonly id: TaskId;
+  readonly title: string;
+  readonly kind: TaskKind;
+  /** Reads items from texts already fetched, in their order. Bad rows are reported, not thrown. */
+  load(sources: readonly SourceText[]): LoadedItems;
+  /** Table 2. */
+  plainPrompt(item: TaskItem): string;
+  /** Table 3: the plain prompt and "Let's think step by step". */
+  cotPrompt(item: TaskItem): string;
+  /** The answer that a text commits to, in the form of `target`. */
+  extract(text: string, item: Pick<TaskItem, 'choices'>): Extraction;
+}
+
+/** Ends the CoT prompt, after one space (Table 3). */
+export const COT_TRIGGER = "Let's think step by step";
+
+/** "A, B, C, D" for four options. */
+export function letterList(count: number): string {
+  return LETTERS.slice(0, count).split('').join(', ');
+}
+
+/** Table 2, left: with as many letters as there are options. */
+export function choicePrompt(item: TaskItem): string {
+  const choices = item.choices ?? [];
+  return [
+    `Choose the answer to the question only from options ${letterList(choices.length)}.`,
+    `Question: ${item.question}`,
+    'Choices:',
+    ...choices.map((choice, i) => `${LETTERS[i]}) ${choice}`),
+    'Answer:',
+  ].join('\n');
+}
+
+/** Table 2, right. */
+export function numberPrompt(item: TaskItem): string {
+  return [
+    'Answer the following mathematical question with numerical solution.',
+    `Question: ${item.question}`,
+    'Answer:',
+  ].join('\n');
+}
+
+/** The prompts and the extractor of a kind of task, for the files of single benchmarks. */
+export function taskOfKind(kind: 'choice' | 'number'): Pick<Task, 'kind' | 'plainPrompt' | 'cotPrompt' | 'extract'> {
+  const plainPrompt = kind === 'choice' ? choicePrompt : numberPrompt;
+  return {
+    kind,
+    plainPrompt,
+    cotPrompt: (item) => `${plainPrompt(item)} ${COT_TRIGGER}`,
+    extract: (text, { choices }) =>
+      kind === 'choice' ? extractChoice(text, choices, choices?.length ?? 5) : extractNumber(text),
+  };
+}
+
+/** Thrown inside a row reader to reject that row with a reason. */
+export class RowProblem extends Error {}
+
+/**
+ * Reads the rows of several texts with one reader each row.
+ * @throws PupilError `data` where no row at all could be used, naming the first reason.
+ */
+export function loadItems(
+  title: string,
+  sources: readonly SourceText[],
+  read: (row: Record<string, unknown>, place: PlacedRow) => TaskItem,
+): LoadedItems {
+  const items: TaskItem[] = [];
+  const rejected: RejectedRow[] = [];
+  for (const source of sources) {
+    const { rows, rejected: broken } = readRows(source);
+    rejected.push(...broken);
+    for (const place of rows) {
+      try {
+        if (typeof place.value !== 'object' || place.value === null || Array.isArray(place.value)) {
+          throw new RowProblem('expected an object');
+        }
+        items.push(read(place.value as Record<string, unknown>, place));
+      } catch (error) {
+        if (!(error instanceof RowProblem)) throw error;
+        rejected.push({ path: place.path, line: place.line, reason: error.message });
+      }
+    }
+  }
+  if (items.length === 0) {
+    const first = rejected[0];
+    throw new PupilError(
+      'data',
+      `${title}: expected rows of this benchmark, got none that can be used` +
+        (first === undefined ? '' : ` (${first.path}:${first.line}: ${first.reason})`),
+      'Check that the file belongs to this task.',
+    );
+  }
+  rejected.sort((a, b) => (a.path === b.path ? a.line - b.line : 0));
+  return { items, rejected };
+}
+
+/** A text field that must be there and not blank, without surrounding white space. */
+export function requiredText(row: Record<string, unknown>, key: string): string {
+  const value = row[key];
+  if (typeof value !== 'string' || value.trim() === '') {
+    throw new RowProblem(`expected a text in ${key}, got ${JSON.stringify(value) ?? 'nothing'}`);
+  }
+  return value.trim();
+}
+
+/**
+ * Under which two questions count as the same: white space, case and Unicode form do not matter. Choices are part of it,
+ * where there are any: the same stem with other options is another question.
+ */
+export function questionKey(question: string, choices?: readonly string[]): string {
+  const plain = (text: string): string => text.normalize('NFKC').toLowerCase().split(/\s+/).filter(Boolean).join(' ');
+  return [question, ...(choices ?? [])].map(plain).join('\n');
+}
