@@ -87,7 +87,7 @@ export async function newestIntact(
   runId: string,
   slots: readonly (Uint8Array | undefined)[],
 ): Promise<StoredCheckpoint | undefined> {
-  const present = slots.filter((slot) => slot !== undefined && slot.byteLength > 0); // empty: cleared
+  const present = slots.filter((slot): slot is Uint8Array => slot !== undefined && slot.byteLength > 0); // empty: cleared
   let best: StoredCheckpoint | undefined;
   for (const slot of present) {
     const opened = await openSealed(slot);
