@@ -51,13 +51,12 @@ export interface FileServer {
   close(): Promise<void>;
 }
 
-type Share = {
-  kind: 'folder' | 'output' | 'file' | 'tree';
+/** What one number in an address stands for: paths count from `root`, and only those in the two lists exist. */
+interface Share {
   root: string;
-  /** Of a tree: absolute paths that may be read, or written, with what is below them. */
-  read?: readonly string[];
-  write?: readonly string[];
-};
+  readable: readonly string[];
+  writable: readonly string[];
+}
 
 /** The token makes these addresses unguessable, so any origin that knows one may use it. */
 const SHARED_HEADERS = {
@@ -103,27 +102,31 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
     );
   }
   const origin = `http://127.0.0.1:${server.port}`;
-  const share = (kind: Share['kind'], file: string): string => {
-    const root = path.resolve(file);
-    let id = shares.findIndex((known) => known.kind === kind && known.root === root);
-    if (id < 0) id = shares.push({ kind, root }) - 1;
+  const share = (root: string, readable: readonly string[], writable: readonly string[]): string => {
+    const made: Share = { root, readable: readable.map(full), writable: writable.map(full) };
+    const text = JSON.stringify(made);
+    let id = shares.findIndex((known) => JSON.stringify(known) === text);
+    if (id < 0) id = shares.push(made) - 1;
     return `${origin}/shared/${token}/${id}/`;
   };
   return {
     port: server.port,
     origin,
     pageUrl: `${origin}/`,
-    shareFolder: (folder) => share('folder', folder),
-    shareFile: (file) => share('file', file) + encodeURIComponent(path.basename(file)),
-    shareOutput: (folder) => share('output', folder),
-    shareTree: (read, write) => {
-      const all = (paths: readonly string[]): string[] => paths.map((file) => path.resolve(file));
-      const root = path.parse(process.cwd()).root;
-      const id = shares.push({ kind: 'tree', root, read: all([...read, ...write]), write: all(write) }) - 1;
-      return `${origin}/shared/${token}/${id}/`;
-    },
+    shareFolder: (folder) => share(full(folder), [folder], []),
+    shareFile: (file) => share(path.dirname(full(file)), [file], []) + encodeURIComponent(path.basename(file)),
+    shareOutput: (folder) => share(full(folder), [], [folder]),
+    shareTree: (readable, writable) =>
+      share(path.parse(full(readable[0] ?? writable[0] ?? '.')).root, readable, writable),
     close: () => server.close(),
   };
+}
+
+const full = (file: string): string => path.resolve(file);
+
+/** The shared path that a file is or lies in, if any. */
+function coveredBy(file: string, shared: readonly string[]): string | undefined {
+  return shared.find((one) => file === one || file.startsWith(one.endsWith(path.sep) ? one : one + path.sep));
 }
 
 function sameToken(given: string, token: string): boolean {
@@ -132,21 +135,15 @@ function sameToken(given: string, token: string): boolean {
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse, share: Share, rest: string[]): Promise<void> {
+  const file = path.join(share.root, ...rest);
   switch (request.method) {
     case 'OPTIONS':
       response.writeHead(204, { ...SHARED_HEADERS, ...PREFLIGHT_HEADERS }).end();
       return;
     case 'GET':
     case 'HEAD': {
-      if (share.kind === 'file') {
-        if (rest.length !== 1 || rest[0] !== path.basename(share.root)) {
-          return sendText(response, 404, 'only one file is shared here', SHARED_HEADERS);
-        }
-        return sendFile(request, response, share.root, SHARED_HEADERS);
-      }
-      const file = path.join(share.root, ...rest);
-      if (share.kind === 'tree' && !isBelow(file, share.read ?? [])) {
-        return sendText(response, 404, 'this path is not shared', SHARED_HEADERS);
+      if (coveredBy(file, [...share.readable, ...share.writable]) === undefined) {
+        return sendText(response, 404, 'not shared', SHARED_HEADERS);
       }
       const isFolder = await stat(file).then(
         (found) => found.isDirectory(),
@@ -154,18 +151,12 @@ async function answer(request: IncomingMessage, response: ServerResponse, share:
       );
       return isFolder ? sendList(response, file) : sendFile(request, response, file, SHARED_HEADERS);
     }
-    case 'PUT':
-      if (share.kind === 'tree') {
-        const file = path.join(share.root, ...rest);
-        const target = (share.write ?? []).find((allowed) => isBelow(file, [allowed]));
-        if (target === undefined) return sendText(response, 403, 'read only', SHARED_HEADERS);
-        // A named file may be replaced; into a named folder nothing may be written through a link that leads out of it.
-        const inside = path.relative(target, file);
-        if (inside === '') return receive(request, response, path.dirname(file), [path.basename(file)]);
-        return receive(request, response, target, inside.split(path.sep));
-      }
-      if (share.kind !== 'output') return sendText(response, 403, 'read only', SHARED_HEADERS);
-      return receive(request, response, share.root, rest);
+    case 'PUT': {
+      if (rest.length === 0) return sendText(response, 400, 'a file name is missing', SHARED_HEADERS);
+      const root = coveredBy(file, share.writable);
+      if (root === undefined) return sendText(response, 403, 'not shared for writing', SHARED_HEADERS);
+      return receive(request, response, root, file);
+    }
     default:
       return sendText(response, 405, 'unknown method', SHARED_HEADERS);
   }
@@ -196,21 +187,26 @@ async function sendList(response: ServerResponse, folder: string): Promise<void>
 
 /**
  * Takes an upload: written beside its target and renamed when it has arrived whole, so that nobody sees half a file and
- * a broken upload leaves the old one.
+ * a broken upload leaves the old one. `root` is the target itself, or the folder that it must stay in.
  */
 async function receive(
   request: IncomingMessage,
   response: ServerResponse,
   root: string,
-  rest: string[],
+  target: string,
 ): Promise<void> {
-  if (rest.length === 0) return sendText(response, 400, 'a file name is missing', SHARED_HEADERS);
-  const target = path.join(root, ...rest);
   const folder = path.dirname(target);
   const part = path.join(folder, `.${path.basename(target)}.${randomBytes(6).toString('hex')}.part`);
   try {
-    await mkdir(root, { recursive: true });
-    if (!(await staysInside(root, folder))) return sendText(response, 403, 'outside the folder', SHARED_HEADERS);
+    const isFolder = await stat(target).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+    if (isFolder) return sendText(response, 400, 'a file name is missing', SHARED_HEADERS);
+    if (target !== root) {
+      await mkdir(root, { recursive: true });
+      if (!(await staysInside(root, folder))) return sendText(response, 403, 'outside the folder', SHARED_HEADERS);
+    }
     await mkdir(folder, { recursive: true });
     await pipeline(request, createWriteStream(part, { flags: 'wx', flush: true }));
     const promised = request.headers['content-length'];

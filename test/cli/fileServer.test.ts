@@ -215,7 +215,37 @@ describe('uploads', () => {
   it('are refused where only reading is shared, and without a name', async () => {
     expect((await fetch(`${shared}letters.txt`, { method: 'PUT', body: 'x' })).status).toBe(403);
     expect((await fetch(output, { method: 'PUT', body: 'x' })).status).toBe(400);
+    const later = server.shareOutput(path.join(folder, 'later'));
+    expect((await fetch(later, { method: 'PUT', body: 'x' })).status).toBe(400);
+    expect(await readdir(folder)).not.toContain('later');
     expect(await readFile(path.join(folder, 'data/letters.txt'), 'utf8')).toBe('abcdefghij');
+  });
+});
+
+describe('a tree', () => {
+  const inTree = (file: string): string => path.resolve(file).slice(1);
+
+  it('holds absolute paths of shared files and folders, and nothing else', async () => {
+    const tree = server.shareTree([path.join(folder, 'data', 'inner'), path.join(folder, 'secret.txt')], []);
+    expect(await (await fetch(`${tree}${inTree(folder)}/secret.txt`)).text()).toBe('secret');
+    expect((await fetch(`${tree}${inTree(folder)}/data/inner/${encodeURIComponent('a b#?.json')}`)).status).toBe(200);
+    for (const file of ['data/letters.txt', 'data', 'data/inner2', 'secret.txt2', '']) {
+      expect((await fetch(`${tree}${inTree(folder)}/${file}`)).status).toBe(404);
+    }
+    expect((await fetch(`${tree}${inTree(folder)}/secret.txt`, { method: 'PUT', body: 'x' })).status).toBe(403);
+    expect(await readFile(path.join(folder, 'secret.txt'), 'utf8')).toBe('secret');
+  });
+
+  it('takes named output files and whole output folders', async () => {
+    const file = path.join(folder, 'new', 'logits.safetensors');
+    const tree = server.shareTree([], [file, path.join(folder, 'new2')]);
+    const put = (name: string): Promise<number> =>
+      fetch(`${tree}${inTree(name)}`, { method: 'PUT', body: 'x' }).then((response) => response.status);
+    expect(await put(file)).toBe(201);
+    expect(await put(path.join(folder, 'new2', 'adapter', 'config.json'))).toBe(201);
+    expect(await put(path.join(folder, 'new', 'other.bin'))).toBe(403);
+    expect(await readdir(path.join(folder, 'new'))).toEqual(['logits.safetensors']);
+    expect(await readFile(path.join(folder, 'new2', 'adapter', 'config.json'), 'utf8')).toBe('x');
   });
 });
 
