@@ -9,6 +9,7 @@ import { expectTensor, type Tensor } from '../gpu/tensor';
 import type { DenseWeight, LinearWeight } from './weights';
 import randomWgsl from '../../shaders/common/random.wgsl?raw';
 import enableF16Wgsl from '../../shaders/common/enable_f16.wgsl?raw';
+import enableSubgroupsWgsl from '../../shaders/common/enable_subgroups.wgsl?raw';
 import nf4CodebookWgsl from '../../shaders/common/nf4_codebook.wgsl?raw';
 import nf4WeightWgsl from '../../shaders/common/nf4_weight.wgsl?raw';
 import dropoutNoneWgsl from '../../shaders/lora/dropout_none.wgsl?raw';
@@ -26,26 +27,38 @@ import outScalarWgsl from '../../shaders/linear/out_scalar.wgsl?raw';
 import forwardRegisterWgsl from '../../shaders/linear/linear_forward_register.wgsl?raw';
 import backwardInputRegisterWgsl from '../../shaders/linear/linear_backward_input_register.wgsl?raw';
 import backwardWeightRegisterWgsl from '../../shaders/linear/linear_backward_weight_register.wgsl?raw';
+import forwardSubgroupWgsl from '../../shaders/linear/linear_forward_subgroup.wgsl?raw';
+import backwardInputSubgroupWgsl from '../../shaders/linear/linear_backward_input_subgroup.wgsl?raw';
+import backwardWeightSubgroupWgsl from '../../shaders/linear/linear_backward_weight_subgroup.wgsl?raw';
+import panelFourLanesWgsl from '../../shaders/linear/panel_four_lanes.wgsl?raw';
+import panelEightLanesWgsl from '../../shaders/linear/panel_eight_lanes.wgsl?raw';
 
 /** The three products: y = x·Wᵀ, dX = dY·W, dW = dYᵀ·x. */
 export type LinearOperation = 'forward' | 'backward_input' | 'backward_weight';
 
 /** How a product is computed; the numbers agree to rounding, not bit for bit, so a run records the one it used. */
-export type LinearVariant = 'register';
+export type LinearVariant = 'register' | 'subgroup';
 
 /** Every variant, those included that an adapter may not offer. */
-export const linearVariants: readonly LinearVariant[] = ['register'];
+export const linearVariants: readonly LinearVariant[] = ['register', 'subgroup'];
 
 /** Why this device cannot run a variant, or undefined when it can. */
-export function variantUnsupported(_gpu: Gpu, _variant: LinearVariant): string | undefined {
-  return undefined;
+export function variantUnsupported(gpu: Gpu, variant: LinearVariant): string | undefined {
+  return variant === 'subgroup' && !(gpu.features.subgroupSize in PANELS)
+    ? `needs subgroups of 4 or 8 lanes, this adapter has ${gpu.features.subgroupSize}`
+    : undefined;
 }
+
+/** The left operand's rows handed round among so many lanes. */
+const PANELS: Record<number, string> = { 4: panelFourLanesWgsl, 8: panelEightLanesWgsl };
 
 interface Tile {
   wgsl: string;
   /** Rows and columns of the result that one workgroup makes. */
   rows: number;
   columns: number;
+  /** `columns` are for each lane of a subgroup. */
+  perLane?: boolean;
 }
 
 const TILES: Record<LinearVariant, Record<LinearOperation, Tile>> = {
@@ -53,6 +66,11 @@ const TILES: Record<LinearVariant, Record<LinearOperation, Tile>> = {
     forward: { wgsl: forwardRegisterWgsl, rows: 32, columns: 64 },
     backward_input: { wgsl: backwardInputRegisterWgsl, rows: 32, columns: 64 },
     backward_weight: { wgsl: backwardWeightRegisterWgsl, rows: 32, columns: 64 },
+  },
+  subgroup: {
+    forward: { wgsl: forwardSubgroupWgsl, rows: 16, columns: 4, perLane: true },
+    backward_input: { wgsl: backwardInputSubgroupWgsl, rows: 16, columns: 4, perLane: true },
+    backward_weight: { wgsl: backwardWeightSubgroupWgsl, rows: 16, columns: 4, perLane: true },
   },
 };
 
@@ -80,19 +98,22 @@ export function setLinearVariant(gpu: Gpu, variant: LinearVariant | undefined): 
 
 /** The variant in use on this device: the one that was set, or the one that its kind of adapter runs fastest. */
 export function linearVariant(gpu: Gpu): LinearVariant {
-  return chosen.get(gpu) ?? 'register';
+  const set = chosen.get(gpu);
+  if (set !== undefined) return set;
+  return gpu.adapter.software && variantUnsupported(gpu, 'subgroup') === undefined ? 'subgroup' : 'register';
 }
 
 const sources = new Map<string, KernelSource>();
 
 function source(
+  lanes: number,
   operation: LinearOperation,
   variant: LinearVariant,
   right: LinearWeight['kind'],
   vec4: { left: boolean; right: boolean; out: boolean },
   dropout: boolean,
 ): KernelSource {
-  const key = `${operation} ${variant} ${right} ${vec4.left} ${vec4.right} ${vec4.out} ${dropout}`;
+  const key = `${lanes} ${operation} ${variant} ${right} ${vec4.left} ${vec4.right} ${vec4.out} ${dropout}`;
   let found = sources.get(key);
   if (found === undefined) {
     const rightWgsl = {
@@ -103,11 +124,13 @@ function source(
     found = kernelSource(
       `linear_${operation}_${variant}`,
       TILES[variant][operation].wgsl,
+      ...(lanes > 0 ? [enableSubgroupsWgsl] : []),
       ...(right === 'f16' ? [enableF16Wgsl] : []),
       ...(dropout ? [randomWgsl, dropoutThreefryWgsl] : [dropoutNoneWgsl]),
       vec4.left ? leftVec4Wgsl : leftScalarWgsl,
       ...rightWgsl,
       vec4.out ? outVec4Wgsl : outScalarWgsl,
+      ...(lanes > 0 ? [PANELS[lanes]!] : []),
     );
     sources.set(key, found);
   }
@@ -146,7 +169,9 @@ export function product(
   const variant = linearVariant(gpu);
   const tile = TILES[variant][operation];
   const dropout = options.dropout !== undefined && options.dropout.rate > 0 ? options.dropout : undefined;
+  const lanes = variant === 'subgroup' ? gpu.features.subgroupSize : 0;
   const kernel = source(
+    lanes,
     operation,
     variant,
     right.kind,
@@ -177,7 +202,7 @@ export function product(
     constants.DROPOUT_RATE = Math.fround(dropout.rate);
     constants.DROPOUT_SCALE = Math.fround(1 / (1 - dropout.rate));
   }
-  const columnTiles = Math.ceil(outWidth / tile.columns);
+  const columnTiles = Math.ceil(outWidth / (tile.columns * (tile.perLane === true ? lanes : 1)));
   const perRow = operation === 'backward_weight' ? leftWidth * outWidth : leftWidth * outWidth;
   const grid = (rows: number): Grid =>
     operation === 'backward_weight'
