@@ -162,11 +162,6 @@ async function answer(request: IncomingMessage, response: ServerResponse, share:
   }
 }
 
-/** Whether a path is one of these, or lies below one. */
-function isBelow(file: string, allowed: readonly string[]): boolean {
-  return allowed.some((root) => file === root || file.startsWith(root.endsWith(path.sep) ? root : root + path.sep));
-}
-
 /** A folder as a JSON array of {@link ListEntry}, by name. */
 async function sendList(response: ServerResponse, folder: string): Promise<void> {
   const entries: ListEntry[] = [];

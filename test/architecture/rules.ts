@@ -158,7 +158,7 @@ export function checkAddresses(files: readonly SourceFile[]): Violation[] {
     [new RegExp(String.raw`(^|[\s'"\x60(=:])/` + String.raw`work/`, 'm'), 'a folder of one machine'],
     [new RegExp(String.raw`\.\./` + 'shared/'), 'a folder beside the project'],
     [
-      new RegExp(String.raw`registry\.` + 'npmjs|registry\.' + 'yarnpkg|npm' + 'mirror|arti' + 'factory'),
+      new RegExp(['registry[.]npm' + 'js', 'registry[.]yarn' + 'pkg', 'npm' + 'mirror', 'arti' + 'factory'].join('|')),
       'a package registry',
     ],
   ];

@@ -1,0 +1,187 @@
+#!/usr/bin/env node
+// test.mjs: `npm test`: types, lint, then every test project, one after the other; a failing part does not stop the next.
+// Its last line is `N passed, N failed` (and `, N skipped` where there are any); the exit status is that of the count.
+// It takes `--long` (test/long as well) and `--only PART[,PART]`.
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { ensureBrowser } from './browser.mjs';
+import { buildIfStale, ROOT } from './build.mjs';
+import { lavapipeIcd, vulkanEnvironment } from './vulkan.mjs';
+
+/** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
+
+const NODE_FOLDERS = ['architecture', 'unit', 'kernels', 'gradients', 'golden', 'cli'];
+const bin = (/** @type {string} */ name) => path.join(ROOT, 'node_modules', '.bin', name);
+const REPORTS = path.join(ROOT, 'node_modules', '.cache', 'pupil-test');
+
+/**
+ * Runs a program with our terminal. Resolves to its exit status (128 + … for a signal).
+ * @param {string} command @param {string[]} args @param {Record<string, string>} [env]
+ * @returns {Promise<number>}
+ */
+function run(command, args, env = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      cwd: ROOT,
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...env },
+      shell: process.platform === 'win32',
+    });
+    child.on('error', (error) => {
+      console.error(`${command}: ${error.message}`);
+      resolve(127);
+    });
+    child.on('exit', (code) => resolve(code ?? 128));
+  });
+}
+
+/**
+ * A part that is one claim: all commands end with 0.
+ * @param {[string, string[]][]} commands
+ * @returns {Promise<Counts>}
+ */
+async function asOneTest(commands) {
+  let failed = 0;
+  for (const [name, args] of commands) if ((await run(bin(name), args)) !== 0) failed = 1;
+  return { passed: 1 - failed, failed, skipped: 0 };
+}
+
+/**
+ * A Vitest project, counted test by test from its JSON report. A file that could not be loaded, an error outside tests and
+ * a missing report count as one failure each; a project without files as nothing.
+ * @param {string} project @param {string[]} filters @param {Record<string, string>} [env]
+ * @returns {Promise<Counts>}
+ */
+async function vitest(project, filters, env = {}) {
+  const report = path.join(REPORTS, `${project}-${filters.join('-').replace(/\W+/g, '_')}.json`);
+  rmSync(report, { force: true });
+  const status = await run(
+    bin('vitest'),
+    [
+      'run',
+      '--project',
+      project,
+      '--passWithNoTests',
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+      ...filters,
+    ],
+    { ...vulkanEnvironment(), ...env },
+  );
+  /** @type {Counts} */
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  try {
+    const { testResults } =
+      /** @type {{ testResults: { status: string, assertionResults: { status: string }[] }[] }} */ (
+        JSON.parse(readFileSync(report, 'utf8'))
+      );
+    for (const file of testResults) {
+      const before = counts.failed;
+      for (const { status: outcome } of file.assertionResults) {
+        if (outcome === 'passed') counts.passed++;
+        else if (outcome === 'failed') counts.failed++;
+        else counts.skipped++;
+      }
+      if (file.status === 'failed' && counts.failed === before) counts.failed++;
+    }
+  } catch (error) {
+    console.error(`${project}: no report (${error instanceof Error ? error.message : String(error)})`);
+    counts.failed++;
+  }
+  if (status !== 0 && counts.failed === 0) counts.failed++;
+  return counts;
+}
+
+/** Everything in order. @param {boolean} long @returns {[string, () => Promise<Counts>][]} */
+function parts(long) {
+  return [
+    [
+      'types',
+      () =>
+        asOneTest([
+          ['tsc', ['--noEmit']],
+          ['svelte-check', ['--threshold', 'warning', '--output', 'human']],
+        ]),
+    ],
+    [
+      'lint',
+      () =>
+        asOneTest([
+          ['eslint', ['.']],
+          ['prettier', ['--check', '--log-level', 'warn', '.']],
+        ]),
+    ],
+    ...NODE_FOLDERS.map(
+      (name) => /** @type {[string, () => Promise<Counts>]} */ ([name, () => vitest('node', [`test/${name}/`])]),
+    ),
+    ...(lavapipeIcd() === undefined || process.env['PUPIL_NODE_ADAPTER']
+      ? []
+      : [
+          /** @type {[string, () => Promise<Counts>]} */ ([
+            'lavapipe',
+            () => vitest('lavapipe', [], { PUPIL_TEST_LAVAPIPE: '1' }),
+          ]),
+        ]),
+    ['browser', () => vitest('browser', [])],
+    ...(long
+      ? [/** @type {[string, () => Promise<Counts>]} */ (['long', () => vitest('long', [], { PUPIL_TEST_LONG: '1' })])]
+      : []),
+  ];
+}
+
+/** Browser and builds, which several parts need: made once here, so that two tests never build at the same time. */
+async function prepare() {
+  try {
+    process.env['PUPIL_BROWSER'] = await ensureBrowser();
+    console.log(`Browser: ${process.env['PUPIL_BROWSER']}`);
+    buildIfStale('page');
+    buildIfStale('cli');
+    return true;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    const { hint } = /** @type {{ hint?: string }} */ (error);
+    if (hint !== undefined) console.error(`  ${hint}`);
+    return false;
+  }
+}
+
+const { values } = parseArgs({ options: { long: { type: 'boolean' }, only: { type: 'string' } } });
+mkdirSync(REPORTS, { recursive: true });
+/** @type {Counts} */
+const total = { passed: 0, failed: 0, skipped: 0 };
+/** @type {string[]} */
+const lines = [];
+const add = (/** @type {string} */ name, /** @type {Counts} */ counts, /** @type {number} */ startedAt) => {
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+  total.skipped += counts.skipped;
+  const seconds = ((Date.now() - startedAt) / 1000).toFixed(0).padStart(5);
+  lines.push(
+    `  ${name.padEnd(14)}${String(counts.passed).padStart(6)} passed${String(counts.failed).padStart(5)} failed${String(counts.skipped).padStart(5)} skipped${seconds} s`,
+  );
+};
+
+const wanted = values.only?.split(',');
+const all = parts(values.long === true);
+const unknown = wanted?.find((name) => !all.some(([known]) => known === name));
+if (unknown !== undefined) {
+  console.error(`--only: expected ${all.map(([name]) => name).join(', ')}, got ${unknown}`);
+  process.exit(2);
+}
+const startedAt = Date.now();
+if (!(await prepare())) add('preparation', { passed: 0, failed: 1, skipped: 0 }, startedAt);
+for (const [name, part] of all) {
+  if (wanted !== undefined && !wanted.includes(name)) continue;
+  console.log(`\n── ${name} ──`);
+  const partStartedAt = Date.now();
+  add(name, await part(), partStartedAt);
+}
+console.log(`\n${lines.join('\n')}\n`);
+if (total.skipped > 0 && !process.env['PUPIL_DATA']) {
+  console.log('Skipped tests that say "needs PUPIL_DATA" read real weights and data sets from that folder.');
+}
+console.log(`${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ''}`);
+process.exit(total.failed > 0 ? 1 : 0);
