@@ -76,3 +76,17 @@ export function resolvePaths(experiment: Experiment, roots: PathRoots): Experime
     })),
   };
 }
+
+/** Every file and folder that an experiment names, once each; URLs are left out. */
+export function localPaths(experiment: Experiment): string[] {
+  const { source, tokenizer } = experiment.student;
+  const paths = [
+    ...(source.kind === 'directory' ? [source.path] : []),
+    ...(tokenizer.kind === 'student' ? [] : [tokenizer.path]),
+    ...experiment.demonstrations.flatMap((entry) => [...entry.files, ...(entry.alignedWith ?? [])]),
+    ...experiment.tasks.flatMap((task) =>
+      'all' in task.files ? task.files.all : [...task.files.train, ...task.files.test],
+    ),
+  ];
+  return [...new Set(paths)].filter((path) => !/^[a-zA-Z][a-zA-Z0-9+.-]+:/.test(path));
+}

@@ -151,7 +151,9 @@ const DemonstrationsSchema = v.strictObject({
     'out-family',
   ),
   limit: v.exactOptional(
-    field(integer(1), 'At most', 'Use at most so many demonstrations (a seeded choice).', { unit: 'demonstrations' }),
+    field(integer(1), 'At most', 'Use at most so many demonstrations: the first in the order of the split.', {
+      unit: 'demonstrations',
+    }),
   ),
   fraction: v.optional(
     field(

@@ -19,17 +19,23 @@ interface Mention {
 
 /**
  * Option letters named in option form: "(B)", "B)", "b)", "B.", "B:", "option B", or a bare capital. Small letters count
- * with a bracket only, and a bare capital "A" before a word is an article unless that word begins option A's text.
+ * with a bracket only; a bare capital "A" before a word is an article unless that word begins option A's text; and a bare
+ * capital inside an abbreviation ("D.C.") or inside an option's text ("vitamin C") is part of that.
  */
 function findLetters(text: string, choices: readonly string[] | undefined, optionCount: number): Mention[] {
   const letters = LETTERS.slice(0, optionCount);
   const pattern = new RegExp(
-    `(?<![\\p{L}\\d'’])(?:\\(([${letters}${letters.toLowerCase()}])\\)|([${letters}${letters.toLowerCase()}])\\)|([${letters}])(?![\\p{L}\\d'’]))`,
+    `(?<![\\p{L}\\d'’])(?:\\(([${letters}${letters.toLowerCase()}])\\)|([${letters}${letters.toLowerCase()}])\\)|(?<!\\p{L}\\.)([${letters}])(?![\\p{L}\\d'’]|\\.\\p{L}))`,
     'gu',
   );
   const found: Mention[] = [];
+  const spans = optionSpans(
+    text,
+    (choices ?? []).map((choice) => (choice.trim().length > 1 ? choice : '')),
+  );
   for (const match of text.matchAll(pattern)) {
     const bare = match[3];
+    if (bare !== undefined && spans.some((span) => span.start <= match.index && match.index < span.end)) continue;
     const letter = (match[1] ?? match[2] ?? bare)!.toUpperCase();
     if (NEGATION.test(text.slice(0, match.index))) continue;
     if (bare === 'A') {
@@ -47,18 +53,30 @@ function findLetters(text: string, choices: readonly string[] | undefined, optio
   return found;
 }
 
-/** Letters of the options whose text occurs, as whole words; a mention inside a longer option's mention is not counted. */
-function findOptionTexts(text: string, choices: readonly string[]): string[] {
-  const spans: { letter: string; start: number; end: number; text: string }[] = [];
+interface Span {
+  letter: string;
+  text: string;
+  start: number;
+  end: number;
+}
+
+/** Where option texts occur as whole words. Blank texts occur nowhere. */
+function optionSpans(text: string, choices: readonly string[]): Span[] {
+  const spans: Span[] = [];
   choices.forEach((choice, i) => {
     const wanted = choice.trim();
     if (wanted === '') return;
     const escaped = wanted.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/\s+/g, '\\s+');
     for (const match of text.matchAll(new RegExp(`(?<![\\p{L}\\d])${escaped}(?![\\p{L}\\d])`, 'giu'))) {
-      if (NEGATION.test(text.slice(0, match.index))) continue;
-      spans.push({ letter: LETTERS[i]!, start: match.index, end: match.index + match[0].length, text: wanted });
+      spans.push({ letter: LETTERS[i]!, text: wanted, start: match.index, end: match.index + match[0].length });
     }
   });
+  return spans;
+}
+
+/** Letters of the options whose text is named; a mention inside a longer option's mention is not counted. */
+function findOptionTexts(text: string, choices: readonly string[]): string[] {
+  const spans = optionSpans(text, choices).filter((span) => !NEGATION.test(text.slice(0, span.start)));
   const outer = spans.filter(
     (span) =>
       !spans.some(

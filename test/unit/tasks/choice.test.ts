@@ -77,6 +77,13 @@ const CORPUS: [string, readonly string[], string | undefined, string][] = [
   ["The answer isn't A) linen but D) melon.", FOUR, 'D', 'a contraction of not'],
   ['Vitamin C and B12', FOUR, 'C', 'only one of these is an option letter'],
   ['The best choice would be C', FOUR, 'C', 'best choice would be'],
+  [
+    'So the answer is (c) Washington D.C.',
+    ['city', 'state', 'washington d.c.', 'run'],
+    'C',
+    'an abbreviation with letters',
+  ],
+  ['The answer is B) vitamin C.', ['zinc', 'vitamin C', 'iron'], 'B', 'a letter inside the option’s text'],
   ['ABCD', FOUR, undefined, 'letters run together'],
 ];
 

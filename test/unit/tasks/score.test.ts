@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { sequenceRatio } from '../../../src/tasks/extract/difflib';
 import { extractNumber, sameNumber } from '../../../src/tasks/extract/number';
+import { readScoreRows } from '../../../src/tasks/scoreInput';
 import { judge, judgeItem, scoreRows, summarize, targetLetter, targetNumber } from '../../../src/tasks/score';
 
 const data = process.env['PUPIL_DATA'];
@@ -113,6 +114,27 @@ describe('scoreRows', () => {
     expect(score.interval.low).toBeCloseTo(0.15004, 5);
     expect(score.interval.high).toBeCloseTo(0.84996, 5);
     expect(summarize([])).toMatchObject({ n: 0, accuracy: NaN, interval: { low: 0, high: 1 } });
+  });
+});
+
+describe('readScoreRows', () => {
+  it('reads targets as text or number, choices, and reports bad rows by line', () => {
+    const text = [
+      '{"target": 39, "text": "The answer is 39.", "id": 1}',
+      '{"target": "B", "text": "B", "choices": ["x", "y"]}',
+      '{"text": "no target"}',
+      '{"target": "B", "text": 3}',
+      '{"target": "B", "text": "B", "choices": "xy"}',
+      '[]',
+      '{',
+    ].join('\n');
+    const { rows, rejected } = readScoreRows({ path: 's.jsonl', text });
+    expect(rows).toEqual([
+      { target: '39', text: 'The answer is 39.' },
+      { target: 'B', text: 'B', choices: ['x', 'y'] },
+    ]);
+    expect(rejected.map((r) => r.line).sort()).toEqual([3, 4, 5, 6, 7]);
+    expect(scoreRows('mixed', rows).correct).toBe(2);
   });
 });
 

@@ -141,6 +141,17 @@ describe('loading', () => {
     expect(verdicts.filter((v) => v.correct)).toHaveLength(400);
   });
 
+  it('lesson: the letter decides in the prototype’s own greedy answers', () => {
+    const choices = ['stone', 'car', 'cider', 'tram'];
+    for (const [text, letter] of [
+      ['D) cider', 'D'],
+      ['The answer is C) car.', 'C'],
+      ['A) tram', 'A'],
+    ] as const) {
+      expect(lesson.extract(text, { choices }).answer).toBe(letter);
+    }
+  });
+
   it('lesson: arithmetic rows have no choices', () => {
     const prompt = 'Answer the following mathematical question with numerical solution.\nQuestion: How many?\nAnswer:';
     const text = JSON.stringify({ plain_prompt: `${prompt}\n`, target: '16' });

@@ -1,0 +1,44 @@
+// scoreInput.ts: the rows that `pupil score` judges: texts generated elsewhere, as JSON lines or a JSON array of
+// {"target", "text", "choices"?}. Reading only; judging is in score.ts.
+import type { RejectedRow, SourceText } from '../formats/rows';
+import { readRows } from '../formats/rows';
+import type { ScoreRow } from './score';
+
+export interface ScoreInput {
+  rows: ScoreRow[];
+  rejected: RejectedRow[];
+}
+
+/**
+ * Rows to score. A target may be a text or a number; choices a list of texts. Other keys are ignored.
+ * @throws PupilError `format` where the file is no rows at all.
+ */
+export function readScoreRows(source: SourceText): ScoreInput {
+  const { rows: placed, rejected } = readRows(source);
+  const rows: ScoreRow[] = [];
+  for (const { value, path, line } of placed) {
+    const row = value as Record<string, unknown> | null;
+    const target = row?.['target'];
+    const text = row?.['text'];
+    const choices = row?.['choices'];
+    const problem =
+      typeof row !== 'object' || row === null || Array.isArray(row)
+        ? 'expected an object'
+        : typeof target !== 'string' && typeof target !== 'number'
+          ? `expected a text or a number in target, got ${JSON.stringify(target) ?? 'nothing'}`
+          : typeof text !== 'string'
+            ? `expected a text in text, got ${JSON.stringify(text) ?? 'nothing'}`
+            : choices !== undefined && !(Array.isArray(choices) && choices.every((c) => typeof c === 'string'))
+              ? `expected a list of texts in choices, got ${JSON.stringify(choices)}`
+              : undefined;
+    if (problem !== undefined) rejected.push({ path, line, reason: problem });
+    else {
+      rows.push({
+        target: String(target),
+        text: text as string,
+        ...(choices === undefined ? {} : { choices: choices as string[] }),
+      });
+    }
+  }
+  return { rows, rejected };
+}

@@ -1,0 +1,121 @@
+// disk.ts: the teacher whose answers lie on disk already. It reads them, gives each to its task item by the question's
+// text, and says how often the teacher was right. How bytes are fetched is the caller's business.
+import { PupilError } from '../base/errors';
+import type { DemonstrationsConfig } from '../config/experiment';
+import type { RejectedRow, SourceText } from '../formats/rows';
+import type { Demonstration, TeacherItem, TeacherTask } from './demonstration';
+import { makeDemonstration } from './demonstration';
+import { findDemonstrations, numericOrder } from './diskFormats';
+import type { FoundDemonstration } from './diskFormats';
+
+export interface LoadedDemonstrations {
+  demonstrations: Demonstration[];
+  /** Rows that could not be used, each with file, line and reason. */
+  rejected: RejectedRow[];
+  /** How many of the demonstrations give the target. */
+  correct: number;
+  /** correct / demonstrations: the teacher's own accuracy (Table 5). */
+  accuracy: number;
+}
+
+/** White space, case and Unicode form do not tell two questions apart. */
+function plain(text: string): string {
+  return text.normalize('NFKC').toLowerCase().split(/\s+/).filter(Boolean).join(' ');
+}
+
+/** Finds the item of a demonstration: by its id, its question with the choices, its prompt, or its question alone. */
+class ItemFinder {
+  private readonly byId = new Map<string, TeacherItem>();
+  private readonly byText = new Map<string, TeacherItem[]>();
+  private readonly used = new Map<string, number>();
+
+  constructor(task: TeacherTask) {
+    for (const item of task.items) {
+      this.byId.set(item.id, item);
+      const texts = [item.question, task.plainPrompt(item), task.cotPrompt(item)];
+      if (item.choices !== undefined) texts.push([item.question, ...item.choices].join('\n'));
+      for (const key of new Set(texts.map(plain))) {
+        const items = this.byText.get(key);
+        if (items === undefined) this.byText.set(key, [item]);
+        else items.push(item);
+      }
+    }
+  }
+
+  /** A question that several items have (MultiArith repeats 20) goes to each of them in turn. */
+  find(found: FoundDemonstration): TeacherItem | undefined {
+    const own = found.itemId === undefined ? undefined : this.byId.get(found.itemId);
+    if (own !== undefined) return own;
+    const texts = found.questions.slice();
+    if (found.choices !== undefined) texts.unshift([found.questions[0], ...found.choices].join('\n'));
+    for (const text of texts) {
+      const key = plain(text);
+      const items = this.byText.get(key);
+      if (items === undefined) continue;
+      const count = this.used.get(key) ?? 0;
+      this.used.set(key, count + 1);
+      return items[count % items.length];
+    }
+    return undefined;
+  }
+}
+
+/** The text before the first of `stops`, without surrounding white space. */
+function cut(answer: string, stops: readonly string[]): string {
+  const ends = stops.map((stop) => answer.indexOf(stop)).filter((at) => at >= 0);
+  return answer.slice(0, Math.min(answer.length, ...ends)).trim();
+}
+
+/**
+ * All demonstrations of one teacher for one task. Files are read in numeric order.
+ *
+ * @param readText fetches a file's text; paths are those of the configuration, already made concrete.
+ * @throws PupilError `format` or `data` for files that cannot be used at all, or where no demonstration fits the task.
+ */
+export async function loadDemonstrations(
+  config: DemonstrationsConfig,
+  task: TeacherTask,
+  readText: (path: string) => Promise<string>,
+): Promise<LoadedDemonstrations> {
+  const read = (paths: readonly string[]): Promise<SourceText[]> =>
+    Promise.all(numericOrder(paths).map(async (path) => ({ path, text: await readText(path) })));
+  const { found, rejected } = findDemonstrations(
+    config,
+    await read(config.files),
+    await read(config.alignedWith ?? []),
+  );
+
+  const finder = new ItemFinder(task);
+  const demonstrations: Demonstration[] = [];
+  const teacher = { teacher: config.label, family: config.family };
+  const counts = new Map<string, number>();
+  for (const one of found) {
+    const reject = (reason: string): void => void rejected.push({ path: one.path, line: one.line, reason });
+    const item = finder.find(one);
+    if (item === undefined) {
+      reject(`no item of ${task.id} has this question: ${JSON.stringify(one.questions[0]!.slice(0, 80))}`);
+      continue;
+    }
+    const answer = cut(one.answer, config.truncateAt);
+    if (answer === '') {
+      reject('the answer is empty');
+      continue;
+    }
+    const nth = counts.get(item.id) ?? 0;
+    counts.set(item.id, nth + 1);
+    const id = `${config.label}/${item.id}${nth === 0 ? '' : `/${nth}`}`;
+    demonstrations.push(makeDemonstration(task, item, answer, teacher, id));
+  }
+  if (demonstrations.length === 0) {
+    const first = rejected[0];
+    throw new PupilError(
+      'data',
+      `loadDemonstrations: expected demonstrations of ${task.id} in ${config.files.join(', ')}, got none that fit` +
+        (first === undefined ? '' : ` (${first.path}:${first.line}: ${first.reason})`),
+      'Check `format` and that these files belong to this task.',
+    );
+  }
+  rejected.sort((a, b) => (a.path === b.path ? a.line - b.line : 0));
+  const correct = demonstrations.filter((demonstration) => demonstration.correct).length;
+  return { demonstrations, rejected, correct, accuracy: correct / demonstrations.length };
+}
