@@ -1,7 +1,7 @@
 // inspectTraining.ts: `inspect gradients` and `inspect dpo`: losses, log-probabilities and LoRA gradients at a given adapter,
 // and optionally a few optimiser steps on the same batch (AdamW 0.9, 0.999, 1e-8, decoupled decay, constant rate).
 import { PupilError } from '../base/errors';
-import { writePeftAdapter, type AdapterFile } from '../formats/peft';
+import { writeAdapter, type AdapterFile } from '../formats/peft';
 import { inLibraryOrder, writeSafetensors, type TensorData } from '../formats/safetensorsWrite';
 import { Adapter } from '../model/adapter';
 import { countTargets, IGNORED, packSequences } from '../model/batch';
@@ -50,9 +50,9 @@ async function gradientTensors(trainer: Trainer): Promise<TensorData[]> {
   return [...(await trainer.gradients())].map(([name, { shape, data }]) => f32(`grad.${name}`, shape, data));
 }
 
-async function writeAdapter(job: InspectJob, folder: string, adapter: Adapter, file: AdapterFile): Promise<void> {
+async function exportAdapter(job: InspectJob, folder: string, adapter: Adapter, file: AdapterFile): Promise<void> {
   const trained = await adapter.toPeft(file.baseModel);
-  const written = writePeftAdapter({ ...trained, dropout: file.dropout, targetModules: file.targetModules });
+  const written = writeAdapter({ ...trained, dropout: file.dropout, targetModules: file.targetModules });
   for (const [name, bytes] of Object.entries(written)) await job.out.write(`${folder}/${name}`, bytes);
 }
 
@@ -130,7 +130,7 @@ export async function inspectGradients(student: Student, job: InspectJob, option
       }
       losses.push(lossOf(await score()));
       tensors.push(f32('losses', [losses.length], losses), f32('grad_norms', [norms.length], norms));
-      if (stepping.adapterOut !== undefined) await writeAdapter(job, stepping.adapterOut, adapter, file);
+      if (stepping.adapterOut !== undefined) await exportAdapter(job, stepping.adapterOut, adapter, file);
     }
     await job.out.write(options.path('out'), writeSafetensors(inLibraryOrder(tensors)));
   } finally {
@@ -209,7 +209,7 @@ export async function inspectDpo(student: Student, job: InspectJob, options: Ins
       const own = tensors.findIndex((tensor) => tensor.name === 'losses');
       tensors[own] = { ...tensors[own]!, name: 'pair_losses' };
       tensors.push(f32('losses', [stepLosses.length], stepLosses), f32('grad_norms', [norms.length], norms));
-      if (stepping.adapterOut !== undefined) await writeAdapter(job, stepping.adapterOut, adapter, policyFile);
+      if (stepping.adapterOut !== undefined) await exportAdapter(job, stepping.adapterOut, adapter, policyFile);
     }
     await job.out.write(options.path('out'), writeSafetensors(inLibraryOrder(tensors)));
   });

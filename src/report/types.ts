@@ -49,20 +49,6 @@ export interface MetricsRow {
   values: Record<string, number>;
 }
 
-/** One line of demonstrations.jsonl: what the student was taught with, and what was made of each. */
-export interface DemonstrationRow {
-  taskId: string;
-  itemId: string;
-  teacher: string;
-  family: 'in-family' | 'out-family';
-  instruction: string;
-  input: string;
-  answer: string;
-  target: string;
-  /** Whether the task's extractor finds the target in the answer. */
-  correct: boolean;
-}
-
 /** One teacher's demonstrations of one task: Table 5's accuracy and what was left out. */
 export interface DemonstrationSummary {
   label: string;
@@ -77,6 +63,8 @@ export interface DemonstrationSummary {
   rejectedExamples: string[];
   /** Read, but their question is not in the training split (or is not known). */
   notInTraining: number;
+  /** In the training split, but beyond the share or the limit that the experiment asks for. */
+  beyondShare?: number;
   /** Left out because prompt or answer is longer than the experiment allows. */
   tooLong: number;
   /** Left out because the answer misses the target (only with `keepWrong: false`). */

@@ -1,0 +1,76 @@
+// control.ts: pausing, stepping and stopping of a run. The run passes a turnstile after every unit of work (an optimiser
+// step, a generated batch); buttons only set what the turnstile does next. It saves nothing itself.
+import { PupilError } from '../base/errors';
+
+/** What the turnstile tells the run when it is about to hold it. */
+export interface Turnstile {
+  /** Save, because nobody knows how long the pause lasts. */
+  beforePause(): Promise<void>;
+  onPaused(): void;
+  onResumed(): void;
+}
+
+export class RunControl {
+  private paused = false;
+  private stepping = false;
+  private wake: (() => void) | undefined;
+  private readonly abort = new AbortController();
+
+  /** Aborted by {@link stop}: interrupts a batch that is being generated. */
+  get signal(): AbortSignal {
+    return this.abort.signal;
+  }
+
+  get stopped(): boolean {
+    return this.abort.signal.aborted;
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.wake?.();
+  }
+
+  /** One unit of work, then paused again. Also pauses a run that is under way. */
+  step(): void {
+    this.paused = true;
+    this.stepping = true;
+    this.wake?.();
+  }
+
+  stop(): void {
+    this.abort.abort();
+    this.wake?.();
+  }
+
+  /**
+   * Called between two units of work. Resolves when the next may start.
+   * @throws PupilError `cancelled` once stopped.
+   */
+  async pass(turnstile: Turnstile): Promise<void> {
+    this.throwIfStopped();
+    if (!this.paused) return;
+    if (this.stepping) {
+      this.stepping = false; // this pass is the one that was asked for
+      return;
+    }
+    await turnstile.beforePause();
+    this.throwIfStopped();
+    // Pressed while it was saving: no pause after all.
+    if (this.paused && !this.stepping) {
+      turnstile.onPaused();
+      await new Promise<void>((resolve) => (this.wake = resolve));
+      this.wake = undefined;
+      this.throwIfStopped();
+      turnstile.onResumed();
+    }
+    this.stepping = false;
+  }
+
+  private throwIfStopped(): void {
+    if (this.stopped) throw new PupilError('cancelled', 'run: stopped as asked', 'Start it again with resume.');
+  }
+}

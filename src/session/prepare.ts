@@ -1,0 +1,347 @@
+// prepare.ts: from an experiment and its files to what the recipes work on: questions, demonstrations as token ids, items of
+// phase 2; and the counts of everything that was left out. No GPU and no training here.
+import { PupilError } from '../base/errors';
+import { wilsonInterval } from '../base/statistics';
+import type { Experiment, ScorerName, TaskConfig } from '../config/experiment';
+import type { SourceText } from '../formats/rows';
+import type { ProbeQuestion, Question } from '../recipes/evaluate';
+import type { TrainingExample } from '../recipes/instruct';
+import type { PromptTokens, RefineItem } from '../recipes/pairs';
+import type { DemonstrationSummary, PromptKind, TaskSummary } from '../report/types';
+import type { OpenRoot } from '../sources/fileRoot';
+import { LETTERS } from '../tasks/extract/choice';
+import { TASKS } from '../tasks/registry';
+import { judge } from '../tasks/score';
+import { splitItems } from '../tasks/split';
+import type { Task, TaskItem } from '../tasks/task';
+import { selectDemonstrations, type Demonstration, type Selection } from '../teachers/demonstration';
+import { loadDemonstrations, type LoadedDemonstrations } from '../teachers/disk';
+import { decodeAnswer, encodeAnswer, encodePrompt, splitPrompt, wrapPrompt } from '../text/wrapper';
+import type { LoadedTokenizer } from './tokenizers';
+
+/** The student's sizes that decide what fits. */
+export interface StudentSizes {
+  vocabSize: number;
+  maxPositions: number;
+}
+
+/** The test questions of one task, asked in every way; the same questions in each, so that systems can be compared. */
+export interface PreparedTask {
+  config: TaskConfig;
+  task: Task;
+  /** Bare prompts for the untouched student, wrapped ones for tuned students. */
+  questions: Record<'bare' | 'wrapped', Record<PromptKind, Question[]>>;
+  /** For probing, after the plain prompt; empty for number tasks. */
+  probes: Record<'bare' | 'wrapped', ProbeQuestion[]>;
+  items: TaskItem[];
+  summary: TaskSummary;
+}
+
+export interface Prepared {
+  tasks: PreparedTask[];
+  /** What phase 1 trains on. */
+  examples: TrainingExample[];
+  /** What phase 2 samples from. */
+  refineItems: RefineItem[];
+  /** Every demonstration that a phase uses: demonstrations.jsonl. */
+  demonstrations: Demonstration[];
+  summaries: DemonstrationSummary[];
+  /** Warnings for the run log. */
+  warnings: string[];
+  decode(ids: readonly number[]): string;
+  eosId: number;
+}
+
+type Wrap = 'bare' | 'wrapped';
+
+/** Prompts and answers as token ids, by the rules of one experiment. */
+class Encoder {
+  readonly unknown = new Set<string>();
+  constructor(
+    private readonly experiment: Experiment,
+    private readonly loaded: LoadedTokenizer,
+    private readonly sizes: StudentSizes,
+  ) {}
+
+  prompt(text: string, wrap: Wrap): PromptTokens {
+    const { tokenizer, chatTemplate } = this.loaded;
+    const { wrapper, promptSuffix } = this.experiment.prompt;
+    const options = { promptSuffix, ...(chatTemplate === undefined ? {} : { chatTemplate }) };
+    const full = wrapPrompt(
+      splitPrompt(text),
+      { ...options, wrapper: wrap === 'bare' ? 'none' : wrapper },
+      tokenizer.specialTexts,
+    );
+    return { text: full, ids: this.checked(encodePrompt(tokenizer, full), full) };
+  }
+
+  answer(text: string): number[] {
+    return this.checked(encodeAnswer(this.loaded.tokenizer, text), text);
+  }
+
+  option(text: string): number[] {
+    return this.checked(this.loaded.tokenizer.encode(text), text);
+  }
+
+  private checked(ids: number[], text: string): number[] {
+    for (const piece of this.loaded.tokenizer.unknownPieces(text)) this.unknown.add(piece);
+    const bad = ids.find((id) => id >= this.sizes.vocabSize);
+    if (bad !== undefined) {
+      throw new PupilError(
+        'text',
+        `tokenizer: expected ids below ${this.sizes.vocabSize}, the student’s vocabulary, got ${bad} for ${JSON.stringify(text.slice(0, 60))}`,
+        'Tokenizer and student do not belong together: check student.tokenizer.',
+      );
+    }
+    return ids;
+  }
+}
+
+/**
+ * Reads and encodes everything.
+ * @throws PupilError `data`, `text`, `config`, `source`, as the parts do.
+ */
+export async function prepare(
+  experiment: Experiment,
+  files: OpenRoot,
+  loaded: LoadedTokenizer,
+  sizes: StudentSizes,
+): Promise<Prepared> {
+  const eosId = loaded.tokenizer.eosIds[0];
+  if (eosId === undefined) {
+    throw new PupilError(
+      'text',
+      'tokenizer: expected an end-of-text token, it has none',
+      'Add eos_token to tokenizer_config.json: without it the student never learns to stop.',
+    );
+  }
+  const encoder = new Encoder(experiment, loaded, sizes);
+  const warnings: string[] = [];
+  const tasks: PreparedTask[] = [];
+  const examples: TrainingExample[] = [];
+  const refineItems: RefineItem[] = [];
+  const used = new Map<string, Demonstration>();
+  const summaries: DemonstrationSummary[] = [];
+  const { instruct, selfRefine } = experiment.phases;
+
+  for (const config of experiment.tasks) {
+    const task = TASKS[config.id];
+    const read = (paths: readonly string[]): Promise<SourceText[]> =>
+      Promise.all(paths.map(async (path) => ({ path, text: await files.readText(path) })));
+    const load = async (paths: readonly string[]): Promise<TaskItem[]> => {
+      const { items, rejected } = task.load(await read(paths));
+      if (rejected.length > 0) {
+        const first = rejected[0]!;
+        warnings.push(
+          `${config.name}: ${rejected.length} rows of ${paths.join(', ')} cannot be used, first ${first.path}:${first.line}: ${first.reason}`,
+        );
+      }
+      return items;
+    };
+    const split = splitItems(
+      'all' in config.files
+        ? { pool: await load(config.files.all) }
+        : { train: await load(config.files.train), test: await load(config.files.test) },
+      config.split,
+    );
+    const teacherTask = {
+      id: config.name,
+      items: [...split.train, ...split.test],
+      plainPrompt: (item: TaskItem) => task.plainPrompt(item),
+      cotPrompt: (item: TaskItem) => task.cotPrompt(item),
+      isCorrect: (item: TaskItem, text: string) => judgeItem(task, item, text, 'strict'),
+    };
+    const itemById = new Map(split.train.map((item) => [item.id, item]));
+    const trainIds = split.train.map((item) => item.id);
+
+    for (const source of experiment.demonstrations.filter((entry) => entry.task === config.name)) {
+      const found = await loadDemonstrations(source, teacherTask, (path) => files.readText(path));
+      const tooLong = new Set<string>();
+      const counts = new Set<string>();
+      let selection: Selection | undefined;
+      if (instruct !== false && config.use.includes('instruct')) {
+        selection = selectDemonstrations(found.demonstrations, trainIds, source, instruct.fraction);
+        for (const demonstration of selection.selected) {
+          const prompt = encoder.prompt(cotText(demonstration), 'wrapped');
+          const answer = encoder.answer(demonstration.answer);
+          if (!fits(experiment, sizes, prompt, answer)) tooLong.add(demonstration.id);
+          else {
+            examples.push({ prompt: prompt.ids, answer });
+            used.set(demonstration.id, demonstration);
+            counts.add(demonstration.id);
+          }
+        }
+      }
+      if (selfRefine !== false && config.use.includes('selfRefine')) {
+        const chosen = selectDemonstrations(found.demonstrations, trainIds, source, selfRefine.fraction);
+        selection ??= chosen;
+        const room = Math.min(experiment.prompt.maxPromptTokens, sizes.maxPositions - selfRefine.sampling.maxNewTokens);
+        expectRoom('phases.selfRefine.sampling.maxNewTokens', selfRefine.sampling.maxNewTokens, room, sizes);
+        for (const demonstration of chosen.selected) {
+          const item = itemById.get(demonstration.itemId)!;
+          const plain = encoder.prompt(task.plainPrompt(item), 'wrapped');
+          const cot = encoder.prompt(cotText(demonstration), 'wrapped');
+          const answer = encoder.answer(demonstration.answer);
+          const longest = Math.max(plain.ids.length, cot.ids.length);
+          if (!fits(experiment, sizes, cot, answer) || longest > room) {
+            tooLong.add(demonstration.id);
+            continue;
+          }
+          used.set(demonstration.id, demonstration);
+          counts.add(demonstration.id);
+          refineItems.push({
+            taskId: config.name,
+            itemId: item.id,
+            target: item.target,
+            plain,
+            cot,
+            teacher: { label: demonstration.teacher, text: demonstration.answer, ids: answer },
+            isCorrect: (text) => judgeItem(task, item, text, selfRefine.scorer),
+          });
+        }
+      }
+      if (selection !== undefined) {
+        summaries.push(summarise(config.name, source, found, new Set(trainIds), selection, tooLong.size, counts.size));
+      }
+    }
+    if (config.use.includes('evaluate')) {
+      tasks.push(prepareQuestions(experiment, encoder, config, task, split.test, sizes, split.train.length));
+      const notes = tasks.at(-1)!.summary.notes;
+      if (split.duplicates > 0) notes.push(`${split.duplicates} items repeat a question; they stay on one side`);
+      if (split.conflicting.length > 0) {
+        notes.push(`${split.conflicting.length} questions occur with different targets`);
+      }
+    }
+  }
+  if (encoder.unknown.size > 0) {
+    warnings.push(`the student’s vocabulary cannot express: ${[...encoder.unknown].slice(0, 40).join(' ')}`);
+  }
+  return {
+    tasks,
+    examples,
+    refineItems,
+    demonstrations: [...used.values()],
+    summaries,
+    warnings,
+    decode: (ids) => decodeAnswer(loaded.tokenizer, ids),
+    eosId,
+  };
+}
+
+function cotText(demonstration: Demonstration): string {
+  return demonstration.question === ''
+    ? demonstration.instruction
+    : `${demonstration.instruction}\n${demonstration.question}`;
+}
+
+function judgeItem(task: Task, item: TaskItem, text: string, scorer: ScorerName): boolean {
+  const row = { target: item.target, text, ...(item.choices === undefined ? {} : { choices: item.choices }) };
+  return judge(task.kind, row, scorer).correct;
+}
+
+/** Prompt and answer within the experiment's bounds and the student's context. Answers are never cut. */
+function fits(experiment: Experiment, sizes: StudentSizes, prompt: PromptTokens, answer: readonly number[]): boolean {
+  const { maxPromptTokens, maxAnswerTokens } = experiment.prompt;
+  return (
+    prompt.ids.length <= maxPromptTokens &&
+    answer.length - 1 <= maxAnswerTokens && // the end of text is not counted
+    prompt.ids.length + answer.length <= sizes.maxPositions
+  );
+}
+
+function expectRoom(path: string, maxNewTokens: number, room: number, sizes: StudentSizes): void {
+  if (room >= 1) return;
+  throw new PupilError(
+    'config',
+    `${path}: expected fewer than the student’s context of ${sizes.maxPositions} tokens, got ${maxNewTokens}`,
+    'Prompt and answer share the context: lower it.',
+  );
+}
+
+function summarise(
+  taskId: string,
+  source: Experiment['demonstrations'][number],
+  found: LoadedDemonstrations,
+  training: ReadonlySet<string>,
+  selection: Selection,
+  tooLong: number,
+  used: number,
+): DemonstrationSummary {
+  const inTraining = found.demonstrations.filter((demonstration) => training.has(demonstration.itemId));
+  const correct = inTraining.filter((demonstration) => demonstration.correct).length;
+  const { low, high } = wilsonInterval(correct, inTraining.length);
+  return {
+    label: source.label,
+    taskId,
+    family: source.family,
+    format: source.format,
+    files: [...source.files],
+    read: found.demonstrations.length,
+    rejectedLines: found.rejected.length,
+    rejectedExamples: found.rejected.slice(0, 5).map(({ path, line, reason }) => `${path}:${line}: ${reason}`),
+    notInTraining: selection.notInTraining,
+    beyondShare: selection.beyondFraction + selection.beyondLimit,
+    tooLong,
+    droppedWrong: selection.wrongDropped,
+    used,
+    teacherCorrect: correct,
+    teacherN: inTraining.length,
+    teacherLow: low,
+    teacherHigh: high,
+  };
+}
+
+/** Test questions in all four wordings; an item that is too long in one of them is left out of all. */
+function prepareQuestions(
+  experiment: Experiment,
+  encoder: Encoder,
+  config: TaskConfig,
+  task: Task,
+  test: readonly TaskItem[],
+  sizes: StudentSizes,
+  trainItems: number,
+): PreparedTask {
+  const { evaluation } = experiment;
+  const room = Math.min(experiment.prompt.maxPromptTokens, sizes.maxPositions - evaluation.maxNewTokens);
+  expectRoom('evaluation.maxNewTokens', evaluation.maxNewTokens, room, sizes);
+  const prepared: PreparedTask = {
+    config,
+    task,
+    questions: { bare: { plain: [], cot: [] }, wrapped: { plain: [], cot: [] } },
+    probes: { bare: [], wrapped: [] },
+    items: [],
+    summary: { taskId: config.name, benchmark: task.title, trainItems, testItems: 0, tooLong: 0, notes: [] },
+  };
+  for (const item of test.slice(0, evaluation.limit ?? test.length)) {
+    const texts = { plain: task.plainPrompt(item), cot: task.cotPrompt(item) };
+    const wordings = (['bare', 'wrapped'] as const).flatMap((wrap) =>
+      (['plain', 'cot'] as const).map((kind) => ({ wrap, kind, prompt: encoder.prompt(texts[kind], wrap) })),
+    );
+    if (wordings.some(({ prompt }) => prompt.ids.length > room)) {
+      prepared.summary.tooLong++;
+      continue;
+    }
+    prepared.items.push(item);
+    for (const { wrap, kind, prompt } of wordings) {
+      prepared.questions[wrap][kind].push({
+        itemId: item.id,
+        prompt: prompt.text,
+        ids: prompt.ids,
+        target: item.target,
+        judges: [{ scorer: evaluation.scorer, isCorrect: (text) => judgeItem(task, item, text, evaluation.scorer) }],
+      });
+      if (evaluation.probing && kind === 'plain' && item.choices !== undefined) {
+        const letters = item.choices.map((_, i) => LETTERS[i]!);
+        prepared.probes[wrap].push({
+          itemId: item.id,
+          ids: prompt.ids,
+          letters,
+          options: letters.map((letter) => encoder.option(`${letter})`)),
+          target: item.target,
+        });
+      }
+    }
+  }
+  prepared.summary.testItems = prepared.items.length;
+  return prepared;
+}
