@@ -1,5 +1,6 @@
 // files.ts: fixtures for the tests of formats: golden folders from disk, hostile safetensors built by hand. Tests only.
 import { existsSync, readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { expect } from 'vitest';
 import { PupilError, type ErrorCode } from '../../../src/base/errors';
 import { memorySource, type ByteSource, type OpenFile } from '../../../src/formats/byteSource';
@@ -71,4 +72,13 @@ export async function onlyPupilErrors(work: () => unknown): Promise<void> {
   } catch (error) {
     if (!(error instanceof PupilError)) throw error;
   }
+}
+
+/** Text of the characters that formats trip over. (fast-check's own `unit: 'binary'` takes seconds to set up.) */
+export function anyText(maxLength = 12): fc.Arbitrary<string> {
+  const characters = ['a', 'B', '0', ' ', '"', "'", '\\', '/', ',', ':', '{', ']', '\n', '\r', '\t', '\0', '\u007f'];
+  return fc.string({
+    unit: fc.constantFrom(...characters, 'é', '\u2028', '\ufffd', '\uffff', '😀', '__proto__'),
+    maxLength,
+  });
 }
