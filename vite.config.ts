@@ -2,11 +2,12 @@
 // its own in vite.cli.config.ts, the tests theirs in vitest.config.ts.
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
+import { pageFiles } from './scripts/pageFiles.mjs';
 import { ISOLATION_HEADERS } from './scripts/staticServer.mjs';
 
 export default defineConfig({
   base: './', // the same files work under any path
-  plugins: [svelte()],
+  plugins: [svelte(), pageFiles()],
   worker: { format: 'es' },
   server: { host: '127.0.0.1', headers: ISOLATION_HEADERS },
   preview: { host: '127.0.0.1', headers: ISOLATION_HEADERS },

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { PupilError } from '../base/errors';
 import { parseExperiment, type Experiment } from '../config/experiment';
-import { resolvePaths } from '../config/paths';
+import { localPaths, resolvePaths } from '../config/paths';
 import { preset, PRESET_NAMES } from '../config/presets';
 import { pathInRoot } from './host';
 import { experimentsFolder } from './project';
@@ -82,20 +82,6 @@ function withFlags(document: unknown, options: LoadOptions): unknown {
   return changed;
 }
 
-/** Every local path that an experiment names; URLs are left out. */
-export function experimentPaths(experiment: Experiment): string[] {
-  const { source, tokenizer } = experiment.student;
-  const paths = [
-    ...(source.kind === 'directory' ? [source.path] : []),
-    ...(tokenizer.kind === 'student' ? [] : [tokenizer.path]),
-    ...experiment.demonstrations.flatMap((entry) => [...entry.files, ...(entry.alignedWith ?? [])]),
-    ...experiment.tasks.flatMap((task) =>
-      'all' in task.files ? task.files.all : [...task.files.train, ...task.files.test],
-    ),
-  ];
-  return [...new Set(paths)].filter((path) => !isUrl(path));
-}
-
 const isUrl = (path: string): boolean => /^[a-zA-Z][a-zA-Z0-9+.-]+:/.test(path);
 
 function mapPaths(experiment: Experiment, map: (path: string) => string): Experiment {
@@ -138,7 +124,7 @@ export function loadExperiment(name: string, options: LoadOptions): LoadedExperi
   const checked = parseExperiment(withFlags(document, options));
   const roots = { base, ...(data === undefined || data === '' ? {} : { data: resolve(data) }) };
   const absolute = resolvePaths(checked, roots);
-  const inputs = experimentPaths(absolute).map((path) => resolve(path));
+  const inputs = localPaths(absolute).map((path) => resolve(path));
   const missing = inputs.filter((path) => !existsSync(path));
   if (missing.length > 0) {
     throw new PupilError(

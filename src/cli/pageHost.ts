@@ -65,7 +65,7 @@ async function openPage(
     };
     const browser = await launchBrowser(launch);
     try {
-      const page = await browser.open(server.pageUrl);
+      const page = await browser.open(`${server.pageUrl}?automation`);
       const found = await browser.guard(
         page.evaluate(async () => {
           const adapter = await navigator.gpu?.requestAdapter();

@@ -2,8 +2,12 @@
 // session to this browser's GPU and storage; what a session does is in session/session.ts.
 import { expose } from 'comlink';
 import { browserGpu } from '../gpu/device';
+import { IndexedDbRunStore } from '../storage/indexedDb';
 import { Session } from '../session/session';
 import type { SessionApi } from '../session/protocol';
 import { answering, SESSION_METHODS } from './answers';
 
-expose(answering<SessionApi, keyof SessionApi>(() => new Session(browserGpu(), undefined as never), SESSION_METHODS));
+// Asked only when a device is opened: a browser without WebGPU can still list and delete its stored runs.
+const provider = { requestAdapter: async (options) => browserGpu().requestAdapter(options) } as GPU;
+
+expose(answering<SessionApi, keyof SessionApi>(() => new Session(provider, new IndexedDbRunStore()), SESSION_METHODS));

@@ -1,0 +1,81 @@
+#!/usr/bin/env node
+// screenshot.mjs: opens the built page in headless Chromium, runs an experiment in it, and stores pictures of the page at
+// three sizes, light and dark: to be looked at. It fails where the page reports an error, a script fails, or the page is
+// wider than its window; it judges nothing else.
+//
+//     node scripts/screenshot.mjs [--out FOLDER] [--experiment ID] [--page FOLDER] [--no-run]
+import { mkdirSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright-core';
+import { browserFlags, ensureBrowser } from './browser.mjs';
+import { buildIfStale, ROOT } from './build.mjs';
+import { folderHandler, serve } from './staticServer.mjs';
+
+const SIZES = [
+  { name: 'phone', width: 390, height: 844 },
+  { name: 'laptop', width: 1280, height: 800 },
+  { name: 'desktop', width: 1920, height: 1080 },
+];
+
+const { values } = parseArgs({
+  options: {
+    out: { type: 'string', default: path.join(ROOT, 'dist', 'screenshots') },
+    experiment: { type: 'string', default: 'smoke' },
+    page: { type: 'string' },
+    'no-run': { type: 'boolean', default: false },
+  },
+});
+
+if (values.page === undefined) buildIfStale('page');
+const folder = values.page ?? path.join(ROOT, 'dist', 'page');
+mkdirSync(values.out, { recursive: true });
+const server = await serve(folderHandler(folder), { port: 0 });
+const browser = await chromium.launch({
+  executablePath: await ensureBrowser(),
+  headless: false, // --headless=new is among the flags: Playwright's own headless shell has no WebGPU
+  args: browserFlags({ gpu: 'software' }),
+});
+/** @type {string[]} */
+const problems = [];
+try {
+  const page = await browser.newPage();
+  page.on('pageerror', (error) => problems.push(`script: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error') problems.push(`console: ${message.text()}`);
+  });
+  /** @param {string} state */
+  const shoot = async (state) => {
+    for (const { name, width, height } of SIZES) {
+      for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
+        await page.setViewportSize({ width, height });
+        await page.emulateMedia({ colorScheme });
+        await page.waitForTimeout(300); // charts redraw on the next frames
+        const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        if (overflow > 0) problems.push(`${state} ${name}: the page is ${overflow} px wider than its window`);
+        const file = path.join(values.out, `${state}-${name}-${colorScheme}.png`);
+        await page.screenshot({ path: file, fullPage: true });
+        console.log(file);
+      }
+    }
+  };
+  await page.goto(`http://127.0.0.1:${server.port}/?experiment=${values.experiment}`, { waitUntil: 'load' });
+  const run = page.getByRole('button', { name: 'Run', exact: true });
+  await run.waitFor();
+  if (values['no-run']) await shoot('start');
+  else {
+    await page.waitForFunction(() => document.querySelector('.dot.ready, .dot.unavailable') !== null);
+    await shoot('start');
+    await run.click({ timeout: 60_000 });
+    await page.getByRole('button', { name: 'Pause', exact: true }).waitFor({ timeout: 60_000 });
+    await run.waitFor({ timeout: 1_200_000 });
+    await shoot('finished');
+    const alerts = await page.getByRole('alert').allInnerTexts();
+    problems.push(...alerts.map((text) => `page: ${text}`));
+  }
+} finally {
+  await browser.close();
+  await server.close();
+}
+for (const problem of problems) console.error(problem);
+process.exit(problems.length === 0 ? 0 : 1);

@@ -1,0 +1,36 @@
+// format.ts: numbers as the page writes them. The report has its own, since it is made where there is no page.
+
+const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+/** 3642368 → `3.5 MiB`. */
+export function formatBytes(size: number | undefined): string {
+  if (size === undefined) return 'unknown';
+  let value = size;
+  let unit = 0;
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit] ?? ''}`;
+}
+
+/** 0.9125 → `91.3`. */
+export function formatPercent(share: number): string {
+  return Number.isFinite(share) ? (share * 100).toFixed(1) : '–';
+}
+
+/** Four significant digits; large whole numbers with separators. */
+export function formatNumber(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  if (Number.isInteger(value)) return value.toLocaleString('en-US');
+  const size = Math.abs(value);
+  return size < 1e-3 || size >= 1e6 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+}
+
+/** ISO time → `2026-03-01 14:05`. */
+export function formatTime(iso: string): string {
+  const time = new Date(iso);
+  if (Number.isNaN(time.getTime())) return iso;
+  const two = (n: number): string => String(n).padStart(2, '0');
+  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}`;
+}

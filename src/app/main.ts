@@ -1,0 +1,20 @@
+// main.ts: starts the page: a session in its worker, the state, the view, and `window.pupil`. With `?automation` the page
+// waits to be driven (the command line does that) and asks nothing of the GPU by itself.
+import { mount } from 'svelte';
+import App from './App.svelte';
+import { automationFor } from './automation';
+import { createSessionClient } from './client';
+import './page.css';
+import { Playground } from './state/playground.svelte';
+
+const session = createSessionClient();
+const playground = new Playground(session, {
+  address: location.href,
+  memory: localStorage,
+  now: () => new Date(),
+});
+const target = document.getElementById('app');
+if (target === null) throw new Error('index.html: expected an element with the id "app"');
+mount(App, { target, props: { playground } });
+window.pupil = automationFor(session);
+if (!new URL(location.href).searchParams.has('automation')) void playground.open();

@@ -1,0 +1,95 @@
+// pickedFiles.ts: an experiment's files found in a folder that was picked in the page, by the ends of their paths: people
+// pick the data folder, or the one above it, and both should do. It reads only what the experiment names.
+import { PupilError } from '../base/errors';
+import type { Experiment } from '../config/experiment';
+import { localPaths } from '../config/paths';
+import type { FileRoot } from '../session/protocol';
+
+export interface PickedFile {
+  /** Path within the picked folder. */
+  path: string;
+  size: number;
+  bytes: () => Promise<Uint8Array>;
+}
+
+/** More than this in one piece would be copied through memory several times: a file server is the better way. */
+const MAX_TOTAL_BYTES = 2 ** 31;
+
+/** Files of an `<input type="file" webkitdirectory>`. */
+export function fromFileList(list: Iterable<File>): PickedFile[] {
+  return [...list].map((file) => ({
+    path: (file.webkitRelativePath || file.name)
+      .split('/')
+      .slice(file.webkitRelativePath === '' ? 0 : 1)
+      .join('/'),
+    size: file.size,
+    bytes: async () => new Uint8Array(await file.arrayBuffer()),
+  }));
+}
+
+/** Tails of a path, longest first: a/b/c → a/b/c, b/c, c. */
+function tails(path: string): string[] {
+  const parts = path.split('/').filter((part) => part !== '' && part !== '.' && part !== '..');
+  return parts.map((_, i) => parts.slice(i).join('/'));
+}
+
+/**
+ * The picked paths that stand for a wanted one: the file itself, or every file of a wanted folder. The longest tail of the
+ * wanted path that fits exactly one place wins; none fits → undefined.
+ */
+export function findPicked(wanted: string, paths: readonly string[]): { picked: string; as: string }[] | undefined {
+  for (const tail of tails(wanted)) {
+    const files = paths.filter((path) => path === tail || path.endsWith(`/${tail}`));
+    if (files.length === 1 && files[0] !== undefined) return [{ picked: files[0], as: wanted }];
+    const folders = new Set(
+      paths.flatMap((path) => {
+        const at = `/${path}`.indexOf(`/${tail}/`);
+        return at < 0 ? [] : [path.slice(0, at + tail.length)];
+      }),
+    );
+    const [folder] = folders;
+    if (folders.size === 1 && folder !== undefined) {
+      return paths
+        .filter((path) => path.startsWith(`${folder}/`))
+        .map((path) => ({ picked: path, as: wanted + path.slice(folder.length) }));
+    }
+  }
+  return undefined;
+}
+
+/**
+ * The files an experiment needs, read from what was picked, under the paths by which the experiment names them.
+ * @throws PupilError `source` naming every file that is not in the folder, or a total that is too large.
+ */
+export async function readPicked(experiment: Experiment, picked: readonly PickedFile[]): Promise<FileRoot> {
+  const byPath = new Map(picked.map((file) => [file.path, file]));
+  const paths = [...byPath.keys()];
+  const missing: string[] = [];
+  const found: { file: PickedFile; as: string }[] = [];
+  for (const wanted of localPaths(experiment)) {
+    const places = findPicked(wanted, paths);
+    if (places === undefined) missing.push(wanted);
+    for (const place of places ?? []) {
+      const file = byPath.get(place.picked);
+      if (file !== undefined) found.push({ file, as: place.as });
+    }
+  }
+  if (missing.length > 0) {
+    throw new PupilError(
+      'source',
+      `picked folder: expected ${missing.length} more file${missing.length === 1 ? '' : 's'}:\n${missing.join('\n')}`,
+      'Pick the folder that holds all files of the experiment (its data root).',
+    );
+  }
+  const total = found.reduce((sum, { file }) => sum + file.size, 0);
+  if (total > MAX_TOTAL_BYTES) {
+    throw new PupilError(
+      'source',
+      `picked folder: expected at most ${MAX_TOTAL_BYTES} bytes, the experiment needs ${total}`,
+      'Serve the folder (any static server with ranges) and give its address instead.',
+    );
+  }
+  const files: Record<string, Uint8Array> = {};
+  for (const { file, as } of found) files[as] = await file.bytes();
+  return { kind: 'memory', files };
+}

@@ -1,0 +1,36 @@
+// device.svelte.ts: what this browser offers: adapter, tier, storage, and the reason where there is no GPU. It asks once
+// when the page opens, and again when told to.
+import type { DoctorReport, SessionApi } from '../../session/protocol';
+import { toNotice, type Notice } from './notice';
+
+export type DeviceStatus = 'starting' | 'ready' | 'unavailable';
+
+export class DeviceState {
+  status = $state<DeviceStatus>('starting');
+  report = $state.raw<DoctorReport>();
+  notice = $state.raw<Notice>();
+
+  constructor(private readonly session: SessionApi) {}
+
+  /** `amd rdna-3 …`, or a word on why there is nothing to name. */
+  readonly name = $derived.by(() => {
+    if (this.status === 'starting') return 'looking for a GPU …';
+    const adapter = this.report?.adapter;
+    if (adapter === undefined) return 'no WebGPU';
+    const words = ['vendor', 'architecture', 'device', 'description'].map((key) => String(adapter[key] ?? ''));
+    return [...new Set(words.filter((word) => word !== ''))].join(' · ') || 'unnamed adapter';
+  });
+
+  async open(): Promise<void> {
+    this.status = 'starting';
+    this.notice = undefined;
+    try {
+      await this.session.open({});
+      this.report = await this.session.doctor();
+      this.status = 'ready';
+    } catch (error) {
+      this.status = 'unavailable';
+      this.notice = toNotice(error);
+    }
+  }
+}

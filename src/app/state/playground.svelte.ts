@@ -1,0 +1,119 @@
+// playground.svelte.ts: the page's whole state in one object, and the few actions that need several of its parts. What
+// each part does is in its own file beside this one.
+import { PupilError } from '../../base/errors';
+import type { FileRoot, SessionApi } from '../../session/protocol';
+import { DeviceState } from './device.svelte';
+import { Experiments } from './experiments.svelte';
+import { toNotice, type Notice } from './notice';
+import { RunView } from './run.svelte';
+import { SelfCheck } from './selfCheck.svelte';
+import { StoredRuns, type KeyValue } from './storedRuns.svelte';
+
+export class Playground {
+  readonly device: DeviceState;
+  readonly experiments: Experiments;
+  readonly run: RunView;
+  readonly stored: StoredRuns;
+  readonly check: SelfCheck;
+  /** A failure of an action that belongs to no part. */
+  notice = $state.raw<Notice>();
+  /** Between the click on Run and the session's first event. */
+  preparing = $state(false);
+
+  readonly busy = $derived.by(() => this.preparing || this.run.active || this.check.running);
+  readonly canRun = $derived.by(() => this.device.status === 'ready' && !this.busy && this.experiments.missing === '');
+
+  constructor(
+    session: SessionApi,
+    private readonly place: { address: string; memory: KeyValue; now: () => Date },
+  ) {
+    this.device = new DeviceState(session);
+    this.experiments = new Experiments(place.address);
+    this.run = new RunView(session);
+    this.stored = new StoredRuns(session, place.memory);
+    this.check = new SelfCheck(session);
+  }
+
+  /** The folder that the page was served from. */
+  get pageBase(): string {
+    return new URL('./', this.place.address).href;
+  }
+
+  async open(): Promise<void> {
+    await Promise.all([this.device.open(), this.stored.refresh()]);
+  }
+
+  async startRun(): Promise<void> {
+    await this.guarded(async () => {
+      const prepared = await this.experiments.prepare(this.pageBase);
+      const runId = `${slug(prepared.experiment.name)}-${this.place.now().toISOString().replace(/\D/g, '').slice(0, 17)}`;
+      this.stored.remember(runId, prepared);
+      return { request: { runId, ...prepared }, name: prepared.experiment.name };
+    });
+  }
+
+  async resumeRun(runId: string): Promise<void> {
+    await this.guarded(async () => {
+      const kept = this.stored.recall(runId);
+      if (kept === undefined) {
+        throw new PupilError(
+          'storage',
+          `run ${runId}: this browser kept its checkpoint, but not its experiment`,
+          'It was started elsewhere (the command line, say): resume it there.',
+        );
+      }
+      const files = kept.files ?? (await this.filesAgain());
+      const name = (kept.experiment as { name?: string }).name ?? runId;
+      return { request: { runId, experiment: kept.experiment, files, resume: true }, name };
+    });
+  }
+
+  async openReport(runId: string): Promise<void> {
+    this.notice = undefined;
+    try {
+      globalThis.open(await this.stored.reportAddress(runId), '_blank', 'noopener');
+    } catch (error) {
+      this.notice = toNotice(error);
+    }
+  }
+
+  /** Picked files do not outlive the page: they must have been picked again. */
+  private async filesAgain(): Promise<FileRoot> {
+    if (this.experiments.picked.length === 0) {
+      throw new PupilError(
+        'source',
+        'resume: this run read files from a picked folder',
+        'Choose its experiment above, pick the same data folder again, then resume.',
+      );
+    }
+    return (await this.experiments.prepare(this.pageBase)).files;
+  }
+
+  private async guarded(
+    prepare: () => Promise<{ request: Parameters<SessionApi['run']>[0]; name: string }>,
+  ): Promise<void> {
+    if (this.busy) return;
+    this.notice = undefined;
+    this.preparing = true;
+    try {
+      const { request, name } = await prepare();
+      const running = this.run.start(request, name);
+      this.preparing = false;
+      await running;
+      await this.stored.refresh();
+    } catch (error) {
+      this.notice = toNotice(error);
+    } finally {
+      this.preparing = false;
+    }
+  }
+}
+
+function slug(name: string): string {
+  const text = name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 60);
+  return text === '' ? 'run' : text;
+}

@@ -1,0 +1,64 @@
+// storedRuns.svelte.ts: the runs that this browser keeps, and what is needed to go on with one: its experiment and where
+// its files were. Checkpoints are the session's; here is only the request they belong to.
+import { PupilError } from '../../base/errors';
+import type { FileRoot, SessionApi, StoredRun } from '../../session/protocol';
+import type { PreparedRun } from './experiments.svelte';
+import { toNotice, type Notice } from './notice';
+
+const KEY = 'pupil-run:';
+
+/** The part of localStorage that is used; tests hand in a plain object. */
+export type KeyValue = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
+
+export class StoredRuns {
+  runs = $state.raw<readonly StoredRun[]>([]);
+  notice = $state.raw<Notice>();
+
+  constructor(
+    private readonly session: SessionApi,
+    private readonly memory: KeyValue,
+  ) {}
+
+  async refresh(): Promise<void> {
+    try {
+      this.runs = await this.session.listRuns();
+      this.notice = undefined;
+    } catch (error) {
+      this.notice = toNotice(error);
+    }
+  }
+
+  /** Remembers what a run was started with. Picked files cannot be remembered: they must be picked again. */
+  remember(runId: string, { experiment, files }: PreparedRun): void {
+    const kept = files.kind === 'http' ? { experiment, files } : { experiment };
+    try {
+      this.memory.setItem(KEY + runId, JSON.stringify(kept));
+    } catch {
+      // Without room the run still works; only resuming it asks for the experiment again.
+    }
+  }
+
+  /** What the run was started with; `files` is absent where they must be picked again. */
+  recall(runId: string): { experiment: unknown; files?: FileRoot } | undefined {
+    const text = this.memory.getItem(KEY + runId);
+    return text === null ? undefined : (JSON.parse(text) as { experiment: unknown; files?: FileRoot });
+  }
+
+  async remove(runId: string): Promise<void> {
+    try {
+      await this.session.deleteRun(runId);
+      this.memory.removeItem(KEY + runId);
+    } catch (error) {
+      this.notice = toNotice(error);
+      return;
+    }
+    await this.refresh();
+  }
+
+  /** The report of a run as an address that a new tab can open. */
+  async reportAddress(runId: string): Promise<string> {
+    const bytes = await this.session.artefact(runId, 'report.html');
+    if (bytes.byteLength === 0) throw new PupilError('storage', `run ${runId}: its report is empty`);
+    return URL.createObjectURL(new Blob([bytes.slice()], { type: 'text/html' }));
+  }
+}
