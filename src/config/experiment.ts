@@ -8,7 +8,8 @@ import { crossFieldProblems } from './rules';
 import { ExperimentSchema } from './schema';
 import type { Experiment } from './schema';
 
-export { LINEAR_NAMES, SCORERS, TASK_IDS, TASK_USES, DEMONSTRATION_FORMATS } from './schema';
+export { SCORERS } from './phaseSchema';
+export { LINEAR_NAMES, TASK_IDS, TASK_USES, DEMONSTRATION_FORMATS } from './schema';
 export type {
   AdapterConfig,
   DemonstrationsConfig,

@@ -1,0 +1,237 @@
+// phaseSchema.ts: the settings of the two training phases: instruction-tuning and self-refine. Part of schema.ts, which
+// says what the origins mean.
+import * as v from 'valibot';
+import { field, integer, positive, real } from './fields';
+
+const learningRate = (origin: 'paper', text: string, standard: number) =>
+  v.optional(field(positive(1), 'Learning rate', text, { origin }), standard);
+const warmupRatio = v.exactOptional(
+  field(real(0, 1), 'Warm-up ratio', 'Share of all steps. Give a ratio or a number of steps, not both.'),
+);
+const warmupSteps = v.exactOptional(
+  field(integer(0), 'Warm-up steps', 'Optimiser steps over which the learning rate rises linearly from 0.', {
+    unit: 'steps',
+  }),
+);
+const schedule = (standard: 'cosine' | 'linear') =>
+  field(v.picklist(['cosine', 'linear', 'constant']), 'Schedule', 'How the learning rate falls after the warm-up.', {
+    origin: standard === 'cosine' ? 'paper' : 'trainer default',
+  });
+const microBatchTokens = v.optional(
+  field(
+    integer(1),
+    'Micro-batch',
+    'Upper bound of tokens in one forward and backward pass. Gradients are accumulated over the batch, so it changes memory and speed, not the result beyond rounding.',
+    { unit: 'tokens', origin: 'ours' },
+  ),
+  4096,
+);
+const demonstrationFraction = v.optional(
+  field(
+    positive(1),
+    'Share of demonstrations',
+    'Nested seeded subset used in this phase (Figure 4: 25, 50, 75, 100 %).',
+    {
+      origin: 'paper',
+    },
+  ),
+  1,
+);
+
+export const InstructSchema = v.strictObject({
+  epochs: v.optional(
+    field(positive(1000), 'Epochs', 'Passes over the demonstrations.', { unit: 'epochs', origin: 'paper' }),
+    4,
+  ),
+  maxSteps: v.exactOptional(
+    field(integer(1), 'Steps at most', 'Stops earlier than `epochs` would; the schedule is laid out for this length.', {
+      unit: 'steps',
+    }),
+  ),
+  learningRate: learningRate('paper', 'Peak learning rate of phase 1.', 2e-5),
+  weightDecay: v.optional(field(real(0, 10), 'Weight decay', 'Decoupled.', { origin: 'paper' }), 1e-4),
+  schedule: v.optional(schedule('cosine'), 'cosine'),
+  warmupRatio,
+  warmupSteps,
+  batchSize: v.optional(
+    field(integer(1), 'Batch', 'Demonstrations per optimiser step. Not given in the paper; Alpaca uses 128.', {
+      unit: 'demonstrations',
+      origin: 'Alpaca',
+    }),
+    128,
+  ),
+  microBatchTokens,
+  clip: v.optional(
+    field(real(0, 1e6), 'Clip', 'Global gradient norm is cut to this; 0 = off.', { origin: 'QLoRA' }),
+    0.3,
+  ),
+  optimizer: v.optional(
+    field(v.picklist(['adamw']), 'Optimiser', 'AdamW with β 0.9, 0.999 and ε 1e-8.', { origin: 'ours' }),
+    'adamw',
+  ),
+  fraction: demonstrationFraction,
+});
+
+const SamplingSchema = v.strictObject({
+  temperature: v.optional(
+    field(
+      real(0, 10),
+      'Temperature',
+      '0 = greedy. Not given for y and ŷ; 0.1 is the paper’s teacher temperature (C.2).',
+      {
+        origin: 'paper',
+      },
+    ),
+    0.1,
+  ),
+  topK: v.optional(field(integer(0), 'Top-k', '0 = off.', { origin: 'ours' }), 0),
+  topP: v.optional(field(positive(1), 'Top-p', '1 = off.', { origin: 'ours' }), 1),
+  maxNewTokens: v.optional(
+    field(
+      integer(1),
+      'New tokens at most',
+      'Texts cut off here get no end-of-text token and are counted. Not given in the paper.',
+      { unit: 'tokens', origin: 'ours' },
+    ),
+    256,
+  ),
+  samplesPerPrompt: v.optional(
+    field(integer(1, 64), 'Samples per prompt', 'Pairs made from one demonstration.', { origin: 'ours' }),
+    1,
+  ),
+  batchSize: v.optional(
+    field(
+      integer(1, 65535),
+      'Sampling batch',
+      'Prompts generated at once; changes speed, not the texts’ distribution.',
+      {
+        unit: 'prompts',
+        origin: 'ours',
+      },
+    ),
+    32,
+  ),
+});
+
+export const SCORERS = ['strict', 'literal', 'paper-compat'] as const;
+
+export const scorer = v.optional(
+  field(
+    v.picklist(SCORERS),
+    'Scorer',
+    'strict: the task’s extractor decides. literal: the target as a bare substring. paper-compat: regular expression, then difflib ratio ≥ 0.6, as in the authors’ earlier code.',
+    { origin: 'ours' },
+  ),
+  'strict',
+);
+
+export const SelfRefineSchema = v.strictObject({
+  direction: v.optional(
+    field(
+      v.picklist(['cot', 'answer']),
+      'Direction',
+      'cot: DPO_CoT (eq. 3–4), the reasoned answer is chosen. answer: DPO_answer (eq. 5), the ablation.',
+      { origin: 'paper' },
+    ),
+    'cot',
+  ),
+  beta: v.optional(
+    field(positive(100), 'β', 'Strength of the tie to the instructed student.', { origin: 'paper' }),
+    0.1,
+  ),
+  loss: v.optional(
+    field(v.picklist(['sigmoid', 'ipo', 'hinge', 'robust']), 'Loss', 'The paper uses sigmoid.', { origin: 'paper' }),
+    'sigmoid',
+  ),
+  labelSmoothing: v.optional(
+    field(real(0, 0.49), 'Label smoothing ε', 'Assumed share of flipped pairs; for sigmoid and robust.', {
+      origin: 'trainer default',
+    }),
+    0,
+  ),
+  learningRate: learningRate('paper', 'Peak learning rate of phase 2.', 1e-6),
+  weightDecay: v.optional(
+    field(real(0, 10), 'Weight decay', 'Decoupled; AdamW only.', { origin: 'trainer default' }),
+    0,
+  ),
+  schedule: v.optional(schedule('linear'), 'linear'),
+  warmupRatio,
+  warmupSteps,
+  batchSize: v.optional(
+    field(integer(1), 'Batch', 'Pairs per optimiser step.', { unit: 'pairs', origin: 'paper' }),
+    128,
+  ),
+  microBatchTokens,
+  maxSteps: v.exactOptional(
+    field(
+      integer(1),
+      'Steps at most',
+      'The paper: 1000. Pairs are repeated as often as it takes unless `epochs` ends first.',
+      {
+        unit: 'steps',
+        origin: 'paper',
+      },
+    ),
+  ),
+  epochs: v.exactOptional(field(positive(1000), 'Epochs', 'Passes over the pairs.', { unit: 'epochs' })),
+  clip: v.optional(
+    field(real(0, 1e6), 'Clip', 'Global gradient norm is cut to this; 0 = off.', { origin: 'trainer default' }),
+    1,
+  ),
+  optimizer: v.optional(
+    field(v.picklist(['adamw', 'rmsprop']), 'Optimiser', 'The reference DPO code uses RMSprop.', { origin: 'ours' }),
+    'adamw',
+  ),
+  fraction: demonstrationFraction,
+  validationFraction: v.optional(
+    field(
+      real(0, 0.9),
+      'Validation share',
+      'Pairs held out to choose the checkpoint; the paper names no validation set.',
+      {
+        origin: 'ours',
+      },
+    ),
+    0.05,
+  ),
+  minValidationPairs: v.optional(
+    field(integer(0), 'Validation pairs at least', 'Lower bound of the held-out pairs.', {
+      unit: 'pairs',
+      origin: 'ours',
+    }),
+    8,
+  ),
+  evaluateEverySteps: v.optional(
+    field(integer(1), 'Validate every', 'Steps between two measurements on the validation pairs.', {
+      unit: 'steps',
+      origin: 'ours',
+    }),
+    50,
+  ),
+  sampling: v.optional(SamplingSchema, {}),
+  scorer,
+  wrongTeacher: v.optional(
+    field(
+      v.picklist(['keep', 'drop']),
+      'When ŷ and the teacher are both wrong',
+      'keep: the wrong teacher answer is chosen all the same (the paper’s text has no exception). drop: no pair. Counted either way.',
+      { origin: 'paper' },
+    ),
+    'keep',
+  ),
+  rejectOnlyWrong: v.optional(
+    field(v.boolean(), 'Reject only wrong answers', 'Make no pair where the plain answer y is right.', {
+      origin: 'ours',
+    }),
+    false,
+  ),
+  keepBest: v.optional(
+    field(
+      v.picklist(['lowest-validation-loss', 'highest-chosen-logp', 'last']),
+      'Checkpoint kept',
+      'The paper keeps the lowest validation loss; the highest validation log-probability of the chosen answers is gentler out of domain.',
+      { origin: 'paper' },
+    ),
+    'lowest-validation-loss',
+  ),
+});
