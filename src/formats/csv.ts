@@ -54,7 +54,7 @@ export function parseCsv(text: string, fileName: string, delimiter = ','): CsvRo
 
   while (at < text.length) {
     const row: CsvRow = { lineNumber, fields: [] };
-    let wasQuoted = false;
+    let wasQuoted: boolean;
     for (;;) {
       wasQuoted = text[at] === '"';
       row.fields.push(wasQuoted ? quoted() : unquoted());

@@ -52,7 +52,7 @@ export interface AdapterFile {
  *   trained biases, modules_to_save …), or factors are missing, misshapen or not finite, e.g.
  *   `adapter_model.safetensors: model.layers.0.self_attn.q_proj: lora_B: element 17 is NaN, expected a finite number`
  */
-export async function readAdapter(open: OpenFile, folder = 'adapter'): Promise<AdapterFile> {
+export async function readPeftAdapter(open: OpenFile, folder = 'adapter'): Promise<AdapterFile> {
   const source = async (path: string, hint: string) => {
     const found = await open(path);
     if (found !== undefined) return found;
@@ -223,7 +223,7 @@ async function readModule(file: SafetensorsFile, path: string, names: PairNames,
  * Modules whose rank or α differ from `r` and `alpha` are listed in `rank_pattern` and `alpha_pattern`.
  * @throws PupilError `shape` where the factors of a module do not fit each other
  */
-export function writeAdapter(
+export function writePeftAdapter(
   adapter: AdapterFile,
 ): Record<'adapter_config.json' | 'adapter_model.safetensors', Uint8Array<ArrayBuffer>> {
   const tensors: TensorData[] = [];
@@ -235,7 +235,7 @@ export function writeAdapter(
     if (b.shape[1] !== rank) {
       throw new PupilError(
         'shape',
-        `writeAdapter: ${path}: expected lora_B [outputs, ${rank}] for lora_A [${a.shape.join(', ')}], got [${b.shape.join(', ')}]`,
+        `writePeftAdapter: ${path}: expected lora_B [outputs, ${rank}] for lora_A [${a.shape.join(', ')}], got [${b.shape.join(', ')}]`,
       );
     }
     if (rank !== adapter.r) rankPattern[path] = rank;

@@ -2,7 +2,7 @@
 // same; adapters that are not plain LoRA, and damaged ones, are refused by name.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readAdapter, resolveTargetModules, writeAdapter, type AdapterFile } from '../../../src/formats/peft';
+import { readPeftAdapter, resolveTargetModules, writePeftAdapter, type AdapterFile } from '../../../src/formats/peft';
 import { writeSafetensors, type TensorData } from '../../../src/formats/safetensorsWrite';
 import { bytesAt, expectRefusal, folderOf, GOLDEN, jsonAt, onlyPupilErrors, openFolder } from './files';
 
@@ -15,7 +15,7 @@ const factor = (name: string, shape: [number, number], values?: number[]): Tenso
 const A = factor(`base_model.model.${PATH}.lora_A.weight`, [2, 3]);
 const B = factor(`base_model.model.${PATH}.lora_B.weight`, [4, 2]);
 const adapter = (config: object, tensors: TensorData[] = [A, B]) =>
-  readAdapter(
+  readPeftAdapter(
     folderOf({
       'adapter_config.json': { ...CONFIG, ...config },
       'adapter_model.safetensors': writeSafetensors(tensors),
@@ -31,7 +31,7 @@ describe('golden adapters', () => {
     'qlora-llama-tiny-double/adapter_final',
   ];
   it.each(folders)('%s reads, and is written back byte for byte', async (folder) => {
-    const file = await readAdapter(openFolder(`${GOLDEN}/${folder}`), folder);
+    const file = await readPeftAdapter(openFolder(`${GOLDEN}/${folder}`), folder);
     expect(file).toMatchObject({ r: 8, alpha: 16, dropout: 0, rsLora: false });
     expect(file.targetModules).toHaveLength(7);
     expect(file.tensors.size).toBe(14);
@@ -40,7 +40,7 @@ describe('golden adapters', () => {
       [8, 172],
       [64, 8],
     ]);
-    for (const [name, bytes] of Object.entries(writeAdapter(file))) {
+    for (const [name, bytes] of Object.entries(writePeftAdapter(file))) {
       expect(Buffer.from(bytes).equals(bytesAt(`${GOLDEN}/${folder}/${name}`)), name).toBe(true);
     }
   });
@@ -79,8 +79,8 @@ describe('reading', () => {
     const file = await adapter({ rank_pattern: { v_proj: 1 }, alpha_pattern: { [V]: 8 } }, tensors);
     expect(file.tensors.get(V)).toMatchObject({ a: { shape: [1, 3] }, alpha: 8 });
     expect(file.tensors.get(PATH)!.alpha).toBeUndefined();
-    const written = writeAdapter(file);
-    expect(await readAdapter(folderOf(written))).toEqual(file);
+    const written = writePeftAdapter(file);
+    expect(await readPeftAdapter(folderOf(written))).toEqual(file);
     await expectRefusal(() => adapter({}, tensors), 'checkpoint', V, 'lora_A', '[2, inputs]', '[1, 3]');
   });
 
@@ -134,9 +134,9 @@ describe('reading', () => {
   });
 
   it('missing files are named', async () => {
-    await expectRefusal(() => readAdapter(folderOf({}), 'here'), 'checkpoint', 'here', 'adapter_config.json');
+    await expectRefusal(() => readPeftAdapter(folderOf({}), 'here'), 'checkpoint', 'here', 'adapter_config.json');
     const open = folderOf({ 'adapter_config.json': CONFIG });
-    await expectRefusal(() => readAdapter(open, 'here'), 'checkpoint', 'here', 'adapter_model.safetensors');
+    await expectRefusal(() => readPeftAdapter(open, 'here'), 'checkpoint', 'here', 'adapter_model.safetensors');
   });
 
   it('any values under known keys give an adapter or a PupilError', async () => {
@@ -179,7 +179,7 @@ describe('writing', () => {
               ],
             ]),
           };
-          expect(await readAdapter(folderOf(writeAdapter(file)))).toEqual(file);
+          expect(await readPeftAdapter(folderOf(writePeftAdapter(file)))).toEqual(file);
         },
       ),
       { numRuns: 100 },
@@ -197,7 +197,7 @@ describe('writing', () => {
       ],
     ]);
     const file: AdapterFile = { r: 2, alpha: 4, dropout: 0, rsLora: false, targetModules: [], baseModel: '', tensors };
-    expect(() => writeAdapter(file)).toThrow(`${PATH}: expected lora_B [outputs, 2]`);
+    expect(() => writePeftAdapter(file)).toThrow(`${PATH}: expected lora_B [outputs, 2]`);
   });
 });
 
