@@ -4,7 +4,7 @@ import { PupilError } from '../base/errors';
 import type { ProgressListener } from '../base/progress';
 import type { OpenFile } from '../formats/byteSource';
 import { openCheckpoint, type Checkpoint } from '../formats/checkpointIndex';
-import { readAdapter, type AdapterFile } from '../formats/peft';
+import { readPeftAdapter, type AdapterFile } from '../formats/peft';
 import type { Gpu } from '../gpu/device';
 import { Student, type Quantization } from '../model/student';
 
@@ -39,7 +39,7 @@ export async function loadStudent(
 
 /** A PEFT adapter folder. */
 export function loadAdapterFile(files: Pick<ReadableFiles, 'open'>, folder: string): Promise<AdapterFile> {
-  return readAdapter(filesIn(files, folder), folder);
+  return readPeftAdapter(filesIn(files, folder), folder);
 }
 
 /** A value that must be one of a few words. Throws `usage`. */

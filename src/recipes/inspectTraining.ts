@@ -1,7 +1,7 @@
 // inspectTraining.ts: `inspect gradients` and `inspect dpo`: losses, log-probabilities and LoRA gradients at a given adapter,
 // and optionally a few optimiser steps on the same batch (AdamW 0.9, 0.999, 1e-8, decoupled decay, constant rate).
 import { PupilError } from '../base/errors';
-import { writeAdapter, type AdapterFile } from '../formats/peft';
+import { writePeftAdapter, type AdapterFile } from '../formats/peft';
 import { inLibraryOrder, writeSafetensors, type TensorData } from '../formats/safetensorsWrite';
 import { Adapter } from '../model/adapter';
 import { countTargets, IGNORED, packSequences } from '../model/batch';
@@ -52,7 +52,7 @@ async function gradientTensors(trainer: Trainer): Promise<TensorData[]> {
 
 async function exportAdapter(job: InspectJob, folder: string, adapter: Adapter, file: AdapterFile): Promise<void> {
   const trained = await adapter.toPeft(file.baseModel);
-  const written = writeAdapter({ ...trained, dropout: file.dropout, targetModules: file.targetModules });
+  const written = writePeftAdapter({ ...trained, dropout: file.dropout, targetModules: file.targetModules });
   for (const [name, bytes] of Object.entries(written)) await job.out.write(`${folder}/${name}`, bytes);
 }
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import type { ByteSource } from '../../src/formats/byteSource';
 import { openCheckpoint, type Checkpoint } from '../../src/formats/checkpointIndex';
-import { readAdapter, type AdapterFile } from '../../src/formats/peft';
+import { readPeftAdapter, type AdapterFile } from '../../src/formats/peft';
 import { readSafetensorsHeader, tensorReader, type TensorReader } from '../../src/formats/safetensors';
 
 export const GOLDEN = fileURLToPath(new URL('../fixtures/golden/', import.meta.url));
@@ -36,7 +36,7 @@ export function checkpointAt(directory: string): Promise<Checkpoint> {
 }
 
 export function adapterAt(directory: string): Promise<AdapterFile> {
-  return readAdapter(
+  return readPeftAdapter(
     (path) => Promise.resolve(existsSync(join(directory, path)) ? diskSource(join(directory, path)) : undefined),
     directory,
   );
