@@ -29,8 +29,15 @@ function options(lines: readonly ChartLine[], width: number): uPlot.Options {
     padding: [8, 12, 0, 0],
     cursor: { points: { size: 6 }, drag: { x: false, y: false } },
     legend: { live: true },
+    hooks: {
+      // Without a pointer the legend shows the last values.
+      setCursor: [(u) => ((u.cursor.left ?? -1) < 0 ? u.setLegend({ idx: u.data[0].length - 1 }) : undefined)],
+    },
     scales: { x: { time: false } },
-    axes: [axis, { ...axis, size: 52 }],
+    axes: [
+      { ...axis, size: 30 },
+      { ...axis, size: 52 },
+    ],
     series: [
       { label: 'step' },
       ...lines.map(({ label, colour: name }) => ({
@@ -72,6 +79,7 @@ export function drawChart(
     const dots = withDots(now);
     if (chart !== undefined && dots === dotted) {
       chart.setData(now as uPlot.AlignedData);
+      if ((chart.cursor.left ?? -1) < 0) chart.setLegend({ idx: now[0].length - 1 });
       return;
     }
     chart?.destroy();
@@ -79,6 +87,7 @@ export function drawChart(
     const made = options(lines, width);
     for (const series of made.series.slice(1)) series.points = { show: dots, size: 5 };
     chart = new uPlot(made, now as uPlot.AlignedData, element);
+    chart.setLegend({ idx: now[0].length - 1 });
   };
   const redraw = (): void => {
     if (frame === 0) frame = requestAnimationFrame(draw);
