@@ -1,18 +1,16 @@
-// panel_eight_lanes.wgsl (prelude, after left_*): 16 rows of the left operand, spread over a subgroup of 8 lanes and handed round.
+// panel_eight_lanes.wgsl (prelude, after left_*): 8 rows of the left operand, spread over a subgroup of 8 lanes and handed round.
 // Lane l of vector i holds row 8·i + l. Only where every subgroup has exactly 8 lanes.
 
 const LANES = 8u;
 
 struct Panel {
   a0: vec4<f32>,
-  a1: vec4<f32>,
 }
 
-// Four columns of rows first … first + 15, none past `last`.
+// Four columns of rows first … first + 7, none past `last`.
 fn load_panel(first: u32, last: u32, lane: u32, column4: u32) -> Panel {
   return Panel(
     left4(min(first + 0u + lane, last), column4),
-    left4(min(first + 8u + lane, last), column4),
   );
 }
 
@@ -24,14 +22,6 @@ fn row4(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a0, 4u); }
 fn row5(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a0, 5u); }
 fn row6(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a0, 6u); }
 fn row7(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a0, 7u); }
-fn row8(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a1, 0u); }
-fn row9(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a1, 1u); }
-fn row10(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a1, 2u); }
-fn row11(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a1, 3u); }
-fn row12(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a1, 4u); }
-fn row13(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a1, 5u); }
-fn row14(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a1, 6u); }
-fn row15(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a1, 7u); }
 
 // 16 neighbouring columns of one row of the left operand: lane l holds columns 4·(l mod 4) … + 3.
 fn load_strip(row: u32, column4: u32, lane: u32) -> vec4<f32> {

@@ -30,6 +30,9 @@ import backwardWeightRegisterWgsl from '../../shaders/linear/linear_backward_wei
 import forwardSubgroupWgsl from '../../shaders/linear/linear_forward_subgroup.wgsl?raw';
 import backwardInputSubgroupWgsl from '../../shaders/linear/linear_backward_input_subgroup.wgsl?raw';
 import backwardWeightSubgroupWgsl from '../../shaders/linear/linear_backward_weight_subgroup.wgsl?raw';
+import forwardTiledWgsl from '../../shaders/linear/linear_forward_tiled.wgsl?raw';
+import backwardInputTiledWgsl from '../../shaders/linear/linear_backward_input_tiled.wgsl?raw';
+import backwardWeightTiledWgsl from '../../shaders/linear/linear_backward_weight_tiled.wgsl?raw';
 import panelFourLanesWgsl from '../../shaders/linear/panel_four_lanes.wgsl?raw';
 import panelEightLanesWgsl from '../../shaders/linear/panel_eight_lanes.wgsl?raw';
 
@@ -37,10 +40,10 @@ import panelEightLanesWgsl from '../../shaders/linear/panel_eight_lanes.wgsl?raw
 export type LinearOperation = 'forward' | 'backward_input' | 'backward_weight';
 
 /** How a product is computed; the numbers agree to rounding, not bit for bit, so a run records the one it used. */
-export type LinearVariant = 'register' | 'subgroup';
+export type LinearVariant = 'register' | 'subgroup' | 'tiled';
 
 /** Every variant, those included that an adapter may not offer. */
-export const linearVariants: readonly LinearVariant[] = ['register', 'subgroup'];
+export const linearVariants: readonly LinearVariant[] = ['register', 'subgroup', 'tiled'];
 
 /** Why this device cannot run a variant, or undefined when it can. */
 export function variantUnsupported(gpu: Gpu, variant: LinearVariant): string | undefined {
@@ -67,10 +70,15 @@ const TILES: Record<LinearVariant, Record<LinearOperation, Tile>> = {
     backward_input: { wgsl: backwardInputRegisterWgsl, rows: 32, columns: 64 },
     backward_weight: { wgsl: backwardWeightRegisterWgsl, rows: 32, columns: 64 },
   },
+  tiled: {
+    forward: { wgsl: forwardTiledWgsl, rows: 128, columns: 64 },
+    backward_input: { wgsl: backwardInputTiledWgsl, rows: 128, columns: 64 },
+    backward_weight: { wgsl: backwardWeightTiledWgsl, rows: 128, columns: 64 },
+  },
   subgroup: {
-    forward: { wgsl: forwardSubgroupWgsl, rows: 16, columns: 4, perLane: true },
-    backward_input: { wgsl: backwardInputSubgroupWgsl, rows: 16, columns: 4, perLane: true },
-    backward_weight: { wgsl: backwardWeightSubgroupWgsl, rows: 16, columns: 4, perLane: true },
+    forward: { wgsl: forwardSubgroupWgsl, rows: 8, columns: 8, perLane: true },
+    backward_input: { wgsl: backwardInputSubgroupWgsl, rows: 8, columns: 8, perLane: true },
+    backward_weight: { wgsl: backwardWeightSubgroupWgsl, rows: 16, columns: 8, perLane: true },
   },
 };
 
@@ -100,7 +108,8 @@ export function setLinearVariant(gpu: Gpu, variant: LinearVariant | undefined): 
 export function linearVariant(gpu: Gpu): LinearVariant {
   const set = chosen.get(gpu);
   if (set !== undefined) return set;
-  return gpu.adapter.software && variantUnsupported(gpu, 'subgroup') === undefined ? 'subgroup' : 'register';
+  if (!gpu.adapter.software) return 'tiled';
+  return variantUnsupported(gpu, 'subgroup') === undefined ? 'subgroup' : 'register';
 }
 
 const sources = new Map<string, KernelSource>();

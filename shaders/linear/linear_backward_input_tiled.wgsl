@@ -1,0 +1,108 @@
+// linear_backward_input_tiled: dX = dY·W through workgroup memory, for GPUs.
+//   out[n, c] (+)= α Σ_o left[n, o] · right[o, c]
+// Shapes   left dY (N, O), right W (O, C), out dX (N, C); f32 (W also f16 or NF4), row-major.
+// Grid     (⌈columns/64⌉, ⌈rows of out/128⌉) workgroups of 256 invocations; one invocation owns 8 rows × 4 columns.
+// Effect   writes, or ADDS with ACCUMULATE; rows [rows.first, rows.end) only.
+// Uses     12 KiB of workgroup memory: panels of 16 terms, transposed so that both are read as vec4; the next panel is
+//          fetched into registers while the present one is used. Any size; terms past the end are zero.
+// Preludes a dropout prelude (shaders/lora), left_*, right_*, out_* (shaders/linear).
+// Pairs    kernels/linear.ts · reference/linear.ts · test/kernels/linear.test.ts
+
+struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
+@group(0) @binding(0) var<uniform> rows: RowSlice;
+
+var<workgroup> left_tile: array<vec4<f32>, 512>; // (16 terms, 32 row quads)
+var<workgroup> right_tile: array<vec4<f32>, 256>; // (16 terms, 16 column quads)
+
+// Four terms of one row, zero past the last.
+fn fetch_left(row: u32, k4: u32, quads: u32) -> vec4<f32> {
+  return select(vec4<f32>(), left4(row, min(k4, quads - 1u)), k4 < quads);
+}
+
+// Spreads four terms of one row over the transposed panel.
+fn put_left(term: u32, row: u32, v: vec4<f32>) {
+  let at = term * 32u + row / 4u;
+  let i = row % 4u;
+  left_tile[at][i] = v.x;
+  left_tile[at + 32u][i] = v.y;
+  left_tile[at + 64u][i] = v.z;
+  left_tile[at + 96u][i] = v.w;
+}
+
+@compute @workgroup_size(256)
+fn linear_backward_input_tiled(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+  let column4 = 16u * group.x + t % 16u;
+  let quad = 2u * (t / 16u); // the invocation's first row quad inside the tile
+  let tile_row = rows.first + 128u * group.y;
+  let last = rows.end - 1u;
+  // What the invocation fetches of a panel: 128 rows × 4 quads of terms are 512 vectors, two each.
+  let fetch_k = t % 4u;
+  let fetch_row = t / 4u; // and 64 rows on
+  let row_a = min(tile_row + fetch_row, last);
+  let row_b = min(tile_row + fetch_row + 64u, last);
+  let panels = (LEFT_WIDTH + 15u) / 16u;
+  let quads = (LEFT_WIDTH + 3u) / 4u;
+  let fetch_column = min(16u * group.x + t % 16u, (OUT_WIDTH - 1u) / 4u);
+  let fetch_term = t / 16u;
+  var acc0 = vec4<f32>();
+  var acc1 = vec4<f32>();
+  var acc2 = vec4<f32>();
+  var acc3 = vec4<f32>();
+  var acc4 = vec4<f32>();
+  var acc5 = vec4<f32>();
+  var acc6 = vec4<f32>();
+  var acc7 = vec4<f32>();
+  var a = fetch_left(row_a, 4u * 0u + fetch_k, quads);
+  var b = fetch_left(row_b, 4u * 0u + fetch_k, quads);
+  var w = right4(min(16u * 0u + fetch_term, LEFT_WIDTH - 1u), fetch_column);
+  for (var panel = 0u; panel < panels; panel++) {
+    put_left(4u * fetch_k, fetch_row, a);
+    put_left(4u * fetch_k, fetch_row + 64u, b);
+    right_tile[t] = w; // fetch_term · 16 + t mod 16
+    workgroupBarrier();
+    if (panel + 1u < panels) {
+      a = fetch_left(row_a, 4u * (panel + 1u) + fetch_k, quads);
+      b = fetch_left(row_b, 4u * (panel + 1u) + fetch_k, quads);
+      w = right4(min(16u * (panel + 1u) + fetch_term, LEFT_WIDTH - 1u), fetch_column);
+    }
+    for (var k = 0u; k < 16u; k++) {
+      let w4 = right_tile[k * 16u + t % 16u];
+      let low = left_tile[k * 32u + quad];
+      let high = left_tile[k * 32u + quad + 1u];
+      acc0 += low.x * w4;
+      acc1 += low.y * w4;
+      acc2 += low.z * w4;
+      acc3 += low.w * w4;
+      acc4 += high.x * w4;
+      acc5 += high.y * w4;
+      acc6 += high.z * w4;
+      acc7 += high.w * w4;
+    }
+    workgroupBarrier();
+  }
+  let row = tile_row + 4u * quad;
+  if (row + 0u < rows.end) {
+    out4(row + 0u, column4, acc0);
+  }
+  if (row + 1u < rows.end) {
+    out4(row + 1u, column4, acc1);
+  }
+  if (row + 2u < rows.end) {
+    out4(row + 2u, column4, acc2);
+  }
+  if (row + 3u < rows.end) {
+    out4(row + 3u, column4, acc3);
+  }
+  if (row + 4u < rows.end) {
+    out4(row + 4u, column4, acc4);
+  }
+  if (row + 5u < rows.end) {
+    out4(row + 5u, column4, acc5);
+  }
+  if (row + 6u < rows.end) {
+    out4(row + 6u, column4, acc6);
+  }
+  if (row + 7u < rows.end) {
+    out4(row + 7u, column4, acc7);
+  }
+}
