@@ -12,7 +12,7 @@ export const REVISION =
   /\b(?:(?:wait|actually|sorry|no|hmm)\s*[,:;.!…—–-]|actually,? (?:it|the|that|i)\b|correction\b|scratch that|let me (?:re-?check|correct|re-?do|try again)|i made an? (?:mistake|error)|on second thought)/giu;
 
 /** A text that runs on into an invented next question ends before it. */
-const NEXT_QUESTION = /\n\s*(?:Q\d*\s*:|Question\s*\d*\s*:|Problem\s*\d*\s*:|###\s|Below is an instruction)/;
+const NEXT_QUESTION = /\n[^\S\n]*(?:Q\d*\s*:|Question\s*\d*\s*:|Problem\s*\d*\s*:|###\s|Below is an instruction)/;
 
 export function withoutNextQuestion(text: string): string {
   const at = text.search(NEXT_QUESTION);

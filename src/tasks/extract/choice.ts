@@ -12,6 +12,9 @@ const ANSWER_PHRASE =
 const NEGATION =
   /(?:\bnot|\brather than|\binstead of|n't be|n't|\bneither|\bnor|\bexcept)\s+(?:option |choice |the |answer )*\(?$/i;
 
+/** Whether the words right before a mention exclude it. */
+const isRuledOut = (text: string, at: number): boolean => NEGATION.test(text.slice(Math.max(0, at - 60), at));
+
 interface Mention {
   letter: string;
   start: number;
@@ -37,15 +40,16 @@ function findLetters(text: string, choices: readonly string[] | undefined, optio
     const bare = match[3];
     if (bare !== undefined && spans.some((span) => span.start <= match.index && match.index < span.end)) continue;
     const letter = (match[1] ?? match[2] ?? bare)!.toUpperCase();
-    if (NEGATION.test(text.slice(0, match.index))) continue;
+    if (isRuledOut(text, match.index)) continue;
     if (bare === 'A') {
-      const after = text.slice(match.index + 1);
+      const after = text.slice(match.index + 1, match.index + 200);
       const isArticle = /^\s+(?!(?:or|and|is|was|because|since|but|as|which|for|to|would|fits|seems)\b)\p{L}/u.test(
         after,
       );
       const own = choices?.[0]?.trim().toLowerCase();
-      const namesOwnOption = own !== undefined && own !== '' && after.trimStart().toLowerCase().startsWith(own);
-      const saysOption = /\b(?:option|choice|letter)\s+$/i.test(text.slice(0, match.index));
+      const namesOwnOption =
+        own !== undefined && own !== '' && after.trimStart().toLowerCase().startsWith(own.slice(0, 100));
+      const saysOption = /\b(?:option|choice|letter)\s+$/i.test(text.slice(Math.max(0, match.index - 20), match.index));
       if (isArticle && !namesOwnOption && !saysOption) continue;
     }
     found.push({ letter, start: match.index });
@@ -76,7 +80,7 @@ function optionSpans(text: string, choices: readonly string[]): Span[] {
 
 /** Letters of the options whose text is named; a mention inside a longer option's mention is not counted. */
 function findOptionTexts(text: string, choices: readonly string[]): string[] {
-  const spans = optionSpans(text, choices).filter((span) => !NEGATION.test(text.slice(0, span.start)));
+  const spans = optionSpans(text, choices).filter((span) => !isRuledOut(text, span.start));
   const outer = spans.filter(
     (span) =>
       !spans.some(
@@ -164,6 +168,6 @@ function decide(text: string, choices: readonly string[] | undefined, optionCoun
 
 /** Text up to the end of its first sentence, where "B." and "(b)." are no ends. */
 function optionSentence(text: string): string {
-  const end = /(?<=\p{L}{2}|\d|\))[.!?](?=\s|$)|(?<=\s\p{L})[.!?](?=\s+\p{Lu})|\n\s*\n/u.exec(text);
+  const end = /(?<=\p{L}{2}|\d|\))[.!?](?=\s|$)|(?<=\s\p{L})[.!?](?=\s+\p{Lu})|\n[^\S\n]*\n/u.exec(text);
   return end === null ? text : text.slice(0, end.index + 1);
 }

@@ -64,7 +64,10 @@ function joinMixed(text: string, found: FoundNumber[]): void {
 
 /** A sign right after a number, a letter or a closing bracket (spaces apart) is a minus operator or a hyphen. */
 function operatorBefore(text: string, index: number): boolean {
-  const before = text.slice(0, index).trimEnd().at(-1);
+  const before = text
+    .slice(Math.max(0, index - 20), index)
+    .trimEnd()
+    .at(-1);
   if (before === undefined) return false;
   if (/[\d)\]%]/.test(before)) return true;
   return /\p{L}/u.test(before) && !/\s/.test(text[index - 1] ?? ' ');
@@ -139,7 +142,7 @@ function fromPhrase(text: string): Extraction | undefined {
 }
 
 function fromLast(text: string): Extraction {
-  const bare = text.replace(/\([^()]*\p{L}[^()]*\)/gu, (remark) => ' '.repeat(remark.length));
+  const bare = text.replace(/\([^()]*\)/g, (remark) => (/\p{L}/u.test(remark) ? ' '.repeat(remark.length) : remark));
   const numbers = findNumbers(bare);
   const last = (numbers.length > 0 ? numbers : findNumbers(text)).at(-1);
   if (last === undefined) return NOTHING;

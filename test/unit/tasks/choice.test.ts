@@ -101,4 +101,14 @@ describe('extractChoice', () => {
     const choices = ['bus depot', 'beach', 'train station', 'bridge', 'bridge'];
     expect(extractChoice('The answer is bridge.', choices, 5).answer).toBe('D');
   });
+
+  it.each(['(', '1', '1,', '-', 'A ', 'answer ', 'the answer to ', '(a', 'no ', '\n', '\\boxed{', 'not ', '.1', '1/'])(
+    'takes no more than a second for 20,000 times %j, whatever follows',
+    (piece) => {
+      const text = piece.repeat(20_000);
+      const start = performance.now();
+      extractChoice(text, FOUR, 4);
+      expect(performance.now() - start).toBeLessThan(1000);
+    },
+  );
 });
