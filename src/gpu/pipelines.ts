@@ -1,7 +1,6 @@
 // pipelines.ts: WGSL text → compute pipelines. Bindings are read off the shader, so that wrappers bind by name and a
 // misspelt or missing tensor is an error here instead of a silent zero on the GPU. Compilation is concurrent.
 import { PupilError } from '../base/errors';
-import type { Gpu } from './device';
 
 export type BindingKind = 'uniform' | 'rows' | 'read' | 'read-write';
 
@@ -76,13 +75,19 @@ export class PipelineHandle {
   }
 }
 
+/** What compiling needs of the device. */
+export interface PipelineHost {
+  readonly device: GPUDevice;
+  readonly limits: { readonly maxStorageBuffersPerShaderStage: number };
+}
+
 /** Compiles each (kernel, constants) once; all requests compile side by side. */
 export class PipelineCache {
   private readonly handles = new Map<string, PipelineHandle>();
   private readonly layouts = new Map<KernelSource, GPUBindGroupLayout>();
   private readonly modules = new Map<string, GPUShaderModule>();
 
-  constructor(private readonly gpu: Gpu) {}
+  constructor(private readonly gpu: PipelineHost) {}
 
   get size(): number {
     return this.handles.size;

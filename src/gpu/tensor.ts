@@ -1,7 +1,6 @@
 // tensor.ts: tensors on the GPU and the arenas that own their buffers. It knows no mathematics.
 import { DTYPE_BYTES, elementCount, type DType } from '../base/dtypes';
 import { PupilError } from '../base/errors';
-import type { Gpu } from './device';
 
 /** Element types that live on the GPU. `u8` is packed four to a word; the buffer is padded to whole words. */
 export type GpuDType = Extract<DType, 'f32' | 'f16' | 'u32' | 'i32' | 'u8'>;
@@ -63,6 +62,14 @@ export function expectTensor(
   }
 }
 
+/** What an arena needs of the device; device.ts is the one that offers it. */
+export interface BufferHost {
+  readonly limits: { readonly maxBufferSize: number };
+  readonly account: ByteAccount;
+  createAccountedBuffer(label: string, size: number, usage: GPUBufferUsageFlags, arena: string): GPUBuffer;
+  write(tensor: Tensor, data: ArrayBufferView): void;
+}
+
 /**
  * Owns buffers that live and die together (a model's weights, a training step's activations) and counts their bytes.
  * Every byte that Pupil takes of the GPU goes through an arena, so `gpu.account` is complete.
@@ -73,7 +80,7 @@ export class Arena {
   private open = true;
 
   constructor(
-    private readonly gpu: Gpu,
+    private readonly gpu: BufferHost,
     readonly label: string,
   ) {}
 

@@ -13,7 +13,6 @@ import { headBackward, headForward, headScratchRows, vocabularyChunks } from '..
 import { linearForward } from '../kernels/linear';
 import { dpoLoss, dpoRowWeights, lossSum, sequenceLogps, type PreferenceLoss } from '../kernels/loss';
 import { rmsnormBackwardInput, rmsnormBackwardWeight, rmsnormForward } from '../kernels/rmsnorm';
-import { Optimizer } from '../optim/optimizer';
 import type { Adapter } from './adapter';
 import { sequencesIn, targetsIn, tokensIn, type PackedBatch } from './batch';
 import {
@@ -58,11 +57,28 @@ export interface UpdateOptions {
   epsilon?: number;
 }
 
+/** An optimiser over a flat buffer: commands prepared once, numbers as data. */
+export interface ParameterOptimizer {
+  /** Clip and update. */
+  readonly commands: Command[];
+  /** f32 [4]: norm before clipping, scale, non-finite flag (u32), 0. */
+  readonly clipState: Tensor;
+  setStep(step: UpdateOptions): void;
+  state(): { m?: Tensor; v: Tensor };
+}
+
+export type OptimizerFactory = (
+  gpu: Gpu,
+  arena: Arena,
+  parameters: { parameter: Tensor; gradient: Tensor; decayElements: number },
+) => ParameterOptimizer;
+
 export interface TrainerOptions {
   limits: BatchLimits;
   /** Keep every block's activations, or recompute them in the backward. `keep` where they take less than 256 MiB. */
   activations?: 'keep' | 'recompute';
-  optimizer?: 'adamw' | 'rmsprop';
+  /** How parameters are updated (optim/optimizer.ts); not needed for scoring and for gradients. */
+  optimizer?: OptimizerFactory;
   dropoutSeed?: number;
 }
 
@@ -115,7 +131,7 @@ export class Trainer {
   readonly gpu: Gpu;
   private readonly arena: Arena;
   private readonly flat: FlatParameters | undefined;
-  private readonly optimizer: Optimizer | undefined;
+  private readonly optimizer: ParameterOptimizer | undefined;
   private readonly graph: Graph;
   private readonly forwardScore: Command[];
   private readonly headScore: Command[];
@@ -330,10 +346,9 @@ export class Trainer {
       };
       this.backwardScore = backward(undefined);
       this.backwardTrain = this.dropout === undefined ? this.backwardScore : backward(this.dropout);
-      this.optimizer = new Optimizer(gpu, arena, {
+      this.optimizer = options.optimizer?.(gpu, arena, {
         parameter: flat.values,
         gradient: flat.gradient,
-        kind: options.optimizer ?? 'adamw',
         decayElements: flat.decayElements,
       });
     }
@@ -495,17 +510,8 @@ export class Trainer {
 
   /** Clips by the global norm and updates. With a non-finite gradient nothing changes and metrics say so. */
   async update(options: UpdateOptions): Promise<void> {
-    this.trainable();
-    const optimizer = this.optimizer!;
-    optimizer.setStep({
-      learningRate: options.learningRate,
-      weightDecay: options.weightDecay,
-      beta1: options.beta1 ?? 0.9,
-      beta2: options.beta2 ?? 0.999,
-      epsilon: options.epsilon ?? 1e-8,
-      maxNorm: options.maxNorm,
-      step: options.step,
-    });
+    const optimizer = this.requireOptimizer();
+    optimizer.setStep(options);
     this.submit(optimizer.commands);
     this.lastDispatches = this.stepDispatches;
   }
@@ -515,7 +521,7 @@ export class Trainer {
     const { gpu } = this;
     await this.ring.free();
     const recorder = new Recorder(gpu, 'metrics');
-    const read = this.ring.copy(recorder, [this.lossTotal, this.optimizer!.clipState]);
+    const read = this.ring.copy(recorder, [this.lossTotal, this.requireOptimizer().clipState]);
     recorder.submit();
     const [loss, clip] = await read();
     const state = new Float32Array(clip!);
@@ -550,12 +556,12 @@ export class Trainer {
   }
 
   async optimizerState(): Promise<{ m: Float32Array; v: Float32Array }> {
-    const { m, v } = this.optimizer!.state();
+    const { m, v } = this.requireOptimizer().state();
     return { m: m === undefined ? new Float32Array(0) : await this.gpu.readF32(m), v: await this.gpu.readF32(v) };
   }
 
   loadOptimizerState(state: { m: Float32Array; v: Float32Array }): void {
-    const { m, v } = this.optimizer!.state();
+    const { m, v } = this.requireOptimizer().state();
     if (m !== undefined) this.gpu.write(m, state.m);
     this.gpu.write(v, state.v);
   }
@@ -571,6 +577,18 @@ export class Trainer {
   }
 
   // ------------------------------------------------------------------------------------------------ private
+
+  private requireOptimizer(): ParameterOptimizer {
+    this.trainable();
+    if (this.optimizer === undefined) {
+      throw new PupilError(
+        'config',
+        'Trainer: no optimiser was given',
+        'Pass options.optimizer, e.g. optimizer("adamw").',
+      );
+    }
+    return this.optimizer;
+  }
 
   private trainable(): FlatParameters {
     if (this.flat === undefined) {

@@ -17,11 +17,11 @@ export const OPTIMIZER_DEFAULTS: Record<OptimizerKind, { beta1: number; beta2: n
 export interface OptimizerStep {
   learningRate: number;
   weightDecay: number;
-  /** AdamW's β₁; RMSprop has none. */
-  beta1: number;
+  /** AdamW's β₁; RMSprop has none. Absent: {@link OPTIMIZER_DEFAULTS}. */
+  beta1?: number;
   /** AdamW's β₂, RMSprop's α. */
-  beta2: number;
-  epsilon: number;
+  beta2?: number;
+  epsilon?: number;
   /** Largest global gradient norm; 0 or less: no clipping. */
   maxNorm: number;
   /** The step about to be taken, from 1. */
@@ -83,7 +83,7 @@ export class Optimizer {
     if (!Number.isFinite(step.learningRate) || step.learningRate < 0) {
       throw new PupilError('training', `Optimizer.setStep: learningRate must be 0 or more, got ${step.learningRate}`);
     }
-    this.gpu.write(this.hyper, hyperData(step));
+    this.gpu.write(this.hyper, hyperData({ ...OPTIMIZER_DEFAULTS[this.kind], ...step }));
     this.gpu.write(this.maxNorm, Float32Array.of(step.maxNorm, 0, 0, 0));
   }
 
@@ -91,4 +91,11 @@ export class Optimizer {
   state(): { m?: Tensor; v: Tensor } {
     return this.m === undefined ? { v: this.v } : { m: this.m, v: this.v };
   }
+}
+
+/** The constructor as a function of the parameters alone, as model/trainer.ts takes it. */
+export function optimizer(
+  kind: OptimizerKind,
+): (gpu: Gpu, arena: Arena, parameters: { parameter: Tensor; gradient: Tensor; decayElements: number }) => Optimizer {
+  return (gpu, arena, parameters) => new Optimizer(gpu, arena, { ...parameters, kind });
 }

@@ -7,6 +7,7 @@ import { Adapter } from '../model/adapter';
 import { countTargets, IGNORED, packSequences } from '../model/batch';
 import type { Student } from '../model/student';
 import { Trainer } from '../model/trainer';
+import { optimizer } from '../optim/optimizer';
 import { boundsOf, completionSequence, microBatches, type Unit } from './batches';
 import { loadAdapterFile, oneOf } from './files';
 import type { InspectJob } from './inspect';
@@ -90,7 +91,10 @@ export async function inspectGradients(student: Student, job: InspectJob, option
   ).map((group) => packSequences(group.flat()));
 
   const adapter = makeAdapter(student, file);
-  const trainer = new Trainer(student, adapter, { limits: boundsOf(units, MAX_TOKENS, batch.B) });
+  const trainer = new Trainer(student, adapter, {
+    limits: boundsOf(units, MAX_TOKENS, batch.B),
+    optimizer: optimizer('adamw'),
+  });
   try {
     await trainer.ready();
     const score = async (): Promise<number[]> => {
@@ -222,7 +226,7 @@ async function withTrainer<T>(
   use: (made: { trainer: Trainer; adapter: Adapter }) => Promise<T>,
 ): Promise<T> {
   const adapter = makeAdapter(student, file);
-  const trainer = new Trainer(student, adapter, { limits });
+  const trainer = new Trainer(student, adapter, { limits, optimizer: optimizer('adamw') });
   try {
     await trainer.ready();
     return await use({ trainer, adapter });

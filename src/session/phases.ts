@@ -5,6 +5,7 @@ import type { Adapter } from '../model/adapter';
 import { Generator, type Generation } from '../model/generator';
 import type { Student } from '../model/student';
 import { Trainer } from '../model/trainer';
+import { optimizer } from '../optim/optimizer';
 import { instruct, planInstruct } from '../recipes/instruct';
 import { buildPairs, describeCounts, splitValidation } from '../recipes/pairs';
 import { answerPrompts, repeatPrompts } from '../recipes/sampling';
@@ -34,7 +35,7 @@ export async function instructPhase(book: RunBook, assets: RunAssets): Promise<v
   book.log('info', `instruct: ${plan.units.length} demonstrations, ${plan.totalSteps} steps of ${settings.batchSize}`);
   const trainer = new Trainer(student, adapter, {
     limits: plan.bounds,
-    optimizer: settings.optimizer,
+    optimizer: optimizer(settings.optimizer),
     dropoutSeed: experiment.seed,
   });
   try {
@@ -191,7 +192,7 @@ export async function selfRefinePhase(book: RunBook, assets: RunAssets): Promise
     book.log('warning', 'self-refine: no pairs are held out, so the last adapter is kept');
   }
   book.log('info', `self-refine: ${training.length} pairs, ${plan.totalSteps} steps of ${settings.batchSize}`);
-  const trainer = new Trainer(student, adapter, { limits: plan.bounds, optimizer: settings.optimizer });
+  const trainer = new Trainer(student, adapter, { limits: plan.bounds, optimizer: optimizer(settings.optimizer) });
   try {
     await trainer.ready();
     // The reference is the instructed adapter, which the trainer holds until the first step.

@@ -8,6 +8,7 @@ import { packSequences, type Sequence } from '../../src/model/batch';
 import { Generator } from '../../src/model/generator';
 import { Student } from '../../src/model/student';
 import { Trainer } from '../../src/model/trainer';
+import { optimizer } from '../../src/optim/optimizer';
 import { testGpu } from '../kernels/device';
 
 let gpu: Gpu;
@@ -90,7 +91,7 @@ describe('invariants', () => {
     const adapter = await withNonZeroB(
       own(Adapter.create(s, { rank: 3, alpha: 5, dropout: 0, rsLora: true, targets: TARGETS }, 3)),
     );
-    const trainer = own(new Trainer(s, adapter, { limits: LIMITS }));
+    const trainer = own(new Trainer(s, adapter, { limits: LIMITS, optimizer: optimizer('adamw') }));
     const generator = own(
       new Generator(s, adapter, { batchSize: 2, maxPromptTokens: 9, maxNewTokens: 12, temperature: 0, eosIds: [] }),
     );
@@ -140,7 +141,9 @@ describe('invariants', () => {
       activations: 'keep' | 'recompute',
       flat?: Float32Array,
     ): Promise<{ g: Float32Array; loss: number }> => {
-      const trainer = own(new Trainer(s, adapter, { limits: LIMITS, dropoutSeed: 9, activations }));
+      const trainer = own(
+        new Trainer(s, adapter, { limits: LIMITS, dropoutSeed: 9, activations, optimizer: optimizer('adamw') }),
+      );
       await trainer.ready();
       if (flat !== undefined) adapter.writeParameters(flat);
       trainer.beginStep(completed);
@@ -180,19 +183,19 @@ describe('invariants', () => {
       }
     };
     const adapter = own(Adapter.create(s, settings, 3));
-    const whole = own(new Trainer(s, adapter, { limits: LIMITS, dropoutSeed: 4 }));
+    const whole = own(new Trainer(s, adapter, { limits: LIMITS, dropoutSeed: 4, optimizer: optimizer('adamw') }));
     await whole.ready();
     await steps(whole, 0, 6);
     const undisturbed = await adapter.readParameters();
 
     const first = own(Adapter.create(s, settings, 3));
-    const before = own(new Trainer(s, first, { limits: LIMITS, dropoutSeed: 4 }));
+    const before = own(new Trainer(s, first, { limits: LIMITS, dropoutSeed: 4, optimizer: optimizer('adamw') }));
     await before.ready();
     await steps(before, 0, 3);
     const saved = { parameters: await first.readParameters(), optimizer: await before.optimizerState() };
     const second = own(Adapter.create(s, settings, 99));
     second.writeParameters(saved.parameters);
-    const after = own(new Trainer(s, second, { limits: LIMITS, dropoutSeed: 4 }));
+    const after = own(new Trainer(s, second, { limits: LIMITS, dropoutSeed: 4, optimizer: optimizer('adamw') }));
     await after.ready();
     after.loadOptimizerState(saved.optimizer);
     await steps(after, 3, 6);
@@ -203,7 +206,7 @@ describe('invariants', () => {
   it('a training step creates no GPU buffer', async () => {
     const s = student();
     const adapter = own(Adapter.create(s, { rank: 2, alpha: 4, dropout: 0, rsLora: false, targets: TARGETS }, 3));
-    const trainer = own(new Trainer(s, adapter, { limits: LIMITS }));
+    const trainer = own(new Trainer(s, adapter, { limits: LIMITS, optimizer: optimizer('adamw') }));
     await trainer.ready();
     let created = 0;
     for (let step = 0; step < 5; step++) {
@@ -222,7 +225,7 @@ describe('invariants', () => {
     const flat = await adapter.readParameters();
     flat[0] = NaN;
     adapter.writeParameters(flat);
-    const trainer = own(new Trainer(s, adapter, { limits: LIMITS }));
+    const trainer = own(new Trainer(s, adapter, { limits: LIMITS, optimizer: optimizer('adamw') }));
     await trainer.ready();
     trainer.beginStep(0);
     await trainer.accumulateSupervised(packSequences(SEQUENCES), 11);
@@ -236,7 +239,7 @@ describe('invariants', () => {
     const adapter = await withNonZeroB(
       own(Adapter.create(s, { rank: 2, alpha: 4, dropout: 0, rsLora: false, targets: TARGETS }, 3)),
     );
-    const trainer = own(new Trainer(s, adapter, { limits: LIMITS }));
+    const trainer = own(new Trainer(s, adapter, { limits: LIMITS, optimizer: optimizer('adamw') }));
     await trainer.ready();
     trainer.beginStep(0);
     await trainer.accumulateSupervised(packSequences(SEQUENCES), 11);

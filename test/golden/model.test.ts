@@ -8,6 +8,7 @@ import { packSequences, type Sequence } from '../../src/model/batch';
 import { Generator } from '../../src/model/generator';
 import { Student } from '../../src/model/student';
 import { Trainer } from '../../src/model/trainer';
+import { optimizer } from '../../src/optim/optimizer';
 import type { PreferenceLoss } from '../../src/kernels/loss';
 import { testGpu } from '../kernels/device';
 import { adapterAt, checkpointAt, GOLDEN, jsonAt, tensorsAt } from './files';
@@ -121,7 +122,7 @@ describe.each([
   async function setUp(activations: 'keep' | 'recompute'): Promise<{ trainer: Trainer; adapter: Adapter }> {
     const student = own(await Student.load(gpu, await checkpointAt(join(GOLDEN, base)), { quantize: 'none' }));
     const adapter = own(Adapter.fromPeft(student, await adapterAt(join(GOLDEN, 'lora-llama-tiny/adapter_init'))));
-    const trainer = own(new Trainer(student, adapter, { limits: LIMITS, activations }));
+    const trainer = own(new Trainer(student, adapter, { limits: LIMITS, activations, optimizer: optimizer('adamw') }));
     await trainer.ready();
     return { trainer, adapter };
   }
@@ -189,7 +190,7 @@ describe('lora-llama-tiny, further', () => {
   it('clipping to 0.3 follows the golden trajectory', async () => {
     const student = await llamaTiny();
     const adapter = own(Adapter.fromPeft(student, await adapterAt(join(GOLDEN, 'lora-llama-tiny/adapter_init'))));
-    const trainer = own(new Trainer(student, adapter, { limits: LIMITS }));
+    const trainer = own(new Trainer(student, adapter, { limits: LIMITS, optimizer: optimizer('adamw') }));
     await trainer.ready();
     const { expected, sequences } = await loraBatch();
     const losses: number[] = [];
@@ -209,7 +210,7 @@ describe('lora-llama-tiny, further', () => {
   it('three micro-batches accumulate to the gradient of one batch', async () => {
     const student = await llamaTiny();
     const adapter = own(Adapter.fromPeft(student, await adapterAt(join(GOLDEN, 'lora-llama-tiny/adapter_init'))));
-    const trainer = own(new Trainer(student, adapter, { limits: LIMITS }));
+    const trainer = own(new Trainer(student, adapter, { limits: LIMITS, optimizer: optimizer('adamw') }));
     await trainer.ready();
     const { sequences } = await loraBatch();
     trainer.beginStep(0);
@@ -233,7 +234,7 @@ describe('lora-llama-tiny, further', () => {
     );
     const batch = packSequences([{ ids: [5, 9, 200, 31, 7] }, { ids: [1, 2, 3] }]);
     const bare = own(new Trainer(student, undefined, { limits: LIMITS }));
-    const adapted = own(new Trainer(student, adapter, { limits: LIMITS }));
+    const adapted = own(new Trainer(student, adapter, { limits: LIMITS, optimizer: optimizer('adamw') }));
     await bare.ready();
     expect(Array.from(await adapted.logits(batch))).toEqual(Array.from(await bare.logits(batch)));
   });
@@ -272,7 +273,7 @@ describe('dpo (TRL)', () => {
     const student = await llamaTiny();
     const expected = await jsonAt<DpoExpected>(join(GOLDEN, 'dpo/expected.json'));
     const adapter = own(Adapter.fromPeft(student, await adapterAt(join(GOLDEN, policy))));
-    const trainer = own(new Trainer(student, adapter, { limits: LIMITS }));
+    const trainer = own(new Trainer(student, adapter, { limits: LIMITS, optimizer: optimizer('adamw') }));
     await trainer.ready();
     const sequences = expected.pairs.flatMap((pair) =>
       [pair.chosen_input_ids, pair.rejected_input_ids].map((answer) => ({
