@@ -103,12 +103,12 @@ describe('extractChoice', () => {
   });
 
   it.each(['(', '1', '1,', '-', 'A ', 'answer ', 'the answer to ', '(a', 'no ', '\n', '\\boxed{', 'not ', '.1', '1/'])(
-    'takes no more than a second for 20,000 times %j, whatever follows',
+    'takes no more than three seconds for 40,000 times %j, whatever follows',
     (piece) => {
-      const text = piece.repeat(20_000);
+      const text = piece.repeat(40_000);
       const start = performance.now();
       extractChoice(text, FOUR, 4);
-      expect(performance.now() - start).toBeLessThan(1000);
+      expect(performance.now() - start).toBeLessThan(3000);
     },
   );
 });

@@ -89,12 +89,12 @@ describe('extractNumber', () => {
   });
 
   it.each(['(', '1', '1,', '-', 'A ', 'answer ', 'the answer to ', '(a', 'no ', '\n', '\\boxed{', 'not ', '.1', '1/'])(
-    'takes no more than a second for 20,000 times %j, whatever follows',
+    'takes no more than three seconds for 40,000 times %j, whatever follows',
     (piece) => {
-      const text = piece.repeat(20_000);
+      const text = piece.repeat(40_000);
       const start = performance.now();
       extractNumber(text);
-      expect(performance.now() - start).toBeLessThan(1000);
+      expect(performance.now() - start).toBeLessThan(3000);
     },
   );
 });
