@@ -5,8 +5,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { PupilError } from '../base/errors';
-import type { ScorerName, TaskId } from '../config/experiment';
+import type { Experiment, ScorerName, TaskId } from '../config/experiment';
 import { readRows, type PlacedRow } from '../formats/rows';
+import type { RunPlan } from '../session/plan';
 import { TASKS } from '../tasks/registry';
 import { scoreRows, type Score, type ScoreRow } from '../tasks/score';
 import type { Host, HostOptions } from './host';
@@ -31,6 +32,14 @@ export async function openNodeHost(options: HostOptions): Promise<Host> {
       if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
     },
   };
+}
+
+export type { RunPlan };
+
+/** What a run would need: read from the student's header, the tokenizer and the data. Needs no GPU. */
+export async function planExperiment(experiment: Experiment): Promise<RunPlan> {
+  const [{ planRun }, { openDiskRoot }] = await Promise.all([import('../session/plan'), import('../sources/disk')]);
+  return planRun(experiment, openDiskRoot(parse(process.cwd()).root));
 }
 
 function asScoreRow({ value, path, line }: PlacedRow): ScoreRow {

@@ -3,13 +3,13 @@
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
+import type { Experiment } from '../../config/experiment';
 import type { RunSummary, SessionApi } from '../../session/protocol';
 import { perform, withSession, type ExitCode, type VerbContext } from '../context';
 import { loadExperiment } from '../experimentFile';
-import { integerIn, QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
+import { integerIn, numberIn, QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
 import { rowText, type Output } from '../output';
 import { prepareRunFolder, slug } from '../runFolder';
-import { experimentsFolder } from '../project';
 import type { EvaluationRow, SessionEvent } from '../../session/protocol';
 
 interface RunFlags extends CommonFlags {
@@ -17,6 +17,7 @@ interface RunFlags extends CommonFlags {
   seed?: number;
   resume?: boolean;
   plan?: boolean;
+  gflops: number;
   data?: string;
   student?: string;
   quantize?: string;
@@ -59,13 +60,14 @@ export function registerRun(program: Command, context: VerbContext): void {
     .option('--seed <n>', "replaces the experiment's seed", integerIn(0, 0xffffffff))
     .option('--resume', 'continue the run in --out from its last checkpoint')
     .option('--plan', 'only say what it would need: bytes, tokens, steps, hours')
+    .option('--gflops <speed>', 'the sustained speed for which --plan says hours', numberIn(0.001), 1000)
     .option('--data <dir>', 'what {data} stands for in the experiment (default: PUPIL_DATA)')
     .option('--student <dir>', "replaces the experiment's student")
     .addOption(new Option('--quantize <kind>', "replaces the experiment's quantisation").choices(QUANTIZE))
     .action((name: string, flags: RunFlags) =>
       perform(context, flags.json === true, async (output) => {
         const { experiment, inputs } = loadExperiment(name, flags);
-        if (flags.plan === true) return plan(context, flags, output, experiment, inputs);
+        if (flags.plan === true) return plan(output, experiment, flags.gflops);
         const out = flags.out ?? join('runs', `${slug(experiment.name)}-seed${experiment.seed}`);
         const { folder, record } = prepareRunFolder(out, experiment, flags.resume === true);
         output.note(`${experiment.name}, seed ${experiment.seed} → ${folder}`);
@@ -123,4 +125,30 @@ function finish(summary: RunSummary, rows: EvaluationRow[], folder: string, agai
   }
   if (summary.state !== 'finished') output.note(`the run can be continued: ${again}`);
   return exitCodeOf(summary);
+}
+
+/** `--plan`: bytes, tokens and hours, nothing started. */
+async function plan(output: Output, experiment: Experiment, gflops: number): Promise<ExitCode> {
+  const { planExperiment } = await import('../nodeHost');
+  const found = await planExperiment(experiment);
+  const hours = found.totalFlops / (gflops * 1e9) / 3600;
+  output.result('plan', { ...found, gflops, hours }, () => {
+    const mebibytes = (size: number): string => `${(size / 2 ** 20).toFixed(1)} MiB`.padStart(12);
+    const count = (n: number): string => n.toLocaleString('en-US').padStart(14);
+    return [
+      `${found.name}: ${found.parameters.toLocaleString('en-US')} parameters`,
+      'GPU bytes at most',
+      ...Object.entries(found.bytes)
+        .filter(([name]) => name.endsWith('Bytes'))
+        .map(([name, size]) => `  ${name.replace(/Bytes$/, '').padEnd(14)} ${mebibytes(size)}`),
+      `${'phase'.padEnd(16)} ${'steps'.padStart(8)} ${'trained'.padStart(14)} ${'read, written'.padStart(14)} ${'TFLOP'.padStart(10)}`,
+      ...found.phases.map(
+        (row) =>
+          `${row.phase.padEnd(16)} ${String(row.steps ?? '').padStart(8)} ${count(row.trainedTokens)} ${count(row.forwardTokens)} ${(row.flops / 1e12).toFixed(3).padStart(10)}`,
+      ),
+      `${found.totalTokens.toLocaleString('en-US')} tokens at most, ${(found.totalFlops / 1e12).toFixed(2)} TFLOP: ${hours.toFixed(2)} hours at ${gflops} GFLOP/s`,
+      ...found.warnings.map((text) => `warning: ${text}`),
+    ].join('\n');
+  });
+  return 0;
 }

@@ -1,0 +1,138 @@
+// plan.ts: what a run would need, before anything is put on a GPU: bytes, steps, tokens, arithmetic. It reads the config,
+// the tokenizer and the data, so its counts of prompts and steps are the run's own; lengths of texts that are still to be
+// generated are upper bounds. Hours depend on the machine: they are the arithmetic divided by a speed that the reader names.
+import type { Experiment } from '../config/experiment';
+import { openCheckpoint } from '../formats/checkpointIndex';
+import { parseModelConfig } from '../formats/modelConfig';
+import { planMemory, type MemoryPlan } from '../model/memory';
+import { parameterCount } from '../model/student';
+import { totalSteps } from '../recipes/batches';
+import { planInstruct } from '../recipes/instruct';
+import type { PhaseName } from '../report/types';
+import type { OpenRoot } from '../sources/fileRoot';
+import { studentFiles } from './load';
+import { prepare, type Prepared } from './prepare';
+import { loadTokenizer } from './tokenizers';
+
+export interface PhasePlan {
+  phase: PhaseName;
+  /** Optimiser steps of a training phase. */
+  steps?: number;
+  /** Tokens that go through forward and backward. */
+  trainedTokens: number;
+  /** Tokens that go through forward only: prompts, scoring, and at most so many generated ones. */
+  forwardTokens: number;
+  /** Floating-point operations, attention left out. */
+  flops: number;
+}
+
+export interface RunPlan {
+  name: string;
+  parameters: number;
+  bytes: MemoryPlan;
+  phases: PhasePlan[];
+  totalTokens: number;
+  totalFlops: number;
+  /** Warnings of the data, as a run would log them. */
+  warnings: string[];
+}
+
+/**
+ * A trained token costs 2P forward, 2P once more for the recomputation, and 2P backward (dX only: the base is frozen);
+ * a token that is only read or generated costs 2P.
+ */
+const TRAINED_FLOPS = 6;
+const FORWARD_FLOPS = 2;
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** Prompts of one system's evaluation, and at most as many new tokens as the experiment allows. */
+function evaluationTokens(experiment: Experiment, prepared: Prepared, wrap: 'bare' | 'wrapped'): number {
+  const { maxNewTokens, prompts } = experiment.evaluation;
+  const asked = wrap === 'bare' ? (['plain', 'cot'] as const) : prompts;
+  return sum(
+    prepared.tasks.flatMap((task) => [
+      ...asked.flatMap((prompt) => task.questions[wrap][prompt].map(({ ids }) => ids.length + maxNewTokens)),
+      ...(experiment.evaluation.probing ? task.questions[wrap].plain.map(({ ids }) => ids.length) : []),
+    ]),
+  );
+}
+
+/**
+ * The plan of a run. Needs no GPU.
+ * @throws PupilError whatever reading the student's header, the tokenizer and the data may throw.
+ */
+export async function planRun(experiment: Experiment, files: OpenRoot): Promise<RunPlan> {
+  const { source, open } = studentFiles(experiment, files);
+  const checkpoint = await openCheckpoint(open, source);
+  const config = parseModelConfig(checkpoint.config);
+  const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, open);
+  const prepared = await prepare(experiment, files, tokenizer, config);
+  const parameters = parameterCount(config);
+  const { instruct, selfRefine, baseline } = experiment.phases;
+
+  const phases: PhasePlan[] = [];
+  const add = (phase: PhaseName, trainedTokens: number, forwardTokens: number, steps?: number): void => {
+    const flops = parameters * (TRAINED_FLOPS * trainedTokens + FORWARD_FLOPS * forwardTokens);
+    phases.push({ phase, ...(steps === undefined ? {} : { steps }), trainedTokens, forwardTokens, flops });
+  };
+  if (baseline) add('baseline', 0, evaluationTokens(experiment, prepared, 'bare'));
+  if (instruct !== false) {
+    const plan = planInstruct(prepared.examples, instruct);
+    const perExample =
+      sum(prepared.examples.map(({ prompt, answer }) => prompt.length + answer.length)) / plan.units.length;
+    add('instruct', Math.round(perExample * plan.totalSteps * instruct.batchSize), 0, plan.totalSteps);
+  }
+  if (selfRefine !== false) {
+    const { maxNewTokens, samplesPerPrompt } = selfRefine.sampling;
+    const items = prepared.refineItems;
+    const sampled = sum(items.map(({ plain, cot }) => plain.ids.length + cot.ids.length + 2 * maxNewTokens));
+    add('generate-pairs', 0, sampled * samplesPerPrompt);
+    const pairs = items.length * samplesPerPrompt;
+    const perPair = sum(items.map(({ cot }) => 2 * (cot.ids.length + maxNewTokens))) / Math.max(1, items.length);
+    const training = Math.max(
+      0,
+      pairs - Math.max(selfRefine.minValidationPairs, selfRefine.validationFraction * pairs),
+    );
+    const steps = training === 0 ? 0 : totalSteps(Math.floor(training), selfRefine);
+    const validations = Math.ceil(steps / selfRefine.evaluateEverySteps) * (pairs - training);
+    add(
+      'self-refine',
+      Math.round(perPair * steps * selfRefine.batchSize),
+      Math.round(perPair * (pairs + validations)),
+      steps,
+    );
+  }
+  const tuned = (instruct === false ? 0 : 1) + (selfRefine === false ? 0 : 1);
+  if (tuned > 0) add('evaluate', 0, tuned * evaluationTokens(experiment, prepared, 'wrapped'));
+
+  const tokens = Math.max(
+    instruct === false ? 1 : instruct.microBatchTokens,
+    selfRefine === false ? 1 : selfRefine.microBatchTokens,
+  );
+  const bytes = planMemory(config, {
+    quantize: experiment.student.quantize,
+    tier: experiment.student.tier === 'f16' ? 'f16' : 'f32',
+    adapter: experiment.adapter,
+    training: { tokens, targets: tokens, sequences: Math.max(2, Math.ceil(tokens / 16)) },
+    generation: {
+      batchSize: Math.max(experiment.evaluation.batchSize, selfRefine === false ? 1 : selfRefine.sampling.batchSize),
+      maxPromptTokens: experiment.prompt.maxPromptTokens,
+      maxNewTokens: Math.max(
+        experiment.evaluation.maxNewTokens,
+        selfRefine === false ? 1 : selfRefine.sampling.maxNewTokens,
+      ),
+    },
+    optimizer: 'adamw',
+    activations: 'recompute',
+  });
+  return {
+    name: experiment.name,
+    parameters,
+    bytes,
+    phases,
+    totalTokens: sum(phases.map((phase) => phase.trainedTokens + phase.forwardTokens)),
+    totalFlops: sum(phases.map((phase) => phase.flops)),
+    warnings: prepared.warnings,
+  };
+}
