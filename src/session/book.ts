@@ -17,6 +17,8 @@ const STEP_SAVE_MS = 20_000;
 export class RunBook {
   /** Set while a trainer holds state that a checkpoint must have. */
   training: { trainer: Trainer; adapter: Adapter } | undefined;
+  /** The present state has been saved and nothing was done since. */
+  savedForStop = false;
   private lastSaveMs = performance.now();
   private markMs = performance.now();
 
@@ -109,15 +111,24 @@ export class RunBook {
     await this.turnstile();
   }
 
-  private turnstile(): Promise<void> {
-    return this.control.pass({
-      beforePause: () => this.save('paused'),
+  private async turnstile(): Promise<void> {
+    // A stop throws out of the phase, which gives its trainer back: what it holds must be saved before.
+    if (this.control.stopped) await this.saveOnce('stopped');
+    await this.control.pass({
+      beforePause: () => this.saveOnce('paused'),
       onPaused: () => this.emit({ type: 'state', state: 'paused' }),
       onResumed: () => {
+        this.savedForStop = false;
         this.restartClock();
         this.emit({ type: 'state', state: 'running' });
       },
     });
+    this.savedForStop = false;
+  }
+
+  private async saveOnce(state: SessionRunState): Promise<void> {
+    await this.save(state);
+    this.savedForStop = true;
   }
 
   /** Goes on to the next phase and saves. */

@@ -18,6 +18,8 @@ export interface RunRequest {
   /** Where artefacts and mirrored checkpoints go; kept in storage only when absent. */
   out?: FileRoot;
   resume?: boolean;
+  /** Resume although adapter, tier or student differ from the run's beginning; its numbers are then no longer exact. */
+  force?: boolean;
 }
 
 export type SessionEvent =

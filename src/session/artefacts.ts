@@ -1,0 +1,186 @@
+// artefacts.ts: the files that a run leaves: JSON lines, adapters in PEFT's layout, the report. What is in them comes from
+// the run's state; where they go is the store's business.
+import { mcnemarExact } from '../base/statistics';
+import type { Experiment } from '../config/experiment';
+import { writePeftAdapter } from '../formats/peft';
+import type { Adapter } from '../model/adapter';
+import { renderReport } from '../report/html';
+import type { ComparisonRow, MetricsRow, PairSample, ReportSample, RunReport, SystemName } from '../report/types';
+import type { RunBook } from './book';
+import type { Prepared } from './prepare';
+import type { PredictionSet, RunState } from './runState';
+
+const encoder = new TextEncoder();
+
+function jsonLines(rows: readonly unknown[]): Uint8Array {
+  return encoder.encode(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+}
+
+/** metrics.jsonl, demonstrations.jsonl, pairs.jsonl, predictions.jsonl, as far as there is something to say. */
+export async function writeJsonLines(book: RunBook, prepared: Prepared): Promise<void> {
+  const { state } = book;
+  const write = (path: string, rows: readonly unknown[]): Promise<void> =>
+    book.store.saveArtefact(book.runId, path, jsonLines(rows));
+  await write('demonstrations.jsonl', prepared.demonstrations);
+  await write(
+    'metrics.jsonl',
+    state.metrics.map(({ phase, step, totalSteps, values }) => ({ phase, step, totalSteps, ...values })),
+  );
+  if (state.pairs !== undefined) {
+    const held = new Set(state.pairs.validation);
+    await write(
+      'pairs.jsonl',
+      state.pairs.pairs.map((pair, i) => ({ ...pair, split: held.has(i) ? 'validation' : 'training' })),
+    );
+  }
+  if (state.predictions.length > 0) {
+    await write(
+      'predictions.jsonl',
+      state.predictions.flatMap((set) => predictionRows(set, prepared)),
+    );
+  }
+}
+
+/** Lines of predictions.jsonl: who was asked what and said what. */
+export function predictionRows(set: PredictionSet, prepared: Prepared): Record<string, unknown>[] {
+  const { system, taskId, prompt } = set;
+  const task = prepared.tasks.find((one) => one.config.name === taskId);
+  const wrap = system === 'Baseline' ? 'bare' : 'wrapped';
+  const probed = new Map(task?.probes[wrap].map((question, i) => [question.itemId, set.probed?.[i]]));
+  return set.predictions.map((prediction) => {
+    const letter = prompt === 'plain' ? probed.get(prediction.itemId) : undefined;
+    return { system, taskId, prompt, ...prediction, ...(letter === undefined ? {} : { probed: letter }) };
+  });
+}
+
+/** An adapter's two PEFT files under `adapters/<name>/`. Leaves the adapter holding these parameters. */
+export async function writeAdapterFiles(
+  book: RunBook,
+  adapter: Adapter,
+  parameters: Float32Array,
+  name: 'instruct' | 'self-refine',
+): Promise<void> {
+  adapter.writeParameters(parameters);
+  const files = writePeftAdapter(await adapter.toPeft(book.state.student.source));
+  for (const [file, bytes] of Object.entries(files)) {
+    await book.store.saveArtefact(book.runId, `adapters/${name}/${file}`, bytes);
+  }
+  book.state.adapterFileBytes = Object.values(files).reduce((sum, bytes) => sum + bytes.byteLength, 0);
+}
+
+/** McNemar's exact test for every two systems that answered the same questions. */
+export function compareSystems(sets: readonly PredictionSet[]): ComparisonRow[] {
+  const rows: ComparisonRow[] = [];
+  const systems: readonly SystemName[] = ['Baseline', 'Instruction-tuned', 'Self-refined'];
+  for (const first of sets) {
+    for (const second of sets) {
+      if (systems.indexOf(first.system) >= systems.indexOf(second.system)) continue;
+      if (first.taskId !== second.taskId || first.prompt !== second.prompt) continue;
+      for (const scorer of Object.keys(first.predictions[0]?.correct ?? {})) {
+        const differ = (of: PredictionSet, to: PredictionSet): number =>
+          of.predictions.filter((p, i) => p.correct[scorer] === true && to.predictions[i]?.correct[scorer] !== true)
+            .length;
+        const onlyFirst = differ(first, second);
+        const onlySecond = differ(second, first);
+        rows.push({
+          taskId: first.taskId,
+          prompt: first.prompt,
+          scorer,
+          first: first.system,
+          second: second.system,
+          onlyFirst,
+          onlySecond,
+          p: mcnemarExact(onlyFirst, onlySecond),
+        });
+      }
+    }
+  }
+  return rows;
+}
+
+const REPORT_ROWS = 1000;
+const REPORT_SAMPLES = 6;
+
+/** At most so many rows of each phase, evenly spread; first, last and all validated steps stay. */
+export function thinRows(rows: readonly MetricsRow[], most = REPORT_ROWS): MetricsRow[] {
+  const phases = [...new Set(rows.map((row) => row.phase))];
+  return phases.flatMap((phase) => {
+    const own = rows.filter((row) => row.phase === phase);
+    const stride = Math.ceil(own.length / most);
+    return own.filter((row, i) => i % stride === 0 || i === own.length - 1 || row.values['eval_loss'] !== undefined);
+  });
+}
+
+function samplesOf(state: RunState, prepared: Prepared, scorer: string): ReportSample[] {
+  return prepared.tasks.flatMap((task) =>
+    task.items.slice(0, REPORT_SAMPLES).map((item, i) => ({
+      taskId: task.config.name,
+      itemId: item.id,
+      question: task.task.plainPrompt(item),
+      target: item.target,
+      answers: state.predictions
+        .filter((set) => set.taskId === task.config.name && set.predictions[i] !== undefined)
+        .map((set) => {
+          const { text, correct, stopped } = set.predictions[i]!;
+          return { system: set.system, prompt: set.prompt, text, correct: correct[scorer] === true, stopped };
+        }),
+    })),
+  );
+}
+
+function pairSamples(state: RunState): PairSample[] {
+  return (state.pairs?.pairs ?? []).slice(0, REPORT_SAMPLES).map((pair) => ({
+    taskId: pair.taskId,
+    prompt: pair.prompt.text,
+    chosen: pair.chosen.text,
+    rejected: pair.rejected.text,
+    target: pair.target,
+    chosenFrom: pair.chosen.from,
+  }));
+}
+
+/** report.json as it stands now. */
+export async function makeReport(
+  book: RunBook,
+  experiment: Experiment,
+  prepared: Prepared,
+  outcome: RunReport['state'],
+): Promise<RunReport> {
+  const { state } = book;
+  const written = await book.store.listArtefacts(book.runId);
+  return {
+    format: 'pupil-report',
+    version: 1,
+    runId: book.runId,
+    name: book.name,
+    state: outcome,
+    startedAt: state.startedAt,
+    finishedAt: new Date().toISOString(),
+    experiment,
+    environment: state.environment,
+    student: state.student,
+    tasks: prepared.tasks.map((task) => task.summary),
+    demonstrations: prepared.summaries,
+    evaluations: state.evaluations,
+    comparisons: compareSystems(state.predictions),
+    curves: thinRows(state.metrics),
+    ...(state.pairs === undefined ? {} : { pairs: { counts: state.pairs.counts, samples: pairSamples(state) } }),
+    ...(state.kept === undefined ? {} : { kept: state.kept }),
+    samples: samplesOf(state, prepared, experiment.evaluation.scorer),
+    timings: state.timings,
+    bytes: {
+      gpuPeak: state.gpuPeak,
+      gpuParts: Object.fromEntries(book.gpu.account.entries()),
+      adapterFile: state.adapterFileBytes,
+      checkpoint: state.checkpointBytes,
+    },
+    artefacts: [...new Set([...written, 'report.json', 'report.html'])].sort(),
+    log: state.log,
+  };
+}
+
+/** Writes report.json and report.html. */
+export async function writeReport(book: RunBook, report: RunReport): Promise<void> {
+  await book.store.saveArtefact(book.runId, 'report.json', encoder.encode(`${JSON.stringify(report, null, 2)}\n`));
+  await book.store.saveArtefact(book.runId, 'report.html', encoder.encode(renderReport(report)));
+}

@@ -1,0 +1,68 @@
+// check.ts: every kernel against its reference on this device: the families of cases by name, run one after the other.
+import type { Gpu } from '../gpu/device';
+import { attentionCases } from '../selfcheck/cases/attention';
+import { elementwiseCases } from '../selfcheck/cases/elementwise';
+import { embeddingCases } from '../selfcheck/cases/embedding';
+import { headCases } from '../selfcheck/cases/head';
+import { linearCases } from '../selfcheck/cases/linear';
+import { loraCases } from '../selfcheck/cases/lora';
+import { lossCases } from '../selfcheck/cases/loss';
+import { nf4Cases } from '../selfcheck/cases/nf4';
+import { optimizerCases } from '../selfcheck/cases/optimizer';
+import { rmsnormCases } from '../selfcheck/cases/rmsnorm';
+import { ropeCases } from '../selfcheck/cases/rope';
+import { samplingCases } from '../selfcheck/cases/sampling';
+import { swigluCases } from '../selfcheck/cases/swiglu';
+import { runCase, type CaseFamily } from '../selfcheck/harness';
+import type { CheckResult, CheckSummary } from './protocol';
+
+export const CHECK_FAMILIES: readonly CaseFamily[] = [
+  embeddingCases,
+  rmsnormCases,
+  linearCases,
+  nf4Cases,
+  loraCases,
+  ropeCases,
+  attentionCases,
+  swigluCases,
+  elementwiseCases,
+  headCases,
+  lossCases,
+  optimizerCases,
+  samplingCases,
+];
+
+/**
+ * Runs the cases whose family, kernel or name contains `filter`. A wrong number is a failed case; a case that throws is
+ * one too, unless the device itself is gone.
+ */
+export async function checkKernels(
+  gpu: Gpu,
+  filter: string | undefined,
+  onResult: (result: CheckResult) => void,
+): Promise<CheckSummary> {
+  const summary: CheckSummary = {
+    passed: 0,
+    failed: 0,
+    skipped: 0,
+    adapter: `${gpu.adapter.vendor} ${gpu.adapter.description || gpu.adapter.device}`.trim(),
+  };
+  for (const family of CHECK_FAMILIES) {
+    for (const kernelCase of family.cases()) {
+      const label = `${family.family} ${kernelCase.kernel} ${kernelCase.name}`;
+      if (filter !== undefined && !label.toLowerCase().includes(filter.toLowerCase())) continue;
+      let result: CheckResult;
+      try {
+        const { kernel, name, status, detail } = await runCase(gpu, kernelCase);
+        result = { kernel, name, status, ...(detail === undefined ? {} : { detail }) };
+      } catch (error) {
+        gpu.throwIfFailed(); // nothing more can be checked on a lost device
+        const detail = error instanceof Error ? error.message : String(error);
+        result = { kernel: kernelCase.kernel, name: kernelCase.name, status: 'failed', detail };
+      }
+      summary[result.status]++;
+      onResult(result);
+    }
+  }
+  return summary;
+}

@@ -1,0 +1,144 @@
+// load.ts: the first part of a run: from an experiment to a student on the GPU, a tokenizer, and a description of both that
+// tells whether an interrupted run may go on here.
+import { PupilError } from '../base/errors';
+import type { ProgressListener } from '../base/progress';
+import type { Experiment } from '../config/experiment';
+import { openCheckpoint, type Checkpoint } from '../formats/checkpointIndex';
+import { parseModelConfig, type ModelConfig } from '../formats/modelConfig';
+import type { OpenFile } from '../formats/byteSource';
+import type { Gpu } from '../gpu/device';
+import { linearVariant } from '../kernels/linear';
+import { planMemory } from '../model/memory';
+import { parameterCount, Student } from '../model/student';
+import { filesIn } from '../recipes/files';
+import type { EnvironmentReport, StudentReport } from '../report/types';
+import { openFileRoot, type OpenRoot } from '../sources/fileRoot';
+import { loadTokenizer, type LoadedTokenizer } from './tokenizers';
+
+/** Of package.json; a unit test holds the two together. */
+export const PUPIL_VERSION = '0.1.0';
+
+/** A student's files, before anything is on the GPU. */
+export interface StudentFiles {
+  source: string;
+  open: OpenFile;
+}
+
+/** Where the student's files are: a folder of the root, a bundled one (`students/<name>`), or a URL of its own. */
+export function studentFiles(experiment: Experiment, files: OpenRoot): StudentFiles {
+  const { source } = experiment.student;
+  if (source.kind === 'url') {
+    const base = source.url.endsWith('/') ? source.url : `${source.url}/`;
+    const root = openFileRoot({ kind: 'http', base });
+    return { source: source.url, open: (path) => root.open(path) };
+  }
+  const folder = source.kind === 'bundled' ? `students/${source.name}` : source.path;
+  return { source: folder, open: filesIn(files, folder) };
+}
+
+export interface LoadedStudent {
+  student: Student;
+  checkpoint: Checkpoint;
+  tokenizer: LoadedTokenizer;
+  report: StudentReport;
+  eosIds: number[];
+}
+
+/**
+ * Reads the checkpoint and its tokenizer, checks the memory plan, and loads the weights.
+ * @throws PupilError `gpu-out-of-memory` where `limits.maxGpuBytes` would be exceeded, with the plan.
+ */
+export async function loadForRun(
+  gpu: Gpu,
+  experiment: Experiment,
+  files: OpenRoot,
+  onProgress: ProgressListener,
+  signal: AbortSignal,
+): Promise<LoadedStudent> {
+  const { source, open } = studentFiles(experiment, files);
+  const checkpoint = await openCheckpoint(open, source);
+  const config = parseModelConfig(checkpoint.config);
+  expectMemory(gpu, experiment, config);
+  const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, open);
+  const student = await Student.load(gpu, checkpoint, { quantize: experiment.student.quantize, onProgress, signal });
+  return {
+    student,
+    checkpoint,
+    tokenizer,
+    report: await describeStudent(source, checkpoint, config, experiment.student.quantize),
+    eosIds: [...new Set([...tokenizer.tokenizer.eosIds, ...config.eosTokenIds])],
+  };
+}
+
+function expectMemory(gpu: Gpu, experiment: Experiment, config: ModelConfig): void {
+  const most = experiment.limits.maxGpuBytes;
+  if (most === undefined) return;
+  const { instruct, selfRefine } = experiment.phases;
+  const tokens = Math.max(
+    instruct === false ? 1 : instruct.microBatchTokens,
+    selfRefine === false ? 1 : selfRefine.microBatchTokens,
+  );
+  const plan = planMemory(config, {
+    quantize: experiment.student.quantize,
+    tier: gpu.tier,
+    adapter: experiment.adapter,
+    training: { tokens, targets: tokens, sequences: Math.max(2, Math.ceil(tokens / 16)) },
+    optimizer: 'adamw',
+    activations: 'recompute',
+  });
+  if (plan.totalBytes <= most) return;
+  const parts = Object.entries(plan).filter(([name]) => name.endsWith('Bytes'));
+  throw new PupilError(
+    'gpu-out-of-memory',
+    `limits.maxGpuBytes: expected at most ${most} bytes, this run needs about ${plan.totalBytes} (${parts.map(([name, bytes]) => `${name} ${String(bytes)}`).join(', ')})`,
+    'Lower microBatchTokens or the rank, use NF4, or raise the limit.',
+  );
+}
+
+async function describeStudent(
+  source: string,
+  checkpoint: Checkpoint,
+  config: ModelConfig,
+  quantize: string,
+): Promise<StudentReport> {
+  const table = [...checkpoint.tensorNames].sort().map((name) => {
+    const { dtype, shape } = checkpoint.info(name);
+    return `${name} ${dtype} ${shape.join('x')}`;
+  });
+  const text = `${JSON.stringify(checkpoint.config)}\n${table.join('\n')}`;
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+  return {
+    source,
+    parameters: parameterCount(config),
+    layers: config.layers,
+    hiddenSize: config.hiddenSize,
+    vocabSize: config.vocabSize,
+    quantize,
+    fingerprint: Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(''),
+  };
+}
+
+/** What this run's numbers depend on beside the experiment. */
+export function describeEnvironment(gpu: Gpu): EnvironmentReport {
+  const { vendor, architecture, device, description, software } = gpu.adapter;
+  return {
+    vendor,
+    architecture,
+    device,
+    description,
+    software,
+    tier: gpu.tier,
+    variants: { linear: linearVariant(gpu), subgroups: String(gpu.features.subgroupSize) },
+    host: inBrowser() ? 'browser' : 'node',
+    userAgent: userAgent(),
+    pupilVersion: PUPIL_VERSION,
+  };
+}
+
+export function inBrowser(): boolean {
+  return typeof process === 'undefined' || process.versions?.node === undefined;
+}
+
+export function userAgent(): string {
+  return inBrowser() ? navigator.userAgent : `Node ${process.versions.node}`;
+}

@@ -1,0 +1,257 @@
+// run.ts: one run from its request to its summary: load, then every phase in order, each of which may be entered in the
+// middle. The phases themselves are phases.ts and evaluation.ts; saving and telling are book.ts.
+import { PupilError, toPlainError, type PlainError } from '../base/errors';
+import type { Experiment } from '../config/experiment';
+import type { JsonObject } from '../formats/jsonText';
+import type { Gpu } from '../gpu/device';
+import { Adapter } from '../model/adapter';
+import type { PhaseName, PromptKind, RunReport, SystemName } from '../report/types';
+import type { OpenRoot } from '../sources/fileRoot';
+import type { RunStore } from '../storage/runStore';
+import { makeReport, writeAdapterFiles, writeJsonLines, writeReport } from './artefacts';
+import { RunBook } from './book';
+import type { RunControl } from './control';
+import { evaluateSystem } from './evaluation';
+import { describeEnvironment, loadForRun } from './load';
+import { generatePairsPhase, instructPhase, selfRefinePhase, type RunAssets } from './phases';
+import { prepare } from './prepare';
+import type { RunSummary, SessionEvent } from './protocol';
+import { decodeRunState, differences, experimentChanges, PHASES, type RunState } from './runState';
+
+export interface RunJob {
+  runId: string;
+  experiment: Experiment;
+  gpu: Gpu;
+  files: OpenRoot;
+  /** Mirrored where the request names an `out`. */
+  store: RunStore;
+  control: RunControl;
+  resume: boolean;
+  /** Go on although the adapter, tier or student is another one. */
+  force: boolean;
+  listener: (event: SessionEvent) => void;
+}
+
+/**
+ * Runs to the end, to a stop, or to a failure, and says which. With `resume` it goes on from the last checkpoint (or from
+ * the beginning, where there is none).
+ *
+ * @throws PupilError only where the run cannot start: unreadable files, a checkpoint of another experiment or adapter.
+ */
+export async function executeRun(job: RunJob): Promise<RunSummary> {
+  const { gpu, experiment, store, runId, listener, control } = job;
+  const stored = job.resume ? await storedState(job) : undefined;
+  if (!job.resume) await store.deleteRun(runId);
+  listener({ type: 'state', state: 'running' });
+  listener({ type: 'phase', phase: 'load', state: 'start' });
+  const loadStart = performance.now();
+  const loaded = await loadForRun(
+    gpu,
+    experiment,
+    job.files,
+    (progress) => listener({ type: 'progress', progress }),
+    control.signal,
+  );
+  let adapter: Adapter | undefined;
+  try {
+    const { student, tokenizer, eosIds } = loaded;
+    const prepared = await prepare(experiment, job.files, tokenizer, student.config);
+    const fresh = freshState(experiment, gpu, loaded.report);
+    if (stored !== undefined) expectSame(stored, fresh, job.force);
+    const state = stored ?? fresh;
+    const book = new RunBook(
+      runId,
+      experiment.name,
+      gpu,
+      store,
+      control,
+      state,
+      listener,
+      experiment.limits.checkpointEverySteps,
+    );
+    for (const warning of prepared.warnings) book.log('warning', warning);
+    const { phases } = experiment;
+    adapter = Adapter.create(
+      student,
+      { ...experiment.adapter, targets: [...experiment.adapter.targets] },
+      experiment.seed,
+    );
+    await gpu.settled();
+    book.restartClock();
+    addLoadTime(state, (performance.now() - loadStart) / 1000);
+    listener({ type: 'phase', phase: 'load', state: 'end' });
+    if (phases.instruct !== false || phases.selfRefine !== false) {
+      book.log('info', `${prepared.demonstrations.length} demonstrations, ${adapter.elements} adapter parameters`);
+    }
+
+    const assets: RunAssets = { experiment, student, adapter, prepared, eosIds };
+    return await runPhases(book, assets);
+  } finally {
+    adapter?.destroy();
+    loaded.student.destroy();
+  }
+}
+
+async function storedState({ store, runId, experiment }: RunJob): Promise<RunState | undefined> {
+  const stored = await store.loadCheckpoint(runId);
+  if (stored === undefined) return undefined;
+  const state = await decodeRunState(stored.bytes, runId);
+  state.sequence = stored.sequence;
+  const changed = experimentChanges(state.experiment, experiment as unknown as JsonObject);
+  if (changed.length > 0) {
+    throw new PupilError(
+      'config',
+      `run ${runId}: expected the experiment it was started with, ${changed.join(', ')} changed`,
+      'Resume with the same experiment (limits, name and notes may change), or start a new run.',
+    );
+  }
+  return state;
+}
+
+function expectSame(stored: RunState, now: RunState, force: boolean): void {
+  const found = differences(stored, now);
+  if (found.length === 0 || force) {
+    stored.environment = now.environment;
+    return;
+  }
+  throw new PupilError(
+    'checkpoint',
+    `resume: expected the device and student that the run was started with; ${found.join('; ')}`,
+    'Its numbers would no longer be those of an undisturbed run. Resume on the same adapter and tier, or force it.',
+  );
+}
+
+function freshState(experiment: Experiment, gpu: Gpu, student: RunState['student']): RunState {
+  return {
+    startedAt: new Date().toISOString(),
+    experiment: JSON.parse(JSON.stringify(experiment)) as JsonObject,
+    environment: describeEnvironment(gpu),
+    student,
+    phase: PHASES[0]!,
+    step: 0,
+    sequence: 0,
+    metrics: [],
+    evaluations: [],
+    predictions: [],
+    timings: [],
+    checkpointBytes: 0,
+    adapterFileBytes: 0,
+    gpuPeak: 0,
+    log: [],
+    tensors: {},
+  };
+}
+
+function addLoadTime(state: RunState, seconds: number): void {
+  const row = state.timings.find((known) => known.phase === 'load');
+  if (row === undefined) state.timings.push({ phase: 'load', seconds });
+  else row.seconds += seconds;
+}
+
+const BOTH: readonly PromptKind[] = ['plain', 'cot'];
+
+/** What each phase does; the last one ends the run. */
+async function runPhase(phase: PhaseName, book: RunBook, assets: RunAssets): Promise<void> {
+  const { experiment, student, adapter, prepared, eosIds } = assets;
+  const { state } = book;
+  const { phases, evaluation } = experiment;
+  switch (phase) {
+    case 'baseline':
+      if (!phases.baseline) return;
+      await evaluateSystem(book, experiment, prepared, eosIds, {
+        system: 'Baseline',
+        wrap: 'bare',
+        prompts: BOTH,
+        student,
+        adapter: undefined,
+      });
+      return;
+    case 'instruct':
+      await instructPhase(book, assets);
+      if (phases.instruct !== false) await writeAdapterFiles(book, adapter, state.tensors.instructed!, 'instruct');
+      return;
+    case 'generate-pairs':
+      await generatePairsPhase(book, assets);
+      return;
+    case 'self-refine':
+      await selfRefinePhase(book, assets);
+      if (phases.selfRefine !== false) await writeAdapterFiles(book, adapter, state.tensors.refined!, 'self-refine');
+      return;
+    case 'evaluate': {
+      const systems: [SystemName, Float32Array | undefined][] = [
+        ['Instruction-tuned', phases.instruct === false ? undefined : state.tensors.instructed],
+        ['Self-refined', phases.selfRefine === false ? undefined : state.tensors.refined],
+      ];
+      for (const [system, parameters] of systems) {
+        if (parameters === undefined) continue;
+        adapter.writeParameters(parameters);
+        const { prompts } = evaluation;
+        await evaluateSystem(book, experiment, prepared, eosIds, {
+          system,
+          wrap: 'wrapped',
+          prompts,
+          student,
+          adapter,
+        });
+      }
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+async function runPhases(book: RunBook, assets: RunAssets): Promise<RunSummary> {
+  const { experiment, prepared } = assets;
+  const { state } = book;
+  let outcome: RunReport['state'] = 'finished';
+  let error: PlainError | undefined;
+  try {
+    // The first checkpoint: from here on there is something to resume.
+    if (state.sequence === 0) await book.save();
+    for (let p = PHASES.indexOf(state.phase); p < PHASES.length; p++) {
+      const phase = PHASES[p]!;
+      if (state.phase !== phase) await book.enter(phase);
+      book.emit({ type: 'phase', phase, state: 'start' });
+      await runPhase(phase, book, assets);
+      book.charge();
+      await writeJsonLines(book, prepared);
+      book.emit({ type: 'phase', phase, state: 'end' });
+    }
+    await book.save();
+  } catch (caught) {
+    if (book.control.stopped && caught instanceof PupilError && caught.code === 'cancelled') outcome = 'stopped';
+    else {
+      outcome = 'failed';
+      error = toPlainError(caught);
+    }
+  }
+  return conclude(book, experiment, assets, outcome, error);
+}
+
+/** The last checkpoint of a stopped run, the report, the record. After a failure these are attempts only. */
+async function conclude(
+  book: RunBook,
+  experiment: Experiment,
+  { prepared }: RunAssets,
+  outcome: RunReport['state'],
+  error: PlainError | undefined,
+): Promise<RunSummary> {
+  const report = await makeReport(book, experiment, prepared, outcome);
+  let artefacts: string[] = [];
+  try {
+    // A failed step's state is not to be trusted; the checkpoint before it is. A batch of answers that a stop interrupted
+    // leaves the batches before it.
+    if (outcome === 'stopped' && !book.savedForStop) await book.save('stopped');
+    if (outcome !== 'finished') await writeJsonLines(book, prepared);
+    await writeReport(book, report);
+    artefacts = await book.store.listArtefacts(book.runId);
+    await book.store.saveRecord(book.record(outcome));
+  } catch (caught) {
+    // What ended the run matters more than that its report could not be written.
+    error ??= toPlainError(caught);
+    if (outcome === 'finished') outcome = 'failed';
+  }
+  book.emit({ type: 'state', state: outcome });
+  return { runId: book.runId, state: outcome, report, artefacts, ...(error === undefined ? {} : { error }) };
+}

@@ -1,0 +1,393 @@
+// session.ts: one GPU device and at most one piece of work on it at a time: what a page's worker exposes and the command line
+// drives. It joins the floors below and decides nothing about training itself.
+import { PupilError } from '../base/errors';
+import type { ProgressListener } from '../base/progress';
+import { parseExperiment, type Experiment } from '../config/experiment';
+import { resolvePaths } from '../config/paths';
+import { describeAdapter, Gpu, type AcquireOptions } from '../gpu/device';
+import { Adapter } from '../model/adapter';
+import { loadAdapterFile } from '../recipes/files';
+import { inspect } from '../recipes/inspect';
+import type { PhaseName } from '../report/types';
+import { openFileRoot } from '../sources/fileRoot';
+import { MemoryRunStore } from '../storage/memory';
+import { MirroredRunStore } from '../storage/mirror';
+import { estimateStorage } from '../storage/quota';
+import { expectRunId, type RunStore } from '../storage/runStore';
+import { predictionRows } from './artefacts';
+import { RunBook } from './book';
+import { checkKernels } from './check';
+import { RunControl } from './control';
+import { evaluateSystem } from './evaluation';
+import { exportStudent } from './exportStudent';
+import { describeEnvironment, inBrowser, loadForRun, userAgent } from './load';
+import { prepare } from './prepare';
+import type {
+  CheckResult,
+  CheckSummary,
+  DeviceOptions,
+  DoctorReport,
+  EvaluateRequest,
+  EvaluationRow,
+  ExportRequest,
+  InspectRequest,
+  RunRequest,
+  RunState,
+  RunSummary,
+  SessionApi,
+  SessionEvent,
+  StoredRun,
+} from './protocol';
+import { executeRun } from './run';
+
+/** A GPU, or how to get one; asked for once, at the first use. */
+export type GpuProvider = GPU | (() => GPU | Promise<GPU>);
+
+type Listener = (event: SessionEvent) => unknown;
+
+export class Session implements SessionApi {
+  private options: DeviceOptions = {};
+  private gpu: Gpu | undefined;
+  /** The run or evaluation under way. */
+  private work: { control: RunControl; ended: Promise<unknown> } | undefined;
+  private busyWith: string | undefined;
+
+  constructor(
+    private readonly provider: GpuProvider,
+    private readonly store: RunStore,
+  ) {}
+
+  /** Acquires the device. Called again, it gives the former one back. Throws `gpu-…`. */
+  async open(options: DeviceOptions = {}): Promise<void> {
+    await this.exclusively('open', async () => {
+      this.options = options;
+      this.close();
+      await this.acquire(options.tier ?? 'auto');
+    });
+  }
+
+  /** Gives the device back. */
+  close(): void {
+    this.gpu?.destroy();
+    this.gpu = undefined;
+  }
+
+  async doctor(): Promise<DoctorReport> {
+    const problems: DoctorReport['problems'] = [];
+    const storage = await estimateStorage();
+    let report = this.gpu?.adapter;
+    let tier: string = this.gpu?.tier ?? 'none';
+    if (report === undefined) {
+      try {
+        const provider = await this.webGpu();
+        const adapter = await provider.requestAdapter({ powerPreference: 'high-performance' });
+        if (adapter !== null) {
+          report = describeAdapter(adapter);
+          tier = 'f32';
+        }
+      } catch (error) {
+        problems.push({
+          problem: error instanceof Error ? error.message : String(error),
+          remedy: (error instanceof PupilError ? error.hint : undefined) ?? 'Use a current Chrome or Edge.',
+        });
+      }
+    }
+    if (report === undefined && problems.length === 0) {
+      problems.push({
+        problem: 'WebGPU is there, but no adapter was found',
+        remedy: 'Start the browser with --enable-unsafe-webgpu; on Linux check the Vulkan driver (vulkaninfo).',
+      });
+    }
+    if (report?.software === true) {
+      problems.push({
+        problem: `only a software adapter was found (${report.description || report.device})`,
+        remedy: 'Results are right but slow. With a GPU: check its driver, and the browser flags for Vulkan.',
+      });
+    }
+    const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated ?? false;
+    if (inBrowser() && storage.persisted === false) {
+      problems.push({
+        problem: 'the browser may evict stored runs when the disk fills up',
+        remedy: 'Export adapters you want to keep, or run with an output folder.',
+      });
+    }
+    return {
+      adapter: { ...report },
+      tier,
+      tiers: report?.tiers ?? [],
+      software: report?.software ?? false,
+      storage,
+      crossOriginIsolated: isolated,
+      userAgent: userAgent(),
+      problems,
+    };
+  }
+
+  check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary> {
+    return this.exclusively('check', async () => checkKernels(await this.device(), filter, onResult));
+  }
+
+  run(request: RunRequest, onEvent: Listener): Promise<RunSummary> {
+    const control = new RunControl();
+    return this.exclusively(
+      'run',
+      async () => {
+        expectRunId(request.runId);
+        const experiment = readExperiment(request.experiment);
+        const gpu = await this.deviceFor(experiment);
+        const out = request.out === undefined ? undefined : openFileRoot(request.out);
+        const store = out === undefined ? this.store : new MirroredRunStore(this.store, out, request.runId);
+        return executeRun({
+          runId: request.runId,
+          experiment,
+          gpu,
+          files: openFileRoot(request.files),
+          store,
+          control,
+          resume: request.resume === true,
+          force: request.force === true,
+          listener: safely(onEvent),
+        });
+      },
+      control,
+    );
+  }
+
+  pause(): Promise<void> {
+    this.expectWork('pause').control.pause();
+    return Promise.resolve();
+  }
+
+  resume(): Promise<void> {
+    this.expectWork('resume').control.resume();
+    return Promise.resolve();
+  }
+
+  step(): Promise<void> {
+    this.expectWork('step').control.step();
+    return Promise.resolve();
+  }
+
+  /** Resolves when the run has written its checkpoint and ended. Nothing happens where nothing runs. */
+  async stop(): Promise<void> {
+    const { work } = this;
+    if (work === undefined) return;
+    work.control.stop();
+    await work.ended.catch(() => undefined); // run() itself reports
+  }
+
+  inspect(request: InspectRequest): Promise<void> {
+    return this.exclusively('inspect', async () =>
+      inspect(await this.device(), {
+        kind: request.kind,
+        files: openFileRoot(request.files),
+        out: openFileRoot(request.out),
+        options: request.options,
+      }),
+    );
+  }
+
+  evaluate(request: EvaluateRequest, onEvent: Listener): Promise<EvaluationRow[]> {
+    const control = new RunControl();
+    return this.exclusively(
+      'evaluate',
+      async () => {
+        const experiment = readExperiment(request.experiment);
+        return this.evaluateStudent(request, experiment, control, safely(onEvent));
+      },
+      control,
+    );
+  }
+
+  private async evaluateStudent(
+    request: EvaluateRequest,
+    experiment: Experiment,
+    control: RunControl,
+    listener: (event: SessionEvent) => void,
+  ): Promise<EvaluationRow[]> {
+    const gpu = await this.deviceFor(experiment);
+    const files = openFileRoot(request.files);
+    const onProgress: ProgressListener = (progress) => listener({ type: 'progress', progress });
+    const loaded = await loadForRun(gpu, experiment, files, onProgress, control.signal);
+    let adapter: Adapter | undefined;
+    try {
+      // Only the test questions matter here; demonstrations need not be there.
+      const narrowed: Experiment = {
+        ...experiment,
+        demonstrations: [],
+        phases: { baseline: true, instruct: false, selfRefine: false },
+      };
+      const prepared = await prepare(narrowed, files, loaded.tokenizer, loaded.student.config);
+      if (request.adapter !== undefined) {
+        adapter = Adapter.fromPeft(loaded.student, await loadAdapterFile(files, request.adapter));
+      }
+      // An evaluation alone keeps its books in memory: nothing of it is resumed.
+      const book = new RunBook(
+        'evaluation',
+        experiment.name,
+        gpu,
+        new MemoryRunStore(),
+        control,
+        {
+          startedAt: new Date().toISOString(),
+          experiment: {},
+          environment: describeEnvironment(gpu),
+          student: loaded.report,
+          phase: 'evaluate',
+          step: 0,
+          sequence: 0,
+          metrics: [],
+          evaluations: [],
+          predictions: [],
+          timings: [],
+          checkpointBytes: 0,
+          adapterFileBytes: 0,
+          gpuPeak: 0,
+          log: [],
+          tensors: {},
+        },
+        listener,
+        Infinity,
+      );
+      for (const warning of prepared.warnings) book.log('warning', warning);
+      const tuned = /self-?refine/i.test(request.adapter ?? '') ? 'Self-refined' : 'Instruction-tuned';
+      await evaluateSystem(book, narrowed, prepared, loaded.eosIds, {
+        system: adapter === undefined ? 'Baseline' : tuned,
+        wrap: adapter === undefined ? 'bare' : 'wrapped',
+        prompts: experiment.evaluation.prompts,
+        student: loaded.student,
+        adapter,
+      });
+      if (request.out !== undefined) {
+        const rows = book.state.predictions.flatMap((set) => predictionRows(set, prepared));
+        const text = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+        await openFileRoot(request.out).write('predictions.jsonl', new TextEncoder().encode(text));
+      }
+      return book.state.evaluations;
+    } finally {
+      adapter?.destroy();
+      loaded.student.destroy();
+    }
+  }
+
+  exportStudent(request: ExportRequest): Promise<string[]> {
+    return this.exclusively('export', () =>
+      exportStudent({
+        files: openFileRoot(request.files),
+        out: openFileRoot(request.out),
+        student: request.student,
+        adapter: request.adapter,
+        format: request.format,
+      }),
+    );
+  }
+
+  async listRuns(): Promise<StoredRun[]> {
+    return (await this.store.listRuns()).map(({ runId, name, state, phase, step, updatedAt, sizeBytes }) => ({
+      runId,
+      name,
+      state: state as RunState,
+      phase: phase as PhaseName,
+      step,
+      updatedAt,
+      sizeBytes,
+    }));
+  }
+
+  async deleteRun(runId: string): Promise<void> {
+    if (this.work !== undefined) {
+      throw new PupilError('usage', 'deleteRun: expected no run under way', 'Stop it first.');
+    }
+    await this.store.deleteRun(expectRunId(runId));
+  }
+
+  async artefact(runId: string, path: string): Promise<Uint8Array> {
+    const bytes = await this.store.loadArtefact(expectRunId(runId), path);
+    if (bytes !== undefined) return bytes;
+    const known = await this.store.listArtefacts(runId);
+    throw new PupilError(
+      'storage',
+      `artefact: run ${runId}: expected a stored ${path}, there is none`,
+      known.length === 0 ? 'Nothing is stored under that name.' : `There are: ${known.join(', ')}.`,
+    );
+  }
+
+  private webGpu(): Promise<GPU> {
+    const { provider } = this;
+    return Promise.resolve(typeof provider === 'function' ? provider() : provider);
+  }
+
+  private async acquire(tier: NonNullable<AcquireOptions['tier']>): Promise<Gpu> {
+    const { requireHardware, expectVendor } = this.options;
+    this.gpu = await Gpu.acquire(await this.webGpu(), {
+      tier,
+      ...(requireHardware === undefined ? {} : { requireHardware }),
+      ...(expectVendor === undefined ? {} : { expectVendor }),
+    });
+    return this.gpu;
+  }
+
+  /** The open device; a new one where none is open or the last was lost. */
+  private async device(): Promise<Gpu> {
+    if (this.gpu !== undefined) {
+      try {
+        this.gpu.throwIfFailed();
+        return this.gpu;
+      } catch {
+        this.close();
+      }
+    }
+    return this.acquire(this.options.tier ?? 'auto');
+  }
+
+  /** A device of the tier that the experiment asks for, unless the session was opened with another on purpose. */
+  private async deviceFor(experiment: Experiment): Promise<Gpu> {
+    const wanted = experiment.student.tier;
+    const chosen = this.options.tier ?? 'auto';
+    const gpu = await this.device();
+    if (wanted === 'auto' || chosen !== 'auto' || gpu.tier === wanted) return gpu;
+    this.close();
+    return this.acquire(wanted);
+  }
+
+  private expectWork(what: string): { control: RunControl } {
+    if (this.work !== undefined) return this.work;
+    throw new PupilError('usage', `${what}: expected a run under way, there is none`, 'Start one first.');
+  }
+
+  /** One piece of work at a time: two would share the device's memory and its account. */
+  private async exclusively<T>(what: string, work: () => Promise<T>, control?: RunControl): Promise<T> {
+    if (this.busyWith !== undefined) {
+      throw new PupilError(
+        'usage',
+        `${what}: expected an idle session, it is busy with ${this.busyWith}`,
+        'Wait for it, or stop it first.',
+      );
+    }
+    this.busyWith = what;
+    try {
+      const ended = work();
+      if (control !== undefined) this.work = { control, ended };
+      return await ended;
+    } finally {
+      this.busyWith = undefined;
+      this.work = undefined;
+    }
+  }
+}
+
+/** The experiment with `{seed}` filled in. Relative paths stay relative to the request's files. */
+function readExperiment(document: unknown): Experiment {
+  return resolvePaths(parseExperiment(document), { base: '' });
+}
+
+/** A listener whose failures (a closed page, say) do not end the run. */
+function safely(listener: Listener): (event: SessionEvent) => void {
+  return (event) => {
+    try {
+      void Promise.resolve(listener(event)).catch(() => undefined);
+    } catch {
+      // the listener is gone; the run is worth more than its events
+    }
+  };
+}

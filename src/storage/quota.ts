@@ -1,0 +1,33 @@
+// quota.ts: how much room the browser grants, and whether it promises to keep what is stored. Elsewhere than in a browser
+// nothing is known.
+
+export interface StorageEstimate {
+  quotaBytes?: number;
+  usageBytes?: number;
+  persisted?: boolean;
+}
+
+/** What the browser says; empty where it says nothing. Never throws. */
+export async function estimateStorage(): Promise<StorageEstimate> {
+  const manager = (globalThis.navigator as Navigator | undefined)?.storage;
+  if (manager === undefined) return {};
+  try {
+    const { quota, usage } = await manager.estimate();
+    return {
+      ...(quota === undefined ? {} : { quotaBytes: quota }),
+      ...(usage === undefined ? {} : { usageBytes: usage }),
+      persisted: await manager.persisted(),
+    };
+  } catch {
+    return {};
+  }
+}
+
+/** Asks the browser not to evict what is stored. True where it agrees. */
+export async function persistStorage(): Promise<boolean> {
+  try {
+    return (await (globalThis.navigator as Navigator | undefined)?.storage?.persist()) ?? false;
+  } catch {
+    return false;
+  }
+}
