@@ -41,6 +41,21 @@ export async function withSession(
   work: (session: SessionApi, host: Host) => Promise<ExitCode>,
   keepIn?: string,
 ): Promise<ExitCode> {
+  const openThenWork = async (session: SessionApi, host: Host): Promise<ExitCode> => {
+    await session.open(deviceOptions(flags));
+    return work(session, host);
+  };
+  return withHost(context, flags, output, openThenWork, keepIn);
+}
+
+/** Opens a host and leaves its device alone. */
+export async function withHost(
+  context: VerbContext,
+  flags: CommonFlags,
+  output: Output,
+  work: (session: SessionApi, host: Host) => Promise<ExitCode>,
+  keepIn?: string,
+): Promise<ExitCode> {
   const host = await context.openHost({
     kind: flags.host,
     gpu: flags.gpu,
@@ -48,7 +63,6 @@ export async function withSession(
     ...(keepIn === undefined ? {} : { keepIn }),
   });
   try {
-    await host.session.open(deviceOptions(flags));
     return await work(host.session, host);
   } finally {
     await host.close();

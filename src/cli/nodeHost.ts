@@ -21,7 +21,7 @@ export async function openNodeHost(options: HostOptions): Promise<Host> {
     import('../storage/disk'),
   ]);
   const scratch = options.keepIn === undefined ? await mkdtemp(join(tmpdir(), 'pupil-runs-')) : undefined;
-  const session = new Session(await nodeGpu(), new DiskRunStore(scratch ?? join(options.keepIn ?? '', '.store')));
+  const session = new Session(nodeGpu, new DiskRunStore(scratch ?? join(options.keepIn ?? '', '.store')));
   const root = parse(process.cwd()).root;
   return {
     session,
@@ -29,6 +29,7 @@ export async function openNodeHost(options: HostOptions): Promise<Host> {
     writes: () => ({ kind: 'disk', directory: root }),
     folder: (path) => ({ kind: 'disk', directory: path }),
     close: async () => {
+      session.close();
       if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
     },
   };

@@ -7,7 +7,7 @@ import { Session } from '../session/session';
 import type { SessionApi } from '../session/protocol';
 import { answering, SESSION_METHODS } from './answers';
 
-// Asked only when a device is opened: a browser without WebGPU can still list and delete its stored runs.
-const provider = { requestAdapter: async (options) => browserGpu().requestAdapter(options) } as GPU;
-
-expose(answering<SessionApi, keyof SessionApi>(() => new Session(provider, new IndexedDbRunStore()), SESSION_METHODS));
+// The GPU is asked for when a device is opened: a browser without WebGPU can still list and delete its stored runs.
+expose(
+  answering<SessionApi, keyof SessionApi>(() => new Session(browserGpu, new IndexedDbRunStore()), SESSION_METHODS),
+);

@@ -1,8 +1,8 @@
 // doctor.ts: `pupil doctor`: which adapter, tiers, limits and storage this machine's session really gets.
 import type { Command } from 'commander';
 import type { DoctorReport } from '../../session/protocol';
-import { perform, withSession, type VerbContext } from '../context';
-import { withDeviceFlags, type CommonFlags } from '../options';
+import { perform, withHost, type VerbContext } from '../context';
+import { deviceOptions, withDeviceFlags, type CommonFlags } from '../options';
 
 function bytes(value: number | undefined): string {
   if (value === undefined) return 'unknown';
@@ -38,10 +38,17 @@ export function registerDoctor(program: Command, context: VerbContext): void {
     program.command('doctor').description('show adapter, vendor, tier, features, limits and storage of a session'),
   ).action((flags: CommonFlags) =>
     perform(context, flags.json === true, (output) =>
-      withSession(context, flags, output, async (session) => {
+      withHost(context, flags, output, async (session) => {
+        // Without a device there is still much to say, and that is when people ask.
+        const failure = await session.open(deviceOptions(flags)).then(
+          () => undefined,
+          (error: unknown) => ({ error }),
+        );
         const report = await session.doctor();
         output.result('doctor', { ...report }, () => doctorText(report));
-        return 0;
+        if (failure === undefined) return 0;
+        output.error(failure.error);
+        return 1;
       }),
     ),
   );

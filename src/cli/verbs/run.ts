@@ -16,6 +16,7 @@ interface RunFlags extends CommonFlags {
   out?: string;
   seed?: number;
   resume?: boolean;
+  force?: boolean;
   plan?: boolean;
   gflops: number;
   data?: string;
@@ -59,6 +60,7 @@ export function registerRun(program: Command, context: VerbContext): void {
     .option('--out <dir>', 'folder for checkpoints, report and adapters (default: runs/<name>-seed<seed>)')
     .option('--seed <n>', "replaces the experiment's seed", integerIn(0, 0xffffffff))
     .option('--resume', 'continue the run in --out from its last checkpoint')
+    .option('--force', 'with --resume: go on although adapter, tier or student differ; no longer exact')
     .option('--plan', 'only say what it would need: bytes, tokens, steps, hours')
     .option('--gflops <speed>', 'the sustained speed for which --plan says hours', numberIn(0.001), 1000)
     .option('--data <dir>', 'what {data} stands for in the experiment (default: PUPIL_DATA)')
@@ -92,6 +94,7 @@ export function registerRun(program: Command, context: VerbContext): void {
                     files: host.reads(inputs),
                     out: host.folder(folder),
                     ...(flags.resume === true ? { resume: true } : {}),
+                    ...(flags.force === true ? { force: true } : {}),
                   },
                   onEvent,
                 );
