@@ -1,7 +1,8 @@
 // cross_entropy_backward: the logits of one chunk of the vocabulary become their own gradient, in place.
-//   d_logits[m, j] = row_weights[m] · ( exp(logits[m, j] − logsumexp[m]) − [START + j = targets[m]] )
+//   d_logits[m, j] = row_weights[m] · ( exp(logits[m, j] − logsumexp[m]) − [chunk·SIZE + j = targets[m]] )
 //   which is the gradient of −Σ_m row_weights[m] · (logits[m, targets[m]] − logsumexp[m]).
-// Shapes   logits (M, WIDTH), targets (M) u32, logsumexp (M), row_weights (M); f32, row-major.
+// Shapes   logits (M, width) with width = min(SIZE, V − chunk·SIZE), targets (M) u32, chunk (1) u32 its number from 0,
+//          logsumexp (M), row_weights (M); f32, row-major.
 // Grid     one invocation per element; no two write the same cell.
 // Effect   WRITES logits in place (running it twice on the same logits is wrong).
 // Pairs    kernels/head.ts · reference/head.ts · test/kernels/head.test.ts
@@ -9,14 +10,15 @@
 struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 
 override lanes: u32 = 64;
-override WIDTH: u32;
-override START: u32;
+override V: u32;
+override SIZE: u32; // tokens in every chunk but the last
 
 @group(0) @binding(0) var<uniform> rows: RowSlice;
 @group(0) @binding(1) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> targets: array<u32>;
 @group(0) @binding(3) var<storage, read> logsumexp: array<f32>;
 @group(0) @binding(4) var<storage, read> row_weights: array<f32>;
+@group(0) @binding(5) var<storage, read> chunk: array<u32>;
 
 @compute @workgroup_size(lanes)
 fn cross_entropy_backward(
@@ -24,14 +26,16 @@ fn cross_entropy_backward(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
 ) {
+  let chunk_start = chunk[0] * SIZE;
+  let width = min(SIZE, V - chunk_start);
   let index = (group.x + group.y * groups.x) * lanes + lane;
-  let row = rows.first + index / WIDTH;
+  let row = rows.first + index / width;
   if (row >= rows.end) {
     return;
   }
-  let column = index % WIDTH;
-  let at = row * WIDTH + column;
+  let column = index % width;
+  let at = row * width + column;
   let probability = exp(logits[at] - logsumexp[row]);
-  let hit = select(0.0, 1.0, targets[row] == START + column);
+  let hit = select(0.0, 1.0, targets[row] == chunk_start + column);
   logits[at] = row_weights[row] * (probability - hit);
 }

@@ -96,6 +96,28 @@ export function headScratchRows(
   return Math.min(size, V);
 }
 
+const CHUNK_SLOT_WORDS = 64; // 256 bytes, the alignment of a binding
+const MAX_CHUNKS = 1024;
+const chunkNumbers = new WeakMap<Gpu, Tensor>();
+
+/** The number of a chunk as data: one pipeline serves all chunks. 256 KiB a device, made once. */
+function chunkNumber(gpu: Gpu, index: number): Tensor {
+  let numbers = chunkNumbers.get(gpu);
+  if (numbers === undefined) {
+    const words = new Uint32Array(MAX_CHUNKS * CHUNK_SLOT_WORDS).map((_, i) => Math.floor(i / CHUNK_SLOT_WORDS));
+    numbers = gpu.arena('head').upload('chunk numbers', [words.length], 'u32', words);
+    chunkNumbers.set(gpu, numbers);
+  }
+  if (index >= MAX_CHUNKS) {
+    throw new PupilError(
+      'gpu-limit',
+      `head: the vocabulary is cut into more than ${MAX_CHUNKS} chunks`,
+      'Give the head a larger logits scratch (headScratchRows says how large).',
+    );
+  }
+  return view(numbers, index * CHUNK_SLOT_WORDS, [1], `chunk ${index}`);
+}
+
 interface HeadTensors {
   /** (M, C) final hidden states of the target rows */
   x: Tensor;
@@ -143,14 +165,15 @@ export function headForward(
     return [
       ...linearForward(gpu, { x, y }, { rows, weight: chunk }),
       new Dispatch(gpu, LOGSUMEXP_UPDATE, {
-        bind: { logits: y, targets, logsumexp, target_logit: targetLogit, token_logps: tokenLogps },
-        constants: {
-          lanes: wideLanes(gpu),
-          WIDTH: chunk.shape[0],
-          START: chunk.start,
-          FIRST: i === 0,
-          LAST: i === chunks.length - 1,
+        bind: {
+          logits: y,
+          targets,
+          logsumexp,
+          target_logit: targetLogit,
+          token_logps: tokenLogps,
+          chunk: chunkNumber(gpu, i),
         },
+        constants: { lanes: wideLanes(gpu), V: weight.shape[0], SIZE: chunks[0]!.shape[0] },
         rows,
         grid: (count) => linearGrid(gpu, count),
       }),
@@ -188,8 +211,8 @@ export function headBackward(
     return [
       ...(reuse ? [] : linearForward(gpu, { x, y: dY }, { rows, weight: chunk })),
       new Dispatch(gpu, CROSS_ENTROPY_BACKWARD, {
-        bind: { logits: dY, targets, logsumexp, row_weights: rowWeights },
-        constants: { lanes, WIDTH: width, START: chunk.start },
+        bind: { logits: dY, targets, logsumexp, row_weights: rowWeights, chunk: chunkNumber(gpu, i) },
+        constants: { lanes, V, SIZE: chunks[0]!.shape[0] },
         rows,
         grid: (count) => linearGrid(gpu, Math.ceil((count * width) / lanes)),
       }),

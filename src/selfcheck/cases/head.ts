@@ -28,7 +28,7 @@ const SHAPES: Shape[] = [
   { M: 5, C: 64, V: 257, Vc: 257, why: 'one chunk, V a prime' },
   { M: 5, used: 2, C: 12, V: 259, Vc: 64, why: '5 chunks, the last of 3; 2 of 5 rows used' },
   { M: 4, C: 3, V: 150, Vc: 70, why: 'odd C: chunks of 64 though the scratch holds 70' },
-  { M: 3, C: 64, V: 129, Vc: 1, why: 'a row of 256 bytes: 129 chunks of 1' },
+  { M: 3, C: 64, V: 19, Vc: 1, why: 'a row of 256 bytes: 19 chunks of 1' },
   { M: 3, C: 10, V: 300, Vc: 128, kind: 'f16', why: 'f16 weight, 3 chunks' },
   { M: 3, C: 8, V: 90, Vc: 90, scale: 40, why: 'large logits: one token has nearly all the mass' },
 ];
