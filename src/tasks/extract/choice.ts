@@ -20,6 +20,15 @@ interface Mention {
   start: number;
 }
 
+const LETTER_PATTERNS = new Map<string, RegExp>();
+
+function letterPattern(letters: string): RegExp {
+  return new RegExp(
+    `(?<![\\p{L}\\d'’])(?:\\(([${letters}${letters.toLowerCase()}])\\)|([${letters}${letters.toLowerCase()}])\\)|(?<!\\p{L}\\.)([${letters}])(?![\\p{L}\\d'’]|\\.\\p{L}))`,
+    'gu',
+  );
+}
+
 /**
  * Option letters named in option form: "(B)", "B)", "b)", "B.", "B:", "option B", or a bare capital. Small letters count
  * with a bracket only; a bare capital "A" before a word is an article unless that word begins option A's text; and a bare
@@ -27,18 +36,19 @@ interface Mention {
  */
 function findLetters(text: string, choices: readonly string[] | undefined, optionCount: number): Mention[] {
   const letters = LETTERS.slice(0, optionCount);
-  const pattern = new RegExp(
-    `(?<![\\p{L}\\d'’])(?:\\(([${letters}${letters.toLowerCase()}])\\)|([${letters}${letters.toLowerCase()}])\\)|(?<!\\p{L}\\.)([${letters}])(?![\\p{L}\\d'’]|\\.\\p{L}))`,
-    'gu',
-  );
+  let pattern = LETTER_PATTERNS.get(letters);
+  if (pattern === undefined) LETTER_PATTERNS.set(letters, (pattern = letterPattern(letters)));
   const found: Mention[] = [];
-  const spans = optionSpans(
-    text,
-    (choices ?? []).map((choice) => (choice.trim().length > 1 ? choice : '')),
-  );
+  let spans: Span[] | undefined; // found when first needed: most texts write brackets
   for (const match of text.matchAll(pattern)) {
     const bare = match[3];
-    if (bare !== undefined && spans.some((span) => span.start <= match.index && match.index < span.end)) continue;
+    if (bare !== undefined) {
+      spans ??= optionSpans(
+        text,
+        (choices ?? []).map((choice) => (choice.trim().length > 1 ? choice : '')),
+      );
+      if (spans.some((span) => span.start <= match.index && match.index < span.end)) continue;
+    }
     const letter = (match[1] ?? match[2] ?? bare)!.toUpperCase();
     if (isRuledOut(text, match.index)) continue;
     if (bare === 'A') {
@@ -67,9 +77,11 @@ interface Span {
 /** Where option texts occur as whole words. Blank texts occur nowhere. */
 function optionSpans(text: string, choices: readonly string[]): Span[] {
   const spans: Span[] = [];
+  const lower = text.toLowerCase();
   choices.forEach((choice, i) => {
     const wanted = choice.trim();
-    if (wanted === '') return;
+    // Cheap first: a regular expression is built only where it may match.
+    if (wanted === '' || !lower.includes(wanted.toLowerCase().split(/\s/, 1)[0]!)) return;
     const escaped = wanted.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/\s+/g, '\\s+');
     for (const match of text.matchAll(new RegExp(`(?<![\\p{L}\\d])${escaped}(?![\\p{L}\\d])`, 'giu'))) {
       spans.push({ letter: LETTERS[i]!, text: wanted, start: match.index, end: match.index + match[0].length });
