@@ -14,19 +14,16 @@ struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 var<workgroup> left_tile: array<vec4<f32>, 512>; // (16 terms, 32 row quads)
 var<workgroup> right_tile: array<vec4<f32>, 256>; // (16 terms, 16 column quads)
 
-// Four terms of one row, zero past the last.
-fn fetch_left(row: u32, k4: u32, quads: u32) -> vec4<f32> {
-  return select(vec4<f32>(), left4(row, min(k4, quads - 1u)), k4 < quads);
-}
-
-// Spreads four terms of one row over the transposed panel.
-fn put_left(term: u32, row: u32, v: vec4<f32>) {
-  let at = term * 32u + row / 4u;
-  let i = row % 4u;
-  left_tile[at][i] = v.x;
-  left_tile[at + 32u][i] = v.y;
-  left_tile[at + 64u][i] = v.z;
-  left_tile[at + 96u][i] = v.w;
+// Four terms of rows first … first + 3, none past `last`, transposed; zero past the last term.
+fn left_patch(first: u32, last: u32, k4: u32, quads: u32) -> mat4x4<f32> {
+  let k = min(k4, quads - 1u);
+  let inside = select(0.0, 1.0, k4 < quads);
+  return inside * transpose(mat4x4<f32>(
+    left4(min(first, last), k),
+    left4(min(first + 1u, last), k),
+    left4(min(first + 2u, last), k),
+    left4(min(first + 3u, last), k),
+  ));
 }
 
 @compute @workgroup_size(256)
@@ -35,14 +32,13 @@ fn linear_backward_input_tiled(@builtin(workgroup_id) group: vec3<u32>, @builtin
   let quad = 2u * (t / 16u); // the invocation's first row quad inside the tile
   let tile_row = rows.first + 128u * group.y;
   let last = rows.end - 1u;
-  // What the invocation fetches of a panel: 128 rows × 4 quads of terms are 512 vectors, two each.
+  // Fetching: four terms of four rows make one patch, transposed in registers; 128 invocations fetch the left panel's.
   let fetch_k = t % 4u;
-  let fetch_row = t / 4u; // and 64 rows on
-  let row_a = min(tile_row + fetch_row, last);
-  let row_b = min(tile_row + fetch_row + 64u, last);
+  let fetch_quad = t / 4u;
+  let fetch_row = tile_row + 4u * fetch_quad;
   let panels = (LEFT_WIDTH + 15u) / 16u;
   let quads = (LEFT_WIDTH + 3u) / 4u;
-  let fetch_column = min(16u * group.x + t % 16u, (OUT_WIDTH - 1u) / 4u);
+  let fetch_column = min(column4, (OUT_WIDTH - 1u) / 4u);
   let fetch_term = t / 16u;
   var acc0 = vec4<f32>();
   var acc1 = vec4<f32>();
@@ -52,17 +48,25 @@ fn linear_backward_input_tiled(@builtin(workgroup_id) group: vec3<u32>, @builtin
   var acc5 = vec4<f32>();
   var acc6 = vec4<f32>();
   var acc7 = vec4<f32>();
-  var a = fetch_left(row_a, 4u * 0u + fetch_k, quads);
-  var b = fetch_left(row_b, 4u * 0u + fetch_k, quads);
+  var piece = mat4x4<f32>();
+  if (t < 128u) {
+    piece = left_patch(fetch_row, last, 4u * 0u + fetch_k, quads);
+  }
   var w = right4(min(16u * 0u + fetch_term, LEFT_WIDTH - 1u), fetch_column);
   for (var panel = 0u; panel < panels; panel++) {
-    put_left(4u * fetch_k, fetch_row, a);
-    put_left(4u * fetch_k, fetch_row + 64u, b);
+    if (t < 128u) {
+      let at = 128u * fetch_k + fetch_quad; // term · 32 + quad
+      left_tile[at] = piece[0];
+      left_tile[at + 32u] = piece[1];
+      left_tile[at + 64u] = piece[2];
+      left_tile[at + 96u] = piece[3];
+    }
     right_tile[t] = w; // fetch_term · 16 + t mod 16
     workgroupBarrier();
     if (panel + 1u < panels) {
-      a = fetch_left(row_a, 4u * (panel + 1u) + fetch_k, quads);
-      b = fetch_left(row_b, 4u * (panel + 1u) + fetch_k, quads);
+      if (t < 128u) {
+        piece = left_patch(fetch_row, last, 4u * (panel + 1u) + fetch_k, quads);
+      }
       w = right4(min(16u * (panel + 1u) + fetch_term, LEFT_WIDTH - 1u), fetch_column);
     }
     for (var k = 0u; k < 16u; k++) {

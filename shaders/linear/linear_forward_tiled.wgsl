@@ -14,28 +14,26 @@ struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 var<workgroup> left_tile: array<vec4<f32>, 512>; // (16 terms, 32 row quads)
 var<workgroup> right_tile: array<vec4<f32>, 256>; // (16 terms, 16 column quads)
 
-// Four terms of one row, zero past the last.
-fn fetch_left(row: u32, k4: u32, quads: u32) -> vec4<f32> {
-  return select(vec4<f32>(), left4(row, min(k4, quads - 1u)), k4 < quads);
+// Four terms of rows first … first + 3, none past `last`, transposed; zero past the last term.
+fn left_patch(first: u32, last: u32, k4: u32, quads: u32) -> mat4x4<f32> {
+  let k = min(k4, quads - 1u);
+  let inside = select(0.0, 1.0, k4 < quads);
+  return inside * transpose(mat4x4<f32>(
+    left4(min(first, last), k),
+    left4(min(first + 1u, last), k),
+    left4(min(first + 2u, last), k),
+    left4(min(first + 3u, last), k),
+  ));
 }
 
-// Spreads four terms of one row over the transposed panel.
-fn put_left(term: u32, row: u32, v: vec4<f32>) {
-  let at = term * 32u + row / 4u;
-  let i = row % 4u;
-  left_tile[at][i] = v.x;
-  left_tile[at + 32u][i] = v.y;
-  left_tile[at + 64u][i] = v.z;
-  left_tile[at + 96u][i] = v.w;
-}
-
-fn put_right(term: u32, row: u32, v: vec4<f32>) {
-  let at = term * 16u + row / 4u;
-  let i = row % 4u;
-  right_tile[at][i] = v.x;
-  right_tile[at + 16u][i] = v.y;
-  right_tile[at + 32u][i] = v.z;
-  right_tile[at + 48u][i] = v.w;
+// Four terms of rows o … o + 3 of the weight, none past `most`, transposed.
+fn right_patch(o: u32, most: u32, k: u32) -> mat4x4<f32> {
+  return transpose(mat4x4<f32>(
+    right4(min(o, most), k),
+    right4(min(o + 1u, most), k),
+    right4(min(o + 2u, most), k),
+    right4(min(o + 3u, most), k),
+  ));
 }
 
 @compute @workgroup_size(256)
@@ -44,14 +42,14 @@ fn linear_forward_tiled(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_
   let quad = 2u * (t / 16u); // the invocation's first row quad inside the tile
   let tile_row = rows.first + 128u * group.y;
   let last = rows.end - 1u;
-  // What the invocation fetches of a panel: 128 rows × 4 quads of terms are 512 vectors, two each.
+  // Fetching: four terms of four rows make one patch, transposed in registers; 128 invocations fetch the left panel's.
   let fetch_k = t % 4u;
-  let fetch_row = t / 4u; // and 64 rows on
-  let row_a = min(tile_row + fetch_row, last);
-  let row_b = min(tile_row + fetch_row + 64u, last);
+  let fetch_quad = t / 4u;
+  let fetch_row = tile_row + 4u * fetch_quad;
   let panels = (LEFT_WIDTH + 15u) / 16u;
   let quads = (LEFT_WIDTH + 3u) / 4u;
-  let row_w = min(64u * group.x + fetch_row, OUT_WIDTH - 1u);
+  let fetch_o = 64u * group.x + 4u * (fetch_quad % 16u); // invocations 128 … 191 fetch the right panel's patches
+  let most = OUT_WIDTH - 1u;
   var acc0 = vec4<f32>();
   var acc1 = vec4<f32>();
   var acc2 = vec4<f32>();
@@ -60,18 +58,33 @@ fn linear_forward_tiled(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_
   var acc5 = vec4<f32>();
   var acc6 = vec4<f32>();
   var acc7 = vec4<f32>();
-  var a = fetch_left(row_a, 4u * 0u + fetch_k, quads);
-  var b = fetch_left(row_b, 4u * 0u + fetch_k, quads);
-  var w = right4(row_w, min(4u * 0u + fetch_k, quads - 1u));
+  var piece = mat4x4<f32>();
+  if (t < 128u) {
+    piece = left_patch(fetch_row, last, 4u * 0u + fetch_k, quads);
+  } else if (t < 192u) {
+    piece = right_patch(fetch_o, most, min(4u * 0u + fetch_k, quads - 1u));
+  }
   for (var panel = 0u; panel < panels; panel++) {
-    put_left(4u * fetch_k, fetch_row, a);
-    put_left(4u * fetch_k, fetch_row + 64u, b);
-    put_right(4u * fetch_k, fetch_row, w);
+    if (t < 128u) {
+      let at = 128u * fetch_k + fetch_quad; // term · 32 + quad
+      left_tile[at] = piece[0];
+      left_tile[at + 32u] = piece[1];
+      left_tile[at + 64u] = piece[2];
+      left_tile[at + 96u] = piece[3];
+    } else if (t < 192u) {
+      let at = 64u * fetch_k + fetch_quad % 16u; // term · 16 + quad
+      right_tile[at] = piece[0];
+      right_tile[at + 16u] = piece[1];
+      right_tile[at + 32u] = piece[2];
+      right_tile[at + 48u] = piece[3];
+    }
     workgroupBarrier();
     if (panel + 1u < panels) {
-      a = fetch_left(row_a, 4u * (panel + 1u) + fetch_k, quads);
-      b = fetch_left(row_b, 4u * (panel + 1u) + fetch_k, quads);
-      w = right4(row_w, min(4u * (panel + 1u) + fetch_k, quads - 1u));
+      if (t < 128u) {
+        piece = left_patch(fetch_row, last, 4u * (panel + 1u) + fetch_k, quads);
+      } else if (t < 192u) {
+        piece = right_patch(fetch_o, most, min(4u * (panel + 1u) + fetch_k, quads - 1u));
+      }
     }
     for (var k = 0u; k < 16u; k++) {
       let w4 = right_tile[k * 16u + t % 16u];

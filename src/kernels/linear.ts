@@ -1,7 +1,7 @@
 // linear.ts: matrix products of activations with a weight, and their two derivatives, over dense f32, dense f16 and NF4
 // weights. It picks a kernel variant and the operand preludes; the arithmetic is in shaders/linear.
 import { PupilError } from '../base/errors';
-import { Dispatch, type Command, type Grid } from '../gpu/commands';
+import { Dispatch, linearGrid, type Command, type Grid } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import { kernelSource, type Constants, type KernelSource } from '../gpu/pipelines';
 import type { Rows } from '../gpu/rows';
@@ -33,6 +33,7 @@ import backwardWeightSubgroupWgsl from '../../shaders/linear/linear_backward_wei
 import forwardTiledWgsl from '../../shaders/linear/linear_forward_tiled.wgsl?raw';
 import backwardInputTiledWgsl from '../../shaders/linear/linear_backward_input_tiled.wgsl?raw';
 import backwardWeightTiledWgsl from '../../shaders/linear/linear_backward_weight_tiled.wgsl?raw';
+import forwardFewRowsWgsl from '../../shaders/linear/linear_forward_few_rows.wgsl?raw';
 import panelFourLanesWgsl from '../../shaders/linear/panel_four_lanes.wgsl?raw';
 import panelEightLanesWgsl from '../../shaders/linear/panel_eight_lanes.wgsl?raw';
 
@@ -40,10 +41,10 @@ import panelEightLanesWgsl from '../../shaders/linear/panel_eight_lanes.wgsl?raw
 export type LinearOperation = 'forward' | 'backward_input' | 'backward_weight';
 
 /** How a product is computed; the numbers agree to rounding, not bit for bit, so a run records the one it used. */
-export type LinearVariant = 'register' | 'subgroup' | 'tiled';
+export type LinearVariant = 'register' | 'subgroup' | 'tiled' | 'few_rows';
 
 /** Every variant, those included that an adapter may not offer. */
-export const linearVariants: readonly LinearVariant[] = ['register', 'subgroup', 'tiled'];
+export const linearVariants: readonly LinearVariant[] = ['register', 'subgroup', 'tiled', 'few_rows'];
 
 /** Why this device cannot run a variant, or undefined when it can. */
 export function variantUnsupported(gpu: Gpu, variant: LinearVariant): string | undefined {
@@ -64,7 +65,8 @@ interface Tile {
   perLane?: boolean;
 }
 
-const TILES: Record<LinearVariant, Record<LinearOperation, Tile>> = {
+const TILES: Record<LinearVariant, Partial<Record<LinearOperation, Tile>>> = {
+  few_rows: { forward: { wgsl: forwardFewRowsWgsl, rows: 4, columns: 4 } },
   register: {
     forward: { wgsl: forwardRegisterWgsl, rows: 32, columns: 64 },
     backward_input: { wgsl: backwardInputRegisterWgsl, rows: 32, columns: 64 },
@@ -104,10 +106,26 @@ export function setLinearVariant(gpu: Gpu, variant: LinearVariant | undefined): 
   else chosen.set(gpu, variant);
 }
 
-/** The variant in use on this device: the one that was set, or the one that its kind of adapter runs fastest. */
-export function linearVariant(gpu: Gpu): LinearVariant {
+/** What was set with {@link setLinearVariant}, or 'auto'. */
+export function linearVariant(gpu: Gpu): LinearVariant | 'auto' {
+  return chosen.get(gpu) ?? 'auto';
+}
+
+/** At most so many rows count as few: tiles would stay mostly empty. */
+const FEW_ROWS = 8;
+
+/**
+ * The variant of one product: the one that was set, where it exists for the operation, or by what was measured
+ * (bench/notes/linear.md): software adapters want registers and broadcasts, GPUs workgroup memory, decoding its own kernel.
+ */
+export function pickVariant(
+  gpu: Gpu,
+  operation: LinearOperation,
+  size: { capacity: number; terms: number },
+): LinearVariant {
   const set = chosen.get(gpu);
-  if (set !== undefined) return set;
+  if (set !== undefined && TILES[set][operation] !== undefined) return set;
+  if (operation === 'forward' && size.capacity <= FEW_ROWS && size.terms >= 64) return 'few_rows';
   if (!gpu.adapter.software) return 'tiled';
   return variantUnsupported(gpu, 'subgroup') === undefined ? 'subgroup' : 'register';
 }
@@ -132,7 +150,7 @@ function source(
     }[right];
     found = kernelSource(
       `linear_${operation}_${variant}`,
-      TILES[variant][operation].wgsl,
+      TILES[variant][operation]!.wgsl,
       ...(lanes > 0 ? [enableSubgroupsWgsl] : []),
       ...(right === 'f16' ? [enableF16Wgsl] : []),
       ...(dropout ? [randomWgsl, dropoutThreefryWgsl] : [dropoutNoneWgsl]),
@@ -175,8 +193,8 @@ export function product(
       'Use tier f32.',
     );
   }
-  const variant = linearVariant(gpu);
-  const tile = TILES[variant][operation];
+  const variant = pickVariant(gpu, operation, { capacity: options.rows.capacity, terms: leftWidth });
+  const tile = TILES[variant][operation]!;
   const dropout = options.dropout !== undefined && options.dropout.rate > 0 ? options.dropout : undefined;
   const lanes = variant === 'subgroup' ? gpu.features.subgroupSize : 0;
   const kernel = source(
@@ -212,17 +230,19 @@ export function product(
     constants.DROPOUT_SCALE = Math.fround(1 / (1 - dropout.rate));
   }
   const columnTiles = Math.ceil(outWidth / (tile.columns * (tile.perLane === true ? lanes : 1)));
-  const perRow = operation === 'backward_weight' ? leftWidth * outWidth : leftWidth * outWidth;
-  const grid = (rows: number): Grid =>
-    operation === 'backward_weight'
-      ? [columnTiles, Math.ceil(out.shape[0]! / tile.rows), 1]
-      : [columnTiles, Math.ceil(rows / tile.rows), 1];
+  if (variant === 'few_rows') constants.LANES = gpu.adapter.software ? 4 : 64;
+  const grid = (rows: number): Grid => {
+    const rowTiles = Math.ceil((operation === 'backward_weight' ? out.shape[0]! : rows) / tile.rows);
+    if (variant !== 'few_rows') return [columnTiles, rowTiles, 1];
+    const [x, y] = linearGrid(gpu, columnTiles);
+    return [x, y, rowTiles];
+  };
   return [
     new Dispatch(gpu, kernel, {
       bind,
       constants,
       rows: options.rows,
-      rowsPerSlice: rowsPerSlice(gpu, options.rows, perRow, tile.rows),
+      rowsPerSlice: rowsPerSlice(gpu, options.rows, leftWidth * outWidth, tile.rows),
       grid,
       label: `${kernel.name} ${right.kind} (${options.rows.capacity}, ${leftWidth}, ${outWidth})`,
     }),
