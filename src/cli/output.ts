@@ -80,12 +80,6 @@ export class Output {
           { task: PHASES[event.phase], done: event.step, total: event.totalSteps, unit: 'steps' },
           metricsText(event.values),
         );
-      case 'pairs':
-        return this.note(
-          `  pairs: ${Object.entries(event.counts)
-            .map(([name, count]) => `${name} ${count}`)
-            .join(', ')}`,
-        );
       case 'evaluation':
         return this.note(`  ${rowText(event.row)}`);
       case 'log':
@@ -93,6 +87,8 @@ export class Output {
       case 'state':
         if (event.state === 'paused' || event.state === 'stopped') this.note(`  ${event.state}`);
         return;
+      // Counts of pairs are in the log with their meaning; the others are for machines and pages.
+      case 'pairs':
       case 'sample':
       case 'checkpoint':
         return;

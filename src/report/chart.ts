@@ -14,8 +14,8 @@ export interface ChartOptions {
   series: readonly ChartSeries[];
 }
 
-const WIDTH = 640;
-const HEIGHT = 260;
+const WIDTH = 480;
+const HEIGHT = 230;
 const LEFT = 58;
 const RIGHT = 14;
 const TOP = 12;

@@ -19,11 +19,13 @@ p{margin:.4rem 0}
 .notice{border-left:4px solid var(--warn);background:var(--card);padding:.6rem .9rem;border-radius:0 6px 6px 0}
 .scroll{overflow-x:auto;-webkit-overflow-scrolling:touch}
 table{border-collapse:collapse;width:100%;font-size:.92rem;background:var(--card)}
+table.narrow{width:auto;min-width:min(100%,24rem)}
 caption{text-align:left;color:var(--soft);font-size:.88rem;padding:.2rem 0}
 th,td{padding:.38rem .6rem;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}
 th{font-weight:600;white-space:nowrap}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.bar{min-width:9rem;width:28%}
+.name{white-space:nowrap}
+.bar{min-width:8rem;width:28%}
 .bar svg{display:block;width:100%;height:1.1rem}
 .bar .track{fill:var(--rule);opacity:.55}.bar .mean{fill:var(--c0)}.bar .range{stroke:var(--ink);stroke-width:1.2}
 figure{margin:1rem 0;background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:.7rem}

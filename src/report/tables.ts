@@ -26,7 +26,7 @@ export function table(caption: string, columns: readonly Column[], rows: readonl
     return names.length === 0 ? '' : ` class="${names.join(' ')}"`;
   };
   return (
-    `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(caption)}"><table>` +
+    `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(caption)}"><table${columns.length < 6 ? ' class="narrow"' : ''}>` +
     `<caption>${escapeHtml(caption)}</caption><thead><tr>` +
     columns.map((c) => `<th scope="col"${kind(c)}>${escapeHtml(c.title)}</th>`).join('') +
     '</tr></thead><tbody>' +
@@ -60,7 +60,7 @@ export function evaluationTable(rows: readonly EvaluationRow[]): string {
     'Accuracy with n and the Wilson 95 % interval',
     [
       { title: 'Task' },
-      { title: 'System' },
+      { title: 'System', className: 'name' },
       { title: 'Prompt' },
       { title: 'Scorer' },
       { title: 'Accuracy %', numeric: true },
@@ -89,8 +89,8 @@ export function comparisonTable(rows: readonly ComparisonRow[]): string {
     'Same questions, two systems: McNemar’s exact test',
     [
       { title: 'Task' },
-      { title: 'First' },
-      { title: 'Second' },
+      { title: 'First', className: 'name' },
+      { title: 'Second', className: 'name' },
       { title: 'Prompt' },
       { title: 'Scorer' },
       { title: 'Only first right', numeric: true },

@@ -149,7 +149,7 @@ async function plan(output: Output, experiment: Experiment, gflops: number): Pro
         (row) =>
           `${row.phase.padEnd(16)} ${String(row.steps ?? '').padStart(8)} ${count(row.trainedTokens)} ${count(row.forwardTokens)} ${(row.flops / 1e12).toFixed(3).padStart(10)}`,
       ),
-      `${found.totalTokens.toLocaleString('en-US')} tokens at most, ${(found.totalFlops / 1e12).toFixed(2)} TFLOP: ${hours.toFixed(2)} hours at ${gflops} GFLOP/s`,
+      `${found.totalTokens.toLocaleString('en-US')} tokens at most, ${(found.totalFlops / 1e12).toFixed(2)} TFLOP: ${hours < 0.1 ? `${(hours * 3600).toPrecision(3)} seconds` : `${hours.toFixed(2)} hours`} at ${gflops} GFLOP/s`,
       ...found.warnings.map((text) => `warning: ${text}`),
     ].join('\n');
   });

@@ -125,7 +125,7 @@ describe('renderReport', () => {
     expect(html).toContain('✓ right');
     expect(html).toContain('cut off');
     expect(html).toContain('train.jsonl:7: not JSON');
-    expect(html.match(/<svg viewBox="0 0 640/g)).toHaveLength(4);
+    expect(html.match(/<svg viewBox="0 0 480/g)).toHaveLength(4);
   });
 
   it('needs no script and nothing from elsewhere', () => {
@@ -254,9 +254,9 @@ describe('lineChart', () => {
     expect(numbers).toHaveLength(50);
     for (const [x, y] of numbers) {
       expect(x).toBeGreaterThanOrEqual(58);
-      expect(x).toBeLessThanOrEqual(626);
+      expect(x).toBeLessThanOrEqual(466);
       expect(y).toBeGreaterThanOrEqual(12);
-      expect(y).toBeLessThanOrEqual(222);
+      expect(y).toBeLessThanOrEqual(192);
     }
   });
 });
