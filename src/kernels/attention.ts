@@ -2,24 +2,31 @@
 // key/value cache for decoding. Projections are linear.ts, rotations rope.ts.
 import backwardDeltaWgsl from '../../shaders/attention/attention_backward_delta.wgsl?raw';
 import backwardKeyValueWgsl from '../../shaders/attention/attention_backward_key_value.wgsl?raw';
+import backwardKeyValueTiledWgsl from '../../shaders/attention/attention_backward_key_value_tiled.wgsl?raw';
 import backwardQueryWgsl from '../../shaders/attention/attention_backward_query.wgsl?raw';
+import backwardQueryTiledWgsl from '../../shaders/attention/attention_backward_query_tiled.wgsl?raw';
 import decodeWgsl from '../../shaders/attention/attention_decode.wgsl?raw';
 import forwardWgsl from '../../shaders/attention/attention_forward.wgsl?raw';
+import forwardTiledWgsl from '../../shaders/attention/attention_forward_tiled.wgsl?raw';
 import cacheWriteWgsl from '../../shaders/attention/kv_cache_write.wgsl?raw';
 import reductionsWgsl from '../../shaders/common/lane_reductions.wgsl?raw';
 import { expectShape } from '../base/errors';
-import { Dispatch, linearGrid, type Command } from '../gpu/commands';
+import { Dispatch, linearGrid, type Command, type Grid } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import { kernelSource } from '../gpu/pipelines';
 import type { Rows } from '../gpu/rows';
 import { expectTensor, type Tensor } from '../gpu/tensor';
+import { attentionTiling, type AttentionTiling } from './attentionTiling';
 import { elementGrid } from './elementwise';
 import { workgroupLanes } from './lanes';
 
 const FORWARD = kernelSource('attention_forward', forwardWgsl, reductionsWgsl);
+const FORWARD_TILED = kernelSource('attention_forward_tiled', forwardTiledWgsl);
 const BACKWARD_DELTA = kernelSource('attention_backward_delta', backwardDeltaWgsl);
 const BACKWARD_QUERY = kernelSource('attention_backward_query', backwardQueryWgsl);
+const BACKWARD_QUERY_TILED = kernelSource('attention_backward_query_tiled', backwardQueryTiledWgsl);
 const BACKWARD_KEY_VALUE = kernelSource('attention_backward_key_value', backwardKeyValueWgsl);
+const BACKWARD_KEY_VALUE_TILED = kernelSource('attention_backward_key_value_tiled', backwardKeyValueTiledWgsl);
 const CACHE_WRITE = kernelSource('kv_cache_write', cacheWriteWgsl);
 const DECODE = kernelSource('attention_decode', decodeWgsl, reductionsWgsl);
 
@@ -36,6 +43,11 @@ export interface AttentionOptions {
   headSize: number;
 }
 
+export interface AttentionTrainingOptions extends AttentionOptions {
+  /** Cut the work like this; 'none' for the kernels that take any head size. By default what suits the adapter. */
+  tiling?: AttentionTiling | 'none';
+}
+
 function expectHeads(op: string, { heads, kvHeads, headSize }: Omit<AttentionOptions, 'rows'>): void {
   expectShape(
     [heads, kvHeads, headSize].every((n) => Number.isInteger(n) && n > 0) && heads % kvHeads === 0,
@@ -43,10 +55,21 @@ function expectHeads(op: string, { heads, kvHeads, headSize }: Omit<AttentionOpt
   );
 }
 
-/** Rows a dispatch may take when each row can meet every other row; at most 128 slices. */
-function boundedRows(rows: Rows, heads: number, headSize: number): number {
-  const perRow = 4 * heads * headSize * rows.capacity;
-  return Math.max(Math.ceil(rows.capacity / 128), Math.floor(OPERATIONS_PER_DISPATCH / perRow), 1);
+/** Rows a dispatch may take when each row can meet every other row; at most 128 slices; whole tiles of 64 rows. */
+function boundedRows(rows: Rows, { heads, headSize }: AttentionOptions, operations: number): number {
+  const perRow = operations * heads * headSize * rows.capacity;
+  const most = Math.max(rows.capacity / 128, OPERATIONS_PER_DISPATCH / perRow);
+  return Math.ceil(most / 64) * 64;
+}
+
+function tilingOf(gpu: Gpu, { tiling, headSize }: AttentionTrainingOptions): AttentionTiling | undefined {
+  if (tiling === 'none') return undefined;
+  return tiling ?? attentionTiling(gpu, headSize);
+}
+
+/** One workgroup per (tile of rows, head). */
+function tileGrid(gpu: Gpu, tiling: AttentionTiling, heads: number): (rows: number) => Grid {
+  return (rows) => linearGrid(gpu, Math.ceil(rows / (4 * tiling.groups)) * heads);
 }
 
 /**
@@ -57,7 +80,7 @@ function boundedRows(rows: Rows, heads: number, headSize: number): number {
 export function attentionForward(
   gpu: Gpu,
   tensors: { q: Tensor; k: Tensor; v: Tensor; sequenceStart: Tensor; y: Tensor; logsumexp: Tensor },
-  options: AttentionOptions,
+  options: AttentionTrainingOptions,
 ): Command[] {
   const { rows, heads, kvHeads, headSize } = options;
   const { q, k, v, sequenceStart, y, logsumexp } = tensors;
@@ -71,13 +94,28 @@ export function attentionForward(
   }
   expectTensor(op, 'sequenceStart', sequenceStart, [rows.capacity], 'u32');
   expectTensor(op, 'logsumexp', logsumexp, [rows.capacity, heads], 'f32');
+  const bind = { q, k, v, sequence_start: sequenceStart, y, logsumexp };
+  const sizes = { heads, kv_heads: kvHeads, head_size: headSize };
+  const rowsPerSlice = boundedRows(rows, options, 2);
+  const tiling = tilingOf(gpu, options);
+  if (tiling === undefined) {
+    const constants = { ...sizes, lanes: workgroupLanes(gpu) };
+    const grid = (sliceRows: number): Grid => linearGrid(gpu, sliceRows * heads);
+    return [new Dispatch(gpu, FORWARD, { bind, constants, rows, rowsPerSlice, grid })];
+  }
   return [
-    new Dispatch(gpu, FORWARD, {
-      bind: { q, k, v, sequence_start: sequenceStart, y, logsumexp },
-      constants: { heads, kv_heads: kvHeads, head_size: headSize, lanes: workgroupLanes(gpu) },
+    new Dispatch(gpu, FORWARD_TILED, {
+      bind,
+      constants: {
+        ...sizes,
+        lanes: tiling.lanes,
+        query_groups: tiling.groups,
+        key_tile: tiling.tile,
+        parts: Math.max(1, Math.floor(tiling.lanes / tiling.groups)),
+      },
       rows,
-      rowsPerSlice: boundedRows(rows, heads, headSize),
-      grid: (sliceRows) => linearGrid(gpu, sliceRows * heads),
+      rowsPerSlice,
+      grid: tileGrid(gpu, tiling, heads),
     }),
   ];
 }
@@ -103,7 +141,7 @@ export function attentionBackward(
     dK: Tensor;
     dV: Tensor;
   },
-  options: AttentionOptions,
+  options: AttentionTrainingOptions,
 ): Command[] {
   const { rows, heads, kvHeads, headSize } = options;
   const { q, k, v, sequenceStart, sequenceEnd, y, logsumexp, dY, delta, dQ, dK, dV } = tensors;
@@ -121,28 +159,54 @@ export function attentionBackward(
   for (const name of ['logsumexp', 'delta'] as const) {
     expectTensor(op, name, tensors[name], [rows.capacity, heads], 'f32');
   }
-  const constants = { heads, kv_heads: kvHeads, head_size: headSize, lanes: workgroupLanes(gpu) };
-  const rowsPerSlice = Math.ceil(boundedRows(rows, heads, headSize) / 2);
+  const sizes = { heads, kv_heads: kvHeads, head_size: headSize };
+  const queryBind = { q, k, v, sequence_start: sequenceStart, logsumexp, delta, d_y: dY, d_q: dQ };
+  const keyValueBind = { q, k, v, sequence_end: sequenceEnd, logsumexp, delta, d_y: dY, d_k: dK, d_v: dV };
+  const deltaDispatch = new Dispatch(gpu, BACKWARD_DELTA, {
+    bind: { y, d_y: dY, delta },
+    constants: { heads, head_size: headSize },
+    rows,
+    grid: elementGrid(gpu, heads),
+  });
+  const queryRows = boundedRows(rows, options, 3);
+  const keyValueRows = boundedRows(rows, options, 4);
+  const tiling = tilingOf(gpu, options);
+  if (tiling === undefined) {
+    const constants = { ...sizes, lanes: workgroupLanes(gpu) };
+    return [
+      deltaDispatch,
+      new Dispatch(gpu, BACKWARD_QUERY, {
+        bind: queryBind,
+        constants,
+        rows,
+        rowsPerSlice: queryRows,
+        grid: (sliceRows) => linearGrid(gpu, sliceRows * heads),
+      }),
+      new Dispatch(gpu, BACKWARD_KEY_VALUE, {
+        bind: keyValueBind,
+        constants,
+        rows,
+        rowsPerSlice: keyValueRows,
+        grid: (sliceRows) => linearGrid(gpu, sliceRows * kvHeads),
+      }),
+    ];
+  }
+  const { lanes, groups, tile } = tiling;
   return [
-    new Dispatch(gpu, BACKWARD_DELTA, {
-      bind: { y, d_y: dY, delta },
-      constants: { heads, head_size: headSize },
+    deltaDispatch,
+    new Dispatch(gpu, BACKWARD_QUERY_TILED, {
+      bind: queryBind,
+      constants: { ...sizes, lanes, query_groups: groups, key_tile: tile },
       rows,
-      grid: elementGrid(gpu, heads),
+      rowsPerSlice: queryRows,
+      grid: tileGrid(gpu, tiling, heads),
     }),
-    new Dispatch(gpu, BACKWARD_QUERY, {
-      bind: { q, k, v, sequence_start: sequenceStart, logsumexp, delta, d_y: dY, d_q: dQ },
-      constants,
+    new Dispatch(gpu, BACKWARD_KEY_VALUE_TILED, {
+      bind: keyValueBind,
+      constants: { ...sizes, lanes, key_groups: groups, query_tile: tile },
       rows,
-      rowsPerSlice,
-      grid: (sliceRows) => linearGrid(gpu, sliceRows * heads),
-    }),
-    new Dispatch(gpu, BACKWARD_KEY_VALUE, {
-      bind: { q, k, v, sequence_end: sequenceEnd, logsumexp, delta, d_y: dY, d_k: dK, d_v: dV },
-      constants,
-      rows,
-      rowsPerSlice,
-      grid: (sliceRows) => linearGrid(gpu, sliceRows * kvHeads),
+      rowsPerSlice: keyValueRows,
+      grid: tileGrid(gpu, tiling, kvHeads),
     }),
   ];
 }

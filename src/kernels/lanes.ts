@@ -2,7 +2,10 @@
 // that use shaders/common/lane_reductions.wgsl.
 import type { Gpu } from '../gpu/device';
 
-/** Invocations of a workgroup that reduces over its lanes; a power of two. */
-export function workgroupLanes(_gpu: Gpu): number {
-  return 64;
+/**
+ * Invocations of a workgroup that reduces over its lanes; a power of two. Software adapters run the lanes of a workgroup one
+ * subgroup after the other and pay for every barrier, so they get a single subgroup; GPUs get 64.
+ */
+export function workgroupLanes(gpu: Gpu): number {
+  return gpu.adapter.software ? Math.max(4, gpu.features.subgroupSize) : 64;
 }
