@@ -120,6 +120,7 @@ export const optimizerCases: CaseFamily = {
     clipCase([3], 1, 1, 'one element, clipped'),
     clipCase([3, -4], 10, 1, 'below the limit: scale 1'),
     clipCase([0, 0, 0], 1, 1, 'no gradient at all'),
+    clipCase([3e-6, -4e-6].map(Math.fround), 2e-6, 1, 'a norm near 1e-6: the constant in the denominator counts'),
     clipCase(normals(10_007, 0.01, 5), 0.3, undefined, 'clipped'),
     clipCase(normals(10_007, 0.01, 5), 0, 7, 'maxNorm 0: no clipping'),
     clipCase(normals(515, 1e-12, 6), 1, 600, 'more partials than elements; squares far below 1'),
