@@ -6,6 +6,7 @@ import backwardKeyValueTiledWgsl from '../../shaders/attention/attention_backwar
 import backwardQueryWgsl from '../../shaders/attention/attention_backward_query.wgsl?raw';
 import backwardQueryTiledWgsl from '../../shaders/attention/attention_backward_query_tiled.wgsl?raw';
 import decodeWgsl from '../../shaders/attention/attention_decode.wgsl?raw';
+import decodeWideWgsl from '../../shaders/attention/attention_decode_wide.wgsl?raw';
 import forwardWgsl from '../../shaders/attention/attention_forward.wgsl?raw';
 import forwardTiledWgsl from '../../shaders/attention/attention_forward_tiled.wgsl?raw';
 import cacheWriteWgsl from '../../shaders/attention/kv_cache_write.wgsl?raw';
@@ -29,9 +30,13 @@ const BACKWARD_KEY_VALUE = kernelSource('attention_backward_key_value', backward
 const BACKWARD_KEY_VALUE_TILED = kernelSource('attention_backward_key_value_tiled', backwardKeyValueTiledWgsl);
 const CACHE_WRITE = kernelSource('kv_cache_write', cacheWriteWgsl);
 const DECODE = kernelSource('attention_decode', decodeWgsl, reductionsWgsl);
+const DECODE_WIDE = kernelSource('attention_decode_wide', decodeWideWgsl, reductionsWgsl);
 
 /** Multiply-adds in one dispatch at the most; keeps a dispatch to a second or so on slow adapters. */
 const OPERATIONS_PER_DISPATCH = 2 ** 31;
+
+/** Keys that decoding meets between two reductions. */
+const DECODE_KEY_TILE = 256;
 
 export interface AttentionOptions {
   rows: Rows;
@@ -258,18 +263,13 @@ export function attentionDecode(
     expectTensor(op, name, tensors[name], [rows.capacity * cacheCapacity, kvHeads * headSize], 'f32');
   }
   expectTensor(op, 'lengths', lengths, [rows.capacity], 'u32');
+  const bind = { q, key_cache: keyCache, value_cache: valueCache, lengths, y };
+  const lanes = workgroupLanes(gpu);
+  const constants = { heads, kv_heads: kvHeads, head_size: headSize, cache_capacity: cacheCapacity, lanes };
+  const grid = (sliceRows: number): Grid => linearGrid(gpu, sliceRows * heads);
+  if (headSize % 4 !== 0) return [new Dispatch(gpu, DECODE, { bind, constants, rows, grid })];
+  const parts = Math.max(1, Math.floor((4 * lanes) / headSize));
   return [
-    new Dispatch(gpu, DECODE, {
-      bind: { q, key_cache: keyCache, value_cache: valueCache, lengths, y },
-      constants: {
-        heads,
-        kv_heads: kvHeads,
-        head_size: headSize,
-        cache_capacity: cacheCapacity,
-        lanes: workgroupLanes(gpu),
-      },
-      rows,
-      grid: (sliceRows) => linearGrid(gpu, sliceRows * heads),
-    }),
+    new Dispatch(gpu, DECODE_WIDE, { bind, constants: { ...constants, key_tile: DECODE_KEY_TILE, parts }, rows, grid }),
   ];
 }
