@@ -2,6 +2,7 @@
 // that offers f16 (where it is installed and PUPIL_TEST_LAVAPIPE is set), `browser` runs test/browser inside Chromium on
 // SwiftShader, `long` is everything that takes minutes (where PUPIL_TEST_LONG is set or test/long is named). It says
 // nothing about types and lint: scripts/test.mjs does all of it in order.
+import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { browserFlags, findBrowser } from './scripts/browser.mjs';
@@ -21,6 +22,7 @@ const projects: TestProjectInlineConfiguration[] = [
   },
   {
     extends: true,
+    plugins: [svelte()],
     server: { fs: { allow: ['.', ...(pupilData === '' ? [] : [pupilData])] } },
     optimizeDeps: { entries: ['test/browser/**/*.test.ts', 'src/worker/*.ts'] },
     worker: { format: 'es' },

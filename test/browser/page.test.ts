@@ -1,0 +1,354 @@
+// page.test.ts: the page itself, mounted with a session that the test controls: it is alive before anything has answered,
+// says what to do without a GPU, runs, pauses, shows what arrives, and never takes text of a model for markup.
+import { flushSync, mount, unmount } from 'svelte';
+import { afterEach, describe, expect, it } from 'vitest';
+import App from '../../src/app/App.svelte';
+import '../../src/app/page.css';
+import { findPicked, fromFileList, readPicked } from '../../src/app/pickedFiles';
+import { Playground } from '../../src/app/state/playground.svelte';
+import { PupilError } from '../../src/base/errors';
+import { preset } from '../../src/config/presets';
+import { resolvePaths } from '../../src/config/paths';
+import type { RunRequest, RunSummary, SessionApi, SessionEvent, StoredRun } from '../../src/session/protocol';
+
+const DOCTOR = {
+  adapter: { vendor: 'acme', architecture: 'one', device: '', description: '' },
+  tier: 'f32',
+  tiers: ['f32'],
+  software: false,
+  storage: { quotaBytes: 2 ** 30, usageBytes: 2 ** 20 },
+  crossOriginIsolated: true,
+  userAgent: 'test',
+  problems: [],
+};
+
+/** A session whose run is driven by the test. */
+class FakeSession {
+  calls: string[] = [];
+  request: RunRequest | undefined;
+  emit: (event: SessionEvent) => void = () => undefined;
+  finish: (summary: Partial<RunSummary>) => void = () => undefined;
+  stored: StoredRun[] = [];
+
+  open = (): Promise<void> => Promise.resolve();
+  doctor = (): Promise<unknown> => Promise.resolve(DOCTOR);
+  listRuns = (): Promise<StoredRun[]> => Promise.resolve(this.stored);
+  run = (request: RunRequest, onEvent: (event: SessionEvent) => void): Promise<RunSummary> => {
+    this.request = request;
+    this.emit = onEvent;
+    return new Promise((resolve) => {
+      this.finish = (summary) =>
+        resolve({ runId: request.runId, state: 'finished', report: {}, artefacts: [], ...summary });
+    });
+  };
+  pause = (): Promise<void> => this.called('pause', 'paused');
+  resume = (): Promise<void> => this.called('resume', 'running');
+  step = (): Promise<void> => this.called('step', 'paused');
+  stop = (): Promise<void> => this.called('stop', 'stopped');
+  deleteRun = (runId: string): Promise<void> => {
+    this.stored = this.stored.filter((run) => run.runId !== runId);
+    return Promise.resolve();
+  };
+
+  private called(name: string, state: 'paused' | 'running' | 'stopped'): Promise<void> {
+    this.calls.push(name);
+    this.emit({ type: 'state', state });
+    return Promise.resolve();
+  }
+}
+
+let unmountAll: (() => void)[] = [];
+afterEach(() => {
+  for (const end of unmountAll) end();
+  unmountAll = [];
+});
+
+function show(
+  session: Partial<FakeSession>,
+  query = '',
+): { root: HTMLElement; playground: Playground; text: () => string } {
+  const kept = new Map<string, string>();
+  const playground = new Playground(session as unknown as SessionApi, {
+    address: `${location.origin}/${query}`,
+    memory: {
+      getItem: (key) => kept.get(key) ?? null,
+      setItem: (key, value) => void kept.set(key, value),
+      removeItem: (key) => void kept.delete(key),
+    },
+    now: () => new Date(Date.UTC(2026, 0, 2, 3, 4, 5)),
+  });
+  const root = document.createElement('div');
+  document.body.append(root);
+  const app = mount(App, { target: root, props: { playground } });
+  unmountAll.push(() => {
+    void unmount(app);
+    root.remove();
+  });
+  flushSync();
+  return { root, playground, text: () => root.innerText };
+}
+
+function button(root: HTMLElement, name: string): HTMLButtonElement {
+  const found = [...root.querySelectorAll('button')].find(
+    (one) => one.innerText.trim() === name || one.getAttribute('aria-label') === name,
+  );
+  if (found === undefined) throw new Error(`no button "${name}" in:\n${root.innerText}`);
+  return found;
+}
+
+const settle = async (): Promise<void> => {
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  flushSync();
+};
+
+describe('the page', () => {
+  it('is alive before the session has answered anything', () => {
+    const never = (): Promise<never> => new Promise(() => undefined);
+    const { root, playground, text } = show({ open: never, doctor: never, listRuns: never });
+    void playground.open();
+    flushSync();
+    expect(text()).toContain('Pupil');
+    expect(text()).toContain('looking for a GPU');
+    expect(root.querySelector('select')?.value).toBe('lesson-c-student-p10');
+    expect(text()).toContain('student of 910,592 parameters');
+    expect(button(root, 'Run').disabled).toBe(true);
+  });
+
+  it('says what to do where there is no WebGPU, and tries again when asked', async () => {
+    const session = new FakeSession();
+    let tries = 0;
+    session.open = () => {
+      tries++;
+      return tries > 1
+        ? Promise.resolve()
+        : Promise.reject(new PupilError('gpu-unavailable', 'WebGPU: no adapter was found', 'hint'));
+    };
+    const { root, playground, text } = show(session);
+    await playground.open();
+    flushSync();
+    expect(text()).toContain('This browser gives no usable GPU');
+    expect(text()).toContain('WebGPU: no adapter was found');
+    expect(text()).toContain('--enable-unsafe-webgpu');
+    expect(button(root, 'Run').disabled).toBe(true);
+    button(root, 'Try again').click();
+    await settle();
+    expect(text()).not.toContain('no usable GPU');
+    expect(button(root, 'Run').disabled).toBe(false);
+  });
+
+  it('runs the chosen experiment from the files served with it, pauses, steps, resumes, stops', async () => {
+    const session = new FakeSession();
+    const { root, playground, text } = show(session, '?experiment=smoke&seed=7');
+    await playground.open();
+    flushSync();
+    button(root, 'Run').click();
+    await settle();
+    expect(session.request?.runId).toBe('smoke-20260102030405000');
+    expect(session.request?.experiment).toMatchObject({
+      seed: 7,
+      student: { source: { kind: 'directory', path: 'test/fixtures/lesson/student-p10' } },
+    });
+    expect(session.request?.files).toEqual({ kind: 'http', base: `${location.origin}/` });
+    session.emit({ type: 'phase', phase: 'instruct', state: 'start' });
+    session.emit({ type: 'progress', progress: { task: 'instruct', done: 2, total: 6, unit: 'steps' } });
+    flushSync();
+    expect(root.querySelector('[aria-current="step"]')?.textContent?.trim()).toBe('Instruction-tuning');
+    expect(text()).toContain('instruct: 2 of 6 steps');
+    for (const [name, next] of [
+      ['Pause', 'Resume'],
+      ['Step', 'Resume'],
+      ['Resume', 'Pause'],
+    ] as const) {
+      button(root, name).click();
+      await settle();
+      expect(button(root, next)).toBeDefined();
+    }
+    button(root, 'Stop').click();
+    session.finish({ state: 'stopped' });
+    await settle();
+    expect(session.calls).toEqual(['pause', 'step', 'resume', 'stop']);
+    expect(button(root, 'Run').disabled).toBe(false);
+  });
+
+  it('shows curves, rows with n and interval, pairs, samples and log as they arrive', async () => {
+    const session = new FakeSession();
+    const { root, playground, text } = show(session);
+    await playground.open();
+    flushSync();
+    button(root, 'Run').click();
+    await settle();
+    for (let step = 1; step <= 5; step++) {
+      session.emit({
+        type: 'metrics',
+        phase: 'instruct',
+        step,
+        totalSteps: 5,
+        values: { loss: 1 / step, gpu_bytes: 2 ** 21 },
+      });
+    }
+    session.emit({ type: 'pairs', counts: { training_pairs: 111 } });
+    session.emit({
+      type: 'evaluation',
+      row: {
+        system: 'Baseline',
+        taskId: 'C',
+        prompt: 'cot',
+        scorer: 'strict',
+        correct: 54,
+        n: 100,
+        low: 0.443,
+        high: 0.635,
+        cutOff: 0,
+      },
+    });
+    session.emit({
+      type: 'sample',
+      system: 'Baseline',
+      taskId: 'C',
+      prompt: 'Question',
+      text: '<img src=x onerror="window.hacked=true"><b>bold</b>',
+      target: 'B',
+      correct: false,
+    });
+    session.emit({ type: 'log', level: 'warning', message: 'three items were left out' });
+    await settle();
+    await settle();
+    expect(root.querySelector('.uplot canvas')).not.toBeNull();
+    expect(root.querySelector('[role="img"]')?.getAttribute('aria-label')).toContain(
+      '5 steps; last values: loss 0.200',
+    );
+    expect(text()).toContain('Baseline CoT');
+    expect(text()).toContain('44.3 – 63.5');
+    expect(text()).toContain('111');
+    expect(text()).toContain('✗ wrong');
+    expect(text()).toContain('<img src=x');
+    expect(root.querySelector('img')).toBeNull();
+    expect((window as unknown as { hacked?: boolean }).hacked).toBeUndefined();
+    expect(text()).toContain('three items were left out');
+    expect(text()).toContain('2.0 MiB');
+    session.finish({ state: 'failed', error: { code: 'training', message: 'loss is NaN', hint: 'Lower the rate.' } });
+    await settle();
+    expect(text()).toContain('loss is NaN');
+    expect(text()).toContain('Lower the rate.');
+  });
+
+  it('lists stored runs, resumes with the experiment they were started with, deletes after a second click', async () => {
+    const session = new FakeSession();
+    const { root, playground, text } = show(session, '?experiment=smoke');
+    await playground.open();
+    await playground.stored.refresh();
+    flushSync();
+    button(root, 'Run').click();
+    await settle();
+    const first = session.request;
+    session.stored = [
+      {
+        runId: first?.runId ?? '',
+        name: 'Smoke',
+        state: 'stopped',
+        phase: 'instruct',
+        step: 4,
+        updatedAt: '2026-01-02T03:04:05Z',
+        sizeBytes: 2048,
+      },
+    ];
+    session.finish({ state: 'stopped' });
+    await settle();
+    expect(text()).toContain('instruct, step 4');
+    button(root, 'Resume Smoke').click();
+    await settle();
+    expect(session.request).toEqual({ ...first, resume: true });
+    session.finish({ state: 'stopped' });
+    await settle();
+    button(root, 'Delete Smoke').click();
+    await settle();
+    expect(text()).toContain('Really delete?');
+    button(root, 'Delete Smoke').click();
+    await settle();
+    expect(text()).not.toContain('instruct, step 4');
+  });
+
+  it('asks for data where an experiment needs it, and names what a picked folder lacks', async () => {
+    const session = new FakeSession();
+    const { root, playground, text } = show(session, '?experiment=multiarith-story-llama');
+    await playground.open();
+    flushSync();
+    expect(text()).toContain('pick its data folder');
+    expect(button(root, 'Run').disabled).toBe(true);
+    playground.experiments.picked = fromFileList([new File(['x'], 'other.txt')]);
+    flushSync();
+    expect(button(root, 'Run').disabled).toBe(false);
+    button(root, 'Run').click();
+    await settle();
+    expect(text()).toContain('multiarith_1.json');
+    expect(session.request).toBeUndefined();
+  });
+
+  it('names what is wrong with an experiment file of one’s own', async () => {
+    const { root, playground, text } = show(new FakeSession());
+    await playground.open();
+    await playground.experiments.takeFile(new File(['{"name": "mine", "sed": 1}'], 'mine.json'));
+    flushSync();
+    expect(text()).toContain('The experiment has problems');
+    expect(text()).toContain('sed');
+    expect(button(root, 'Run').disabled).toBe(true);
+    await playground.experiments.takeFile(new File(['{"name"'], 'broken.json'));
+    flushSync();
+    expect(text()).toContain('broken.json: expected JSON');
+  });
+
+  it('names every control and never grows wider than its window', async () => {
+    const { root, playground } = show(new FakeSession());
+    await playground.open();
+    flushSync();
+    for (const control of root.querySelectorAll<HTMLElement>('button, select, input')) {
+      const label = control.closest('label')?.textContent ?? '';
+      expect(`${control.innerText}${control.getAttribute('aria-label') ?? ''}${label}`.trim()).not.toBe('');
+    }
+    for (const section of root.querySelectorAll('section')) {
+      expect(document.getElementById(section.getAttribute('aria-labelledby') ?? '')).not.toBeNull();
+    }
+    expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(window.innerWidth);
+  });
+});
+
+describe('picked files', () => {
+  it('are found by the longest tail of their path that fits one place', () => {
+    const paths = [
+      'data/weights/a/config.json',
+      'data/weights/a/model.safetensors',
+      'data/b/train.json',
+      'data/c/train.json',
+    ];
+    expect(findPicked('b/train.json', paths)).toEqual([{ picked: 'data/b/train.json', as: 'b/train.json' }]);
+    expect(findPicked('x/weights/a', paths)).toEqual([
+      { picked: 'data/weights/a/config.json', as: 'x/weights/a/config.json' },
+      { picked: 'data/weights/a/model.safetensors', as: 'x/weights/a/model.safetensors' },
+    ]);
+    expect(findPicked('d/train.json', paths)).toBeUndefined(); // two candidates: neither is taken
+    expect(findPicked('none.json', paths)).toBeUndefined();
+  });
+
+  it('are read under the names that the experiment uses', async () => {
+    const experiment = resolvePaths(preset('smoke'), { base: 'experiments' });
+    const picked = [
+      ['student-p10/config.json', '{}'],
+      ['student-p10/model.safetensors', 'w'],
+      ['vocab.json', '[]'],
+      ['task-C-train-in-seed0.jsonl', 'a'],
+      ['task-C-test.jsonl', 'b'],
+    ].map(([path = '', text = '']) => ({
+      path,
+      size: text.length,
+      bytes: () => Promise.resolve(new TextEncoder().encode(text)),
+    }));
+    const root = await readPicked(experiment, picked);
+    expect(root.kind === 'memory' ? Object.keys(root.files).sort() : []).toEqual([
+      'test/fixtures/lesson/student-p10/config.json',
+      'test/fixtures/lesson/student-p10/model.safetensors',
+      'test/fixtures/lesson/task-C-test.jsonl',
+      'test/fixtures/lesson/task-C-train-in-seed0.jsonl',
+      'test/fixtures/lesson/vocab.json',
+    ]);
+  });
+});
