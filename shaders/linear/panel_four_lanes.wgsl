@@ -25,7 +25,40 @@ fn row5(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a1, 1u); }
 fn row6(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a1, 2u); }
 fn row7(p: Panel) -> vec4<f32> { return subgroupBroadcast(p.a1, 3u); }
 
-// 16 neighbouring columns of one row of the left operand: lane l holds columns 4·(l mod 4) … + 3.
-fn load_strip(row: u32, column4: u32, lane: u32) -> vec4<f32> {
-  return left4(row, min(column4 + (lane % 4u), (LEFT_WIDTH - 1u) / 4u));
+// 16 neighbouring columns of four rows of the left operand, for a weight's gradient.
+struct Strip {
+  a0: vec4<f32>,
+  a1: vec4<f32>,
+  a2: vec4<f32>,
+  a3: vec4<f32>,
 }
+
+// Rows n … n + 3, zero past `last`; columns 4·column4 … + 15.
+fn load_strip(n: u32, last: u32, lane: u32, column4: u32) -> Strip {
+  let row = n + (lane & 3u);
+  let inside = select(0.0, 1.0, row <= last);
+  let most = (LEFT_WIDTH - 1u) / 4u;
+  return Strip(
+    inside * left4(min(row, last), min(column4 + 0u + (lane >> 2u), most)),
+    inside * left4(min(row, last), min(column4 + 1u + (lane >> 2u), most)),
+    inside * left4(min(row, last), min(column4 + 2u + (lane >> 2u), most)),
+    inside * left4(min(row, last), min(column4 + 3u + (lane >> 2u), most)),
+  );
+}
+
+fn term0_quad0(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a0, 0u); }
+fn term1_quad0(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a0, 1u); }
+fn term2_quad0(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a0, 2u); }
+fn term3_quad0(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a0, 3u); }
+fn term0_quad1(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a1, 0u); }
+fn term1_quad1(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a1, 1u); }
+fn term2_quad1(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a1, 2u); }
+fn term3_quad1(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a1, 3u); }
+fn term0_quad2(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a2, 0u); }
+fn term1_quad2(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a2, 1u); }
+fn term2_quad2(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a2, 2u); }
+fn term3_quad2(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a2, 3u); }
+fn term0_quad3(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a3, 0u); }
+fn term1_quad3(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a3, 1u); }
+fn term2_quad3(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a3, 2u); }
+fn term3_quad3(s: Strip) -> vec4<f32> { return subgroupBroadcast(s.a3, 3u); }

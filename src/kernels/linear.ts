@@ -80,7 +80,7 @@ const TILES: Record<LinearVariant, Partial<Record<LinearOperation, Tile>>> = {
   subgroup: {
     forward: { wgsl: forwardSubgroupWgsl, rows: 8, columns: 8, perLane: true },
     backward_input: { wgsl: backwardInputSubgroupWgsl, rows: 8, columns: 8, perLane: true },
-    backward_weight: { wgsl: backwardWeightSubgroupWgsl, rows: 16, columns: 8, perLane: true },
+    backward_weight: { wgsl: backwardWeightSubgroupWgsl, rows: 16, columns: 4, perLane: true },
   },
 };
 
