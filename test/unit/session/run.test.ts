@@ -1,0 +1,292 @@
+// A whole run on a tiny random student, in Node on Dawn: what it leaves, and that stopping it anywhere changes nothing.
+import { beforeAll, describe, expect, it } from 'vitest';
+import { RandomStream } from '../../../src/base/random';
+import { nodeGpu } from '../../../src/gpu/node';
+import type { FileRoot, RunSummary, SessionEvent } from '../../../src/session/protocol';
+import type { RunReport } from '../../../src/report/types';
+import { Session } from '../../../src/session/session';
+import { MemoryRunStore } from '../../../src/storage/memory';
+import { tinyExperiment, tinyFiles } from './tinyRun';
+
+let provider: GPU;
+let files: FileRoot;
+beforeAll(async () => {
+  provider = await nodeGpu();
+  files = { kind: 'memory', files: tinyFiles() };
+});
+
+interface Result {
+  summary: RunSummary;
+  events: SessionEvent[];
+  store: MemoryRunStore;
+  out: Record<string, Uint8Array>;
+}
+
+/** One run; `interrupt` may stop the session at any event. */
+async function run(
+  options: {
+    experiment?: unknown;
+    store?: MemoryRunStore;
+    out?: Record<string, Uint8Array>;
+    resume?: boolean;
+    interrupt?: (event: SessionEvent, session: Session, count: number) => void;
+  } = {},
+): Promise<Result> {
+  const store = options.store ?? new MemoryRunStore();
+  const out = options.out ?? {};
+  const session = new Session(provider, store);
+  await session.open({ tier: 'f32' });
+  const events: SessionEvent[] = [];
+  try {
+    const summary = await session.run(
+      {
+        runId: 'tiny',
+        experiment: options.experiment ?? tinyExperiment(),
+        files,
+        out: { kind: 'memory', files: out },
+        ...(options.resume === true ? { resume: true } : {}),
+      },
+      (event) => {
+        events.push(event);
+        options.interrupt?.(event, session, events.length);
+      },
+    );
+    return { summary, events, store, out };
+  } finally {
+    session.close();
+  }
+}
+
+let whole: Promise<Result> | undefined;
+const undisturbed = (): Promise<Result> => (whole ??= run());
+
+const ADAPTERS = ['adapters/instruct/adapter_model.safetensors', 'adapters/self-refine/adapter_model.safetensors'];
+const linesOf = (bytes: Uint8Array | undefined): Record<string, unknown>[] =>
+  new TextDecoder()
+    .decode(bytes)
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+describe('a run from beginning to end', () => {
+  it('finishes and leaves every artefact, mirrored to the output folder', async () => {
+    const { summary, out, store } = await undisturbed();
+    expect(summary.error).toBeUndefined();
+    expect(summary.state).toBe('finished');
+    const expected = [
+      'adapters/instruct/adapter_config.json',
+      'adapters/instruct/adapter_model.safetensors',
+      'adapters/self-refine/adapter_config.json',
+      'adapters/self-refine/adapter_model.safetensors',
+      'demonstrations.jsonl',
+      'metrics.jsonl',
+      'pairs.jsonl',
+      'predictions.jsonl',
+      'report.html',
+      'report.json',
+    ];
+    expect(summary.artefacts).toEqual(expected);
+    for (const path of expected) expect(out[path], path).toEqual(await store.loadArtefact('tiny', path));
+    expect(out['checkpoints/run.json']).toBeDefined();
+    expect(new TextDecoder().decode(out['report.html'])).toContain('<!doctype html>');
+  });
+
+  it('goes through the phases in order and reports rows for every system, task and prompt', async () => {
+    const { summary, events } = await undisturbed();
+    const phases = events.flatMap((event) => (event.type === 'phase' && event.state === 'start' ? [event.phase] : []));
+    expect(phases).toEqual(['load', 'baseline', 'instruct', 'generate-pairs', 'self-refine', 'evaluate', 'report']);
+    const report = summary.report as RunReport;
+    const rows = report.evaluations.map(({ system, prompt, scorer, n }) => `${system} ${prompt} ${scorer} ${n}`);
+    expect(rows).toEqual([
+      'Baseline plain strict 5',
+      'Baseline cot strict 5',
+      'Baseline plain probing 5',
+      'Instruction-tuned plain strict 5',
+      'Instruction-tuned cot strict 5',
+      'Instruction-tuned plain probing 5',
+      'Self-refined plain strict 5',
+      'Self-refined cot strict 5',
+      'Self-refined plain probing 5',
+    ]);
+    expect(report.comparisons).toHaveLength(6);
+    expect(report.timings.map(({ phase }) => phase)).toEqual([
+      'load',
+      'baseline',
+      'instruct',
+      'generate-pairs',
+      'self-refine',
+      'evaluate',
+      'report',
+    ]);
+  });
+
+  it('instruction-tuning lowers the loss; the learning rate starts at 0 and follows the schedule', async () => {
+    const { out } = await undisturbed();
+    const rows = linesOf(out['metrics.jsonl']).filter((row) => row['phase'] === 'instruct');
+    expect(rows.map((row) => row['step'])).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(rows[0]!['learning_rate']).toBe(0);
+    expect(rows.at(-1)!['loss'] as number).toBeLessThan(rows[0]!['loss'] as number);
+  });
+
+  it('preference training starts at ln 2 on the held-out pairs and reports TRL’s metrics', async () => {
+    const { out, summary } = await undisturbed();
+    const rows = linesOf(out['metrics.jsonl']).filter((row) => row['phase'] === 'self-refine');
+    expect(rows.map((row) => row['step'])).toEqual([0, 1, 2, 3, 4, 5]);
+    expect(rows[0]!['eval_loss']).toBeCloseTo(Math.LN2, 5);
+    expect(rows[1]!['loss']).toBeCloseTo(Math.LN2, 5);
+    for (const name of ['rewards/chosen', 'rewards/margins', 'rewards/accuracies', 'logps/chosen', 'grad_norm']) {
+      expect(rows[3], name).toHaveProperty([name]);
+    }
+    expect(rows.map((row) => row['eval_loss'] !== undefined)).toEqual([true, false, true, false, true, true]);
+    const { kept } = summary.report as RunReport;
+    const measured = rows.slice(1).filter((row) => row['eval_loss'] !== undefined);
+    const lowest = measured.reduce((best, row) =>
+      (row['eval_loss'] as number) < (best['eval_loss'] as number) ? row : best,
+    );
+    expect(kept).toMatchObject({ rule: 'lowest-validation-loss', step: lowest['step'] });
+  });
+
+  it('pairs are those of the counts: made + not made = prompts, training + validation = made', async () => {
+    const { out, summary } = await undisturbed();
+    const { counts } = (summary.report as RunReport).pairs!;
+    const notMade =
+      counts['identical_skipped']! +
+      counts['too_long']! +
+      counts['teacher_wrong_dropped']! +
+      counts['plain_correct_skipped']!;
+    expect(counts['prompts']).toBe(12);
+    expect(counts['pairs']! + notMade).toBe(12);
+    expect(counts['training_pairs']! + counts['validation_pairs']!).toBe(counts['pairs']);
+    expect(counts['cot_correct']! + counts['teacher_fallback']!).toBe(12);
+    expect(linesOf(out['pairs.jsonl'])).toHaveLength(counts['pairs']!);
+  });
+});
+
+describe('resume = never paused', () => {
+  const stopAt = async (events: number[]): Promise<Result> => {
+    const store = new MemoryRunStore();
+    let result: Result | undefined;
+    for (const [sitting, at] of [...events, Infinity].entries()) {
+      result = await run({
+        store,
+        resume: sitting > 0,
+        interrupt: (_, session, count) => {
+          if (count === at) void session.stop();
+        },
+      });
+      if (result.summary.state === 'finished') break;
+      expect(result.summary.error).toBeUndefined();
+      expect(result.summary.state).toBe('stopped');
+    }
+    return result!;
+  };
+
+  it('stopped at random moments, the run ends with the same adapters, pairs and predictions, bit for bit', async () => {
+    const before = await undisturbed();
+    const random = new RandomStream(20, 'kill points');
+    for (let trial = 0; trial < 3; trial++) {
+      const points = [30 + random.nextBelow(60), 20 + random.nextBelow(40)];
+      const after = await stopAt(points);
+      expect(after.summary.state, `stopped after events ${points.join(', ')}`).toBe('finished');
+      for (const path of [...ADAPTERS, 'pairs.jsonl', 'predictions.jsonl']) {
+        expect(await after.store.loadArtefact('tiny', path), `${path}, stopped after ${points.join(', ')}`).toEqual(
+          before.out[path],
+        );
+      }
+    }
+  });
+
+  it('a process that dies without a word resumes from its last checkpoint, bit for bit', async () => {
+    const before = await undisturbed();
+    // The store as it was at the nth checkpoint is all that is left.
+    for (const at of [6, 9]) {
+      let left: MemoryRunStore | undefined;
+      let seen = 0;
+      await run({
+        store: new (class extends MemoryRunStore {
+          override async saveCheckpoint(...args: Parameters<MemoryRunStore['saveCheckpoint']>): Promise<void> {
+            await super.saveCheckpoint(...args);
+            if (++seen === at) {
+              left = new MemoryRunStore();
+              left.slots.set('tiny', [...this.slots.get('tiny')!]);
+            }
+          }
+        })(),
+      });
+      const after = await run({ store: left!, resume: true });
+      expect(after.summary.state).toBe('finished');
+      for (const path of [...ADAPTERS, 'pairs.jsonl', 'predictions.jsonl']) {
+        expect(await after.store.loadArtefact('tiny', path), `${path} from checkpoint ${at}`).toEqual(before.out[path]);
+      }
+    }
+  });
+
+  it('the output folder alone is enough to resume from', async () => {
+    const before = await undisturbed();
+    const out: Record<string, Uint8Array> = {};
+    const first = await run({
+      out,
+      interrupt: (event, session) => {
+        if (event.type === 'metrics' && event.phase === 'self-refine' && event.step === 2) void session.stop();
+      },
+    });
+    expect(first.summary.state).toBe('stopped');
+    const second = await run({ out, resume: true });
+    expect(second.summary.state).toBe('finished');
+    for (const path of ADAPTERS) expect(out[path], path).toEqual(before.out[path]);
+  });
+
+  it('refuses to go on with another experiment, and says what changed', async () => {
+    const { store } = await undisturbed();
+    await expect(run({ store, resume: true, experiment: tinyExperiment({ seed: 4 }) })).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringContaining('seed') as string,
+    });
+  });
+});
+
+describe('pause, step, stop', () => {
+  it('pauses after the step under way, does single steps, and goes on', async () => {
+    const metrics: number[] = [];
+    let pauses = 0;
+    const { summary } = await run({
+      experiment: tinyExperiment({
+        phases: { baseline: false, instruct: { epochs: 2, batchSize: 4, learningRate: 0.01 }, selfRefine: false },
+        evaluation: { prompts: ['cot'], maxNewTokens: 4 },
+      }),
+      interrupt: (event, session) => {
+        if (event.type === 'metrics') {
+          metrics.push(event.step);
+          if (event.step === 1) void session.pause();
+        }
+        if (event.type === 'state' && event.state === 'paused') {
+          pauses++;
+          expect(metrics).toEqual(Array.from({ length: pauses }, (_, i) => i + 1)); // one step a pause
+          void (pauses < 3 ? session.step() : session.resume());
+        }
+      },
+    });
+    expect(pauses).toBe(3);
+    expect(metrics).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(summary.state).toBe('finished');
+  });
+});
+
+describe('requests that cannot start', () => {
+  it('an invalid experiment is refused with every problem named', async () => {
+    await expect(run({ experiment: tinyExperiment({ adapter: { rank: 0 } }) })).rejects.toMatchObject({
+      code: 'config',
+      message: expect.stringContaining('adapter.rank') as string,
+    });
+  });
+
+  it('missing files are refused by name', async () => {
+    const student = {
+      source: { kind: 'directory', path: 'elsewhere' },
+      tokenizer: { kind: 'words', path: 'vocab.json' },
+    };
+    await expect(run({ experiment: tinyExperiment({ student }) })).rejects.toMatchObject({
+      message: expect.stringContaining('elsewhere') as string,
+    });
+  });
+});
