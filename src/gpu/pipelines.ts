@@ -86,6 +86,7 @@ export class PipelineCache {
   private readonly handles = new Map<string, PipelineHandle>();
   private readonly layouts = new Map<KernelSource, GPUBindGroupLayout>();
   private readonly modules = new Map<string, GPUShaderModule>();
+  private readonly ids = new Map<KernelSource, number>();
 
   constructor(private readonly gpu: PipelineHost) {}
 
@@ -93,9 +94,19 @@ export class PipelineCache {
     return this.handles.size;
   }
 
+  /** Sources of one name differ by their preludes, so the name alone does not tell pipelines apart. */
+  private idOf(source: KernelSource): number {
+    let id = this.ids.get(source);
+    if (id === undefined) {
+      id = this.ids.size;
+      this.ids.set(source, id);
+    }
+    return id;
+  }
+
   /** Starts compiling unless already known. Constants are WGSL `override`s. Same arguments, same handle. */
   request(source: KernelSource, constants: Constants = {}): PipelineHandle {
-    const key = `${source.name}|${source.code.length}|${Object.keys(constants)
+    const key = `${source.name}|${this.idOf(source)}|${Object.keys(constants)
       .sort()
       .map((k) => `${k}=${Number(constants[k])}`)
       .join(',')}`;

@@ -112,11 +112,12 @@ export function linearVariant(gpu: Gpu): LinearVariant | 'auto' {
 }
 
 /** At most so many rows count as few: tiles would stay mostly empty. */
-const FEW_ROWS = 8;
+const FEW_ROWS = 16;
 
 /**
  * The variant of one product: the one that was set, where it exists for the operation, or by what was measured
- * (bench/notes/linear.md): software adapters want registers and broadcasts, GPUs workgroup memory, decoding its own kernel.
+ * (bench/notes/linear.md): software adapters want registers and broadcasts at every size; GPUs want workgroup memory, and a kernel of
+ * its own for decoding (not measured on a GPU yet: after general practice).
  */
 export function pickVariant(
   gpu: Gpu,
@@ -125,8 +126,9 @@ export function pickVariant(
 ): LinearVariant {
   const set = chosen.get(gpu);
   if (set !== undefined && TILES[set][operation] !== undefined) return set;
-  if (operation === 'forward' && size.capacity <= FEW_ROWS && size.terms >= 64) return 'few_rows';
-  if (!gpu.adapter.software) return 'tiled';
+  if (!gpu.adapter.software) {
+    return operation === 'forward' && size.capacity <= FEW_ROWS && size.terms >= 64 ? 'few_rows' : 'tiled';
+  }
   return variantUnsupported(gpu, 'subgroup') === undefined ? 'subgroup' : 'register';
 }
 
@@ -169,6 +171,8 @@ export interface ProductOptions {
   accumulate: boolean;
   /** Factor on the product. 1 by default. */
   alpha?: number;
+  /** Rows of one dispatch; chosen to bound its work by default. */
+  rowsPerSlice?: number;
   /** Masks x: the left operand forward, the right one in a weight's gradient, the result in an input's gradient. */
   dropout?: Dropout;
 }
@@ -230,7 +234,6 @@ export function product(
     constants.DROPOUT_SCALE = Math.fround(1 / (1 - dropout.rate));
   }
   const columnTiles = Math.ceil(outWidth / (tile.columns * (tile.perLane === true ? lanes : 1)));
-  if (variant === 'few_rows') constants.LANES = gpu.adapter.software ? 4 : 64;
   const grid = (rows: number): Grid => {
     const rowTiles = Math.ceil((operation === 'backward_weight' ? out.shape[0]! : rows) / tile.rows);
     if (variant !== 'few_rows') return [columnTiles, rowTiles, 1];
@@ -242,7 +245,7 @@ export function product(
       bind,
       constants,
       rows: options.rows,
-      rowsPerSlice: rowsPerSlice(gpu, options.rows, leftWidth * outWidth, tile.rows),
+      rowsPerSlice: options.rowsPerSlice ?? rowsPerSlice(gpu, options.rows, leftWidth * outWidth, tile.rows),
       grid,
       label: `${kernel.name} ${right.kind} (${options.rows.capacity}, ${leftWidth}, ${outWidth})`,
     }),
@@ -282,7 +285,7 @@ function expectWeight(op: string, weight: LinearWeight): readonly [number, numbe
 export function linearForward(
   gpu: Gpu,
   tensors: { x: Tensor; y: Tensor },
-  options: { rows: Rows; weight: LinearWeight; accumulate?: boolean },
+  options: { rows: Rows; weight: LinearWeight; accumulate?: boolean; rowsPerSlice?: number },
 ): Command[] {
   const { x, y } = tensors;
   const { rows, weight } = options;
@@ -302,7 +305,7 @@ export function linearForward(
 export function linearBackwardInput(
   gpu: Gpu,
   tensors: { dY: Tensor; dX: Tensor },
-  options: { rows: Rows; weight: LinearWeight; accumulate?: boolean },
+  options: { rows: Rows; weight: LinearWeight; accumulate?: boolean; rowsPerSlice?: number },
 ): Command[] {
   const { dY, dX } = tensors;
   const { rows, weight } = options;
@@ -313,7 +316,7 @@ export function linearBackwardInput(
     gpu,
     'backward_input',
     { left: dY, right: weight, out: dX },
-    { rows, accumulate: options.accumulate ?? false },
+    { rows, accumulate: options.accumulate ?? false, ...slicing(options) },
   );
 }
 
@@ -326,7 +329,7 @@ export function linearBackwardInput(
 export function linearBackwardWeight(
   gpu: Gpu,
   tensors: { x: Tensor; dY: Tensor; dW: Tensor },
-  options: { rows: Rows },
+  options: { rows: Rows; rowsPerSlice?: number },
 ): Command[] {
   const { x, dY, dW } = tensors;
   const { rows } = options;
@@ -334,7 +337,20 @@ export function linearBackwardWeight(
   const [O, C] = dW.shape as [number, number];
   expectTensor('linearBackwardWeight', 'x', x, [rows.capacity, C], 'f32');
   expectTensor('linearBackwardWeight', 'dY', dY, [rows.capacity, O], 'f32');
-  return product(gpu, 'backward_weight', { left: dY, right: activations(x), out: dW }, { rows, accumulate: true });
+  return product(
+    gpu,
+    'backward_weight',
+    { left: dY, right: activations(x), out: dW },
+    {
+      rows,
+      accumulate: true,
+      ...slicing(options),
+    },
+  );
+}
+
+function slicing(options: { rowsPerSlice?: number }): { rowsPerSlice?: number } {
+  return options.rowsPerSlice === undefined ? {} : { rowsPerSlice: options.rowsPerSlice };
 }
 
 /** Activations (N, C) as the right operand of a weight's gradient. */

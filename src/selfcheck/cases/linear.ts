@@ -90,6 +90,7 @@ interface Spec {
   C: number;
   O: number;
   accumulate: boolean;
+  rowsPerSlice?: number;
   why: string;
 }
 
@@ -128,13 +129,18 @@ function linearCase(spec: Spec): KernelCase {
       withVariant(gpu, variant, () => {
         const rows = new Rows(gpu, arena, 'case', capacity);
         rows.set(N);
+        const slicing = spec.rowsPerSlice === undefined ? {} : { rowsPerSlice: spec.rowsPerSlice };
         if (operation === 'forward') {
-          return linearForward(gpu, { x: t.x!, y: t.out! }, { rows, weight: weight.weight(t), accumulate });
+          return linearForward(gpu, { x: t.x!, y: t.out! }, { rows, weight: weight.weight(t), accumulate, ...slicing });
         }
         if (operation === 'backward_input') {
-          return linearBackwardInput(gpu, { dY: t.dY!, dX: t.out! }, { rows, weight: weight.weight(t), accumulate });
+          return linearBackwardInput(
+            gpu,
+            { dY: t.dY!, dX: t.out! },
+            { rows, weight: weight.weight(t), accumulate, ...slicing },
+          );
         }
-        return linearBackwardWeight(gpu, { x: t.x!, dY: t.dY!, dW: t.out! }, { rows });
+        return linearBackwardWeight(gpu, { x: t.x!, dY: t.dY!, dW: t.out! }, { rows, ...slicing });
       }),
   };
 }
@@ -169,6 +175,10 @@ export const linearCases: CaseFamily = {
     for (const variant of linearVariants) {
       for (const operation of ['forward', 'backward_input', 'backward_weight'] as const) {
         if (variant === 'few_rows' && operation !== 'forward') continue;
+        const sliced = { N: 37, capacity: 40, C: 36, O: 20, rowsPerSlice: 16, why: 'three slices of rows' };
+        cases.push(
+          tiledOnHardware(variant, linearCase({ operation, variant, form: 'f32', accumulate: true, ...sliced })),
+        );
         for (const form of operation === 'backward_weight' ? (['f32'] as const) : forms) {
           shapes.forEach(([N, capacity, C, O, why], i) => {
             const spec = { operation, variant, form, N, capacity, C, O, accumulate: i % 2 === 1, why };
