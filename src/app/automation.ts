@@ -1,6 +1,6 @@
 // automation.ts: `window.pupil`, the port through which the command line (or a curious engineer in the console) drives the
 // page's session. Everything that crosses it is plain JSON-like data; errors come back as answers, never as exceptions.
-import { toAnswer, SESSION_METHODS, type Answer } from '../worker/answers';
+import { toAnswer, type Answer } from '../base/answer';
 import { PupilError } from '../base/errors';
 import type { SessionApi } from '../session/protocol';
 
@@ -57,11 +57,12 @@ export function automationFor(session: SessionApi): Automation {
   return {
     call: (method, args, listener) =>
       toAnswer(async () => {
-        if (!(SESSION_METHODS as readonly string[]).includes(method)) {
+        // Own methods only: `toString` and the like are no part of a session.
+        if (!Object.hasOwn(session, method)) {
           throw new PupilError(
             'usage',
             `pupil.call: expected a method of the session, got ${JSON.stringify(method)}`,
-            `Methods: ${SESSION_METHODS.join(', ')}.`,
+            `Methods: ${Object.keys(session).join(', ')}.`,
           );
         }
         const target = session[method] as unknown as (...args: unknown[]) => Promise<unknown>;

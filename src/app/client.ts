@@ -1,9 +1,10 @@
 // client.ts: the page's hold on the session in its worker: starts the worker, turns answers back into values and errors,
 // and notices a worker that failed to load. It is the only file of the page that names a worker or Comlink.
 import { proxy, wrap, type Remote } from 'comlink';
+import { fromAnswer, type Answer } from '../base/answer';
 import { PupilError } from '../base/errors';
 import type { SessionApi } from '../session/protocol';
-import { fromAnswer, SESSION_METHODS, type Answer, type Answering } from '../worker/answers';
+import { SESSION_METHODS, type Answering } from '../worker/answering';
 
 export interface SessionClient extends SessionApi {
   /** Ends the worker at once, as a closed tab would. The client is of no use afterwards. */

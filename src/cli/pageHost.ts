@@ -3,19 +3,19 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
-import { fromPlainError, PupilError, type PlainError } from '../base/errors';
+import { fromAnswer, type Answer } from '../base/answer';
+import { PupilError } from '../base/errors';
 import type { SessionApi } from '../session/protocol';
 import { launchBrowser, type GpuMode, type LaunchedBrowser, type LaunchOptions } from './browser';
 import { startFileServer, type FileServer } from './fileServer';
 import type { Host, HostOptions } from './host';
 import { pageFolder } from './project';
 
-type Answer = { ok: true; value: unknown } | { ok: false; error: PlainError };
 type Listener = (event: unknown) => void;
 
 /** The page's side; see app/automation.ts. */
 interface PupilWindow {
-  pupil?: { call(method: string, args: unknown[], listener?: string): Promise<Answer> };
+  pupil?: { call(method: string, args: unknown[], listener?: string): Promise<Answer<unknown>> };
 }
 
 /** One way to start the browser; `auto` tries several until one gives an adapter. */
@@ -136,8 +136,7 @@ async function sessionOf(browser: LaunchedBrowser, page: Page): Promise<SessionA
           { method, args: listener === undefined ? args : args.slice(0, -1), id, listens: listener !== undefined },
         ),
       );
-      if (answer.ok) return answer.value;
-      throw fromPlainError(answer.error);
+      return fromAnswer(answer);
     } finally {
       listeners.delete(id);
     }

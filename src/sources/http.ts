@@ -136,12 +136,13 @@ export function openHttpRoot(base: string, options: HttpOptions = {}): OpenRoot 
 
   const open = async (path: string): Promise<ByteSource | undefined> => {
     const url = urlOf(path);
-    // One byte tells whether the file is there, its size, and whether the server knows ranges.
-    const found = await request(url, { headers: { range: 'bytes=0-0' } }, async (response) => {
+    // Two bytes tell whether the file is there, its size, and whether the server knows ranges. (Not one: servers built
+    // on sirv, Vite's among them, take 0-0 for the whole file.)
+    const found = await request(url, { headers: { range: 'bytes=0-1' } }, async (response) => {
       if (response.status === 404 || response.status === 410) return undefined;
       if (response.status === 416) return { size: 0, tag: null, whole: new Uint8Array(0) }; // an empty file
       if (response.status === 206) {
-        await bodyOf(response, 1);
+        await bodyOf(response, undefined); // one byte where the file has no more
         return { size: sizesOf(response).total, tag: response.headers.get('etag'), whole: undefined };
       }
       if (response.status !== 200) throw refused(url, response);

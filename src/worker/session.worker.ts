@@ -5,7 +5,7 @@ import { browserGpu } from '../gpu/device';
 import { IndexedDbRunStore } from '../storage/indexedDb';
 import { Session } from '../session/session';
 import type { SessionApi } from '../session/protocol';
-import { answering, SESSION_METHODS } from './answers';
+import { answering, SESSION_METHODS } from './answering';
 
 // The GPU is asked for when a device is opened: a browser without WebGPU can still list and delete its stored runs.
 expose(

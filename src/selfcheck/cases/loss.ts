@@ -22,7 +22,7 @@ function sequenceCase(lengths: number[], capacity: number, why: string): KernelC
   const M = Math.max(1, starts.at(-1)!);
   const tokenLogps = logps(M, lengths.length);
   const { sums, means } = reference.sequenceLogps(tokenLogps, starts);
-  const sumLength = Math.max(1, ...lengths);
+  const sumLength = lengths.reduce((longest, length) => Math.max(longest, length), 1); // too many for a spread
   return {
     kernel: 'sequence_logps',
     name: `(S,M)=(${capacity},${M}): ${why}`,

@@ -1,9 +1,6 @@
-// answers.ts: how results and errors cross the worker's border. Comlink keeps only name, message and stack of an Error, so
-// a method that may fail answers with a plain object in both cases. It knows neither Comlink nor the session.
-import { fromPlainError, toPlainError, type PlainError } from '../base/errors';
-
-/** What a method answers across the border. */
-export type Answer<T> = { ok: true; value: T } | { ok: false; error: PlainError };
+// answering.ts: an object whose methods answer with plain data instead of throwing: Comlink keeps only name, message and
+// stack of an Error. It knows neither Comlink nor what a session does.
+import { toAnswer, type Answer } from '../base/answer';
 
 /** The same interface, but every method answers instead of throwing. */
 export type Answering<Api> = {
@@ -11,21 +8,6 @@ export type Answering<Api> = {
     ? (...args: Args) => Promise<Answer<Value>>
     : never;
 };
-
-/** The answer of one piece of work; it never rejects. */
-export async function toAnswer<T>(work: () => Promise<T>): Promise<Answer<T>> {
-  try {
-    return { ok: true, value: await work() };
-  } catch (error) {
-    return { ok: false, error: toPlainError(error) };
-  }
-}
-
-/** The value, or the error thrown as it was on the other side (a PupilError again where it was one). */
-export function fromAnswer<T>(answer: Answer<T>): T {
-  if (answer.ok) return answer.value;
-  throw fromPlainError(answer.error);
-}
 
 /** Names of SessionApi's methods: a worker exposes these and nothing else. */
 export const SESSION_METHODS = [
