@@ -51,6 +51,8 @@ export interface AttentionOptions {
 export interface AttentionTrainingOptions extends AttentionOptions {
   /** Cut the work like this; 'none' for the kernels that take any head size. By default what suits the adapter. */
   tiling?: AttentionTiling | 'none';
+  /** Rows in one dispatch at the most. By default so many that a dispatch stays short on slow adapters. */
+  rowsPerSlice?: number;
 }
 
 function expectHeads(op: string, { heads, kvHeads, headSize }: Omit<AttentionOptions, 'rows'>): void {
@@ -61,7 +63,12 @@ function expectHeads(op: string, { heads, kvHeads, headSize }: Omit<AttentionOpt
 }
 
 /** Rows a dispatch may take when each row can meet every other row; at most 128 slices; whole tiles of 64 rows. */
-function boundedRows(rows: Rows, { heads, headSize }: AttentionOptions, operations: number): number {
+function boundedRows(
+  rows: Rows,
+  { heads, headSize, rowsPerSlice }: AttentionTrainingOptions,
+  operations: number,
+): number {
+  if (rowsPerSlice !== undefined) return rowsPerSlice;
   const perRow = operations * heads * headSize * rows.capacity;
   const most = Math.max(rows.capacity / 128, OPERATIONS_PER_DISPATCH / perRow);
   return Math.ceil(most / 64) * 64;

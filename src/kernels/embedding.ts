@@ -81,7 +81,7 @@ export function embeddingForward(
 export function embeddingBackward(
   gpu: Gpu,
   tensors: { ids: Tensor; dY: Tensor; dTable: Tensor },
-  options: { rows: Rows },
+  options: { rows: Rows; rowsPerSlice?: number },
 ): Command[] {
   const { rows } = options;
   const { ids, dY, dTable } = tensors;
@@ -89,7 +89,9 @@ export function embeddingBackward(
   expectTensor('embeddingBackward', 'ids', ids, [rows.capacity], 'u32');
   expectTensor('embeddingBackward', 'dY', dY, [rows.capacity, width], 'f32');
   expectTensor('embeddingBackward', 'dTable', dTable, [-1, width], 'f32');
-  const rowsPerSlice = Math.max(Math.ceil(rows.capacity / 64), Math.floor(COMPARISONS_PER_DISPATCH / rows.capacity));
+  const rowsPerSlice =
+    options.rowsPerSlice ??
+    Math.max(Math.ceil(rows.capacity / 64), Math.floor(COMPARISONS_PER_DISPATCH / rows.capacity));
   return bindableParts(gpu, dTable).map(
     (part) =>
       new Dispatch(gpu, BACKWARD, {

@@ -14,6 +14,8 @@ interface Pack {
   capacity?: number;
   /** Standard deviation of queries and keys; large ones make sharp softmaxes. */
   scale?: number;
+  /** Rows in one dispatch. */
+  rowsPerSlice?: number;
   why: string;
 }
 
@@ -25,6 +27,8 @@ const PACKS: Pack[] = [
   { lengths: [3, 70], heads: 2, kvHeads: 1, headSize: 80, why: 'head size no power of two' },
   { lengths: [20], heads: 2, kvHeads: 2, headSize: 128, scale: 3, why: 'sharp softmax' },
   { lengths: [130], heads: 2, kvHeads: 1, headSize: 8, why: 'several tiles of keys' },
+  { lengths: [40, 23], heads: 2, kvHeads: 1, headSize: 8, rowsPerSlice: 12, why: 'slices of 12 rows' },
+  { lengths: [10, 9], heads: 2, kvHeads: 1, headSize: 3, rowsPerSlice: 4, why: 'slices of 4 rows, any head size' },
   { lengths: [17, 16], heads: 3, kvHeads: 1, headSize: 33, capacity: 35, why: 'odd everything' },
   { lengths: [9, 30], heads: 2, kvHeads: 1, headSize: 256, why: 'the largest head size' },
 ];
@@ -48,6 +52,7 @@ function packCases(pack: Pack): KernelCase[] {
   const forward = reference.attentionForward(q, k, v, start, pack);
   const y = forward.y.map(Math.fround);
   const backward = reference.attentionBackward(q, k, v, start, dY, pack);
+  const slicing = pack.rowsPerSlice === undefined ? {} : { rowsPerSlice: pack.rowsPerSlice };
   const longest = Math.max(...lengths);
   // exp turns an absolute error of the score (√K·ε·|s|) into a relative one of the weight.
   const sumLength = (longest + headSize) * (1 + scale ** 4);
@@ -70,7 +75,7 @@ function packCases(pack: Pack): KernelCase[] {
         attentionForward(
           gpu,
           { q: q!, k: k!, v: v!, sequenceStart: sequenceStart!, y: y!, logsumexp: logsumexp! },
-          { rows: rowsInUse(gpu, arena, capacity, N), heads, kvHeads, headSize },
+          { rows: rowsInUse(gpu, arena, capacity, N), heads, kvHeads, headSize, ...slicing },
         ),
     },
     {
@@ -114,7 +119,7 @@ function packCases(pack: Pack): KernelCase[] {
             dK: t.dK!,
             dV: t.dV!,
           },
-          { rows: rowsInUse(gpu, arena, capacity, N), heads, kvHeads, headSize },
+          { rows: rowsInUse(gpu, arena, capacity, N), heads, kvHeads, headSize, ...slicing },
         ),
     },
   ];
@@ -135,6 +140,11 @@ function decodeCase(
   const kWidth = kvHeads * headSize;
   const q = normals(`q ${name}`, B * qWidth);
   const keyCache = normals(`keys ${name}`, capacity * cacheCapacity * kWidth);
+  // Later keys are larger, so the running maximum moves from tile to tile.
+  for (let i = 0; i < keyCache.length; i++) {
+    const place = Math.floor(i / kWidth) % cacheCapacity;
+    keyCache[i] = Math.fround(keyCache[i]! * (1 + (place / 100) ** 2));
+  }
   const valueCache = normals(`values ${name}`, capacity * cacheCapacity * kWidth);
   for (let b = 0; b < capacity; b++) {
     // Rows not yet written may hold anything.
@@ -215,6 +225,7 @@ export const attentionCases: CaseFamily = {
     decodeCase('rows behind the count stay untouched', [30, 2], 4, 40, 6, 2, 64),
     decodeCase('length 0 gives zeros', [0, 65], 2, 70, 2, 1, 80),
     decodeCase('large heads', [66, 5], 2, 70, 2, 2, 128),
+    decodeCase('several tiles of keys', [300, 257, 5], 3, 300, 2, 1, 8),
     cacheWriteCase('one element', [0], 1, 1, 1),
     cacheWriteCase('odd width, a slot outside is skipped', [6, 9, 2], 7, 33, 3),
     cacheWriteCase('rows behind the count are not written', integersOnce(2, 12), 12, 64, 5),

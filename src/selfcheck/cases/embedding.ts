@@ -29,7 +29,14 @@ function forward(claim: string, N: number, V: number, C: number, capacity: numbe
   };
 }
 
-function backward(claim: string, ids: ArrayLike<number>, V: number, C: number, capacity: number): KernelCase {
+function backward(
+  claim: string,
+  ids: ArrayLike<number>,
+  V: number,
+  C: number,
+  capacity: number,
+  slicing: { rowsPerSlice?: number } = {},
+): KernelCase {
   const N = ids.length;
   const dY = normals(`dY ${claim}`, N * C);
   const initial = normals(`dTable ${claim}`, V * C);
@@ -49,7 +56,11 @@ function backward(claim: string, ids: ArrayLike<number>, V: number, C: number, c
       },
     },
     commands: (gpu, { ids, dY, dTable }, arena) =>
-      embeddingBackward(gpu, { ids: ids!, dY: dY!, dTable: dTable! }, { rows: rowsInUse(gpu, arena, capacity, N) }),
+      embeddingBackward(
+        gpu,
+        { ids: ids!, dY: dY!, dTable: dTable! },
+        { rows: rowsInUse(gpu, arena, capacity, N), ...slicing },
+      ),
   };
 }
 
@@ -66,6 +77,7 @@ export const embeddingCases: CaseFamily = {
     backward('(N,V,C)=(1,1,1): one element', [0], 1, 1, 1),
     backward('(N,V,C)=(13,7,33): tokens that repeat', integers('repeats', 13, 7), 7, 33, 13),
     backward('(N,V,C)=(5,50,65) of capacity 8: padding ids are not counted', [49, 3, 3, 49, 3], 50, 65, 8),
+    backward('(N,V,C)=(50,9,5) in slices of 7 tokens', integers('slices', 50, 9), 9, 5, 50, { rowsPerSlice: 7 }),
     backward('(N,V,C)=(4500,3,5): occurrences over several tiles of 2048', integers('tiles', 4500, 3), 3, 5, 4500),
   ],
 };
