@@ -1,6 +1,6 @@
 // options.ts: flags that several verbs share, and how their texts become values. A wrong value is a `usage` error that
 // names the flag, the text and what was expected.
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { DeviceOptions } from '../session/protocol';
 
 export interface CommonFlags {

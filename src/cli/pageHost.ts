@@ -54,7 +54,7 @@ async function openPage(
   attempts: readonly Attempt[],
   options: HostOptions,
   profile: string | undefined,
-): Promise<{ browser: LaunchedBrowser; page: Page }> {
+): Promise<{ browser: LaunchedBrowser; session: SessionApi }> {
   for (const [i, attempt] of attempts.entries()) {
     const launch: LaunchOptions = {
       ...attempt,
@@ -66,13 +66,10 @@ async function openPage(
     const browser = await launchBrowser(launch);
     try {
       const page = await browser.open(`${server.pageUrl}?automation`);
-      const found = await browser.guard(
-        page.evaluate(async () => {
-          const adapter = await navigator.gpu?.requestAdapter();
-          return adapter !== null && adapter !== undefined;
-        }),
-      );
-      if (found || i === attempts.length - 1) return { browser, page };
+      await waitForPort(browser, page);
+      const session = await sessionOf(browser, page);
+      const found = (await session.doctor()).tiers.length > 0;
+      if (found || i === attempts.length - 1) return { browser, session };
       options.note(`browser: no WebGPU adapter with ${browser.flags.slice(-3).join(' ')}; trying another way`);
       await browser.close();
     } catch (error) {
@@ -164,24 +161,17 @@ export async function openPageHost(options: HostOptions): Promise<Host> {
   const server = await startFileServer({ page, port: rememberedPort(portFile) });
   if (portFile !== undefined) writeFileSync(portFile, `${server.port}\n`);
   try {
-    const opened = await openPage(server, attemptsFor(options.gpu), options, profile);
-    try {
-      await waitForPort(opened.browser, opened.page);
-      const session = await sessionOf(opened.browser, opened.page);
-      return {
-        session,
-        reads: (paths) => ({ kind: 'http', base: server.shareTree(paths, []) }),
-        writes: (paths) => ({ kind: 'http', base: server.shareTree([], paths) }),
-        folder: (path) => ({ kind: 'http', base: server.shareOutput(path) }),
-        close: async () => {
-          await opened.browser.close();
-          await server.close();
-        },
-      };
-    } catch (error) {
-      await opened.browser.close();
-      throw error;
-    }
+    const { browser, session } = await openPage(server, attemptsFor(options.gpu), options, profile);
+    return {
+      session,
+      reads: (paths) => ({ kind: 'http', base: server.shareTree(paths, []) }),
+      writes: (paths) => ({ kind: 'http', base: server.shareTree([], paths) }),
+      folder: (path) => ({ kind: 'http', base: server.shareOutput(path) }),
+      close: async () => {
+        await browser.close();
+        await server.close();
+      },
+    };
   } catch (error) {
     await server.close();
     throw error;
