@@ -34,7 +34,7 @@ const server = await serve(folderHandler(folder), { port: 0 });
 const browser = await chromium.launch({
   executablePath: await ensureBrowser(),
   headless: false, // --headless=new is among the flags: Playwright's own headless shell has no WebGPU
-  args: browserFlags({ gpu: 'software' }),
+  args: [...browserFlags({ gpu: 'software' }), '--hide-scrollbars'],
 });
 /** @type {string[]} */
 const problems = [];

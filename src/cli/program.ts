@@ -3,7 +3,7 @@
 import { Command, CommanderError } from 'commander';
 import type { ExitCode, VerbContext } from './context';
 import type { Host, HostOptions } from './host';
-import { Output } from './output';
+import { Output, type OutputStreams } from './output';
 import { projectVersion } from './project';
 import { registerCheck } from './verbs/check';
 import { registerDoctor } from './verbs/doctor';
@@ -20,13 +20,17 @@ async function openHost(options: HostOptions): Promise<Host> {
 }
 
 /** The whole command line. Throws CommanderError for wrong flags and for --help. */
-export function buildProgram(context: VerbContext): Command {
+export function buildProgram(context: VerbContext, streams: OutputStreams): Command {
   const program = new Command('pupil')
     .description('Self-refine Instruction-tuning of small language models on WebGPU')
     .version(projectVersion())
     .showHelpAfterError('(add --help for the flags)')
+    .configureOutput({
+      writeOut: (text) => void streams.out.write(text),
+      writeErr: (text) => void streams.err.write(text),
+    })
     .exitOverride();
-  // Subcommands inherit exitOverride only when it is set before they are made.
+  // Verbs inherit these settings because they are made after them.
   registerDoctor(program, context);
   registerCheck(program, context);
   registerRun(program, context);
@@ -38,16 +42,23 @@ export function buildProgram(context: VerbContext): Command {
 }
 
 /** Parses and runs; the exit code. */
-export async function main(argv: readonly string[], overrides: Partial<VerbContext> = {}): Promise<ExitCode> {
+export async function main(
+  argv: readonly string[],
+  overrides: Partial<VerbContext> = {},
+  streams: OutputStreams = { out: process.stdout, err: process.stderr },
+): Promise<ExitCode> {
   let code: ExitCode = 0;
-  const program = buildProgram({
-    output: (json) => new Output(json),
-    openHost,
-    exit: (value) => {
-      code = value;
+  const program = buildProgram(
+    {
+      output: (json) => new Output(json, streams),
+      openHost,
+      exit: (value) => {
+        code = value;
+      },
+      ...overrides,
     },
-    ...overrides,
-  });
+    streams,
+  );
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {

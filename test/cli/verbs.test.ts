@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PupilError } from '../../src/base/errors';
+import type { VerbContext } from '../../src/cli/context';
 import type { HostOptions } from '../../src/cli/host';
 import { pathInRoot } from '../../src/cli/host';
-import { Output } from '../../src/cli/output';
 import { main } from '../../src/cli/program';
 import type { EvaluationRow, FileRoot, SessionApi, SessionEvent } from '../../src/session/protocol';
 
@@ -97,8 +97,7 @@ async function pupil(
   const root =
     (what: string): ((paths: readonly string[] | string) => FileRoot) =>
     (paths) => ({ kind: 'disk', directory: `${what}:${[paths].flat().join(',')}` });
-  const code = await main(args, {
-    output: (json) => new Output(json, { out, err }),
+  const overrides: Partial<VerbContext> = {
     openHost: (options) => {
       hosts.push(options);
       return Promise.resolve({
@@ -112,7 +111,8 @@ async function pupil(
         },
       });
     },
-  });
+  };
+  const code = await main(args, overrides, { out, err });
   return { code, out: out.text, err: err.text, calls, hosts, closed };
 }
 
@@ -141,14 +141,18 @@ describe('wrong command lines end with code 2', () => {
     ['a temperature below zero', ['inspect', 'generate', ...student, '--temperature', '-1']],
     ['nothing to resume', ['run', 'smoke', '--resume', '--out', join(tmpdir(), 'pupil-no-such-run')]],
   ])('%s', async (_, args) => {
-    const { code, hosts } = await pupil(args);
+    const { code, err, hosts } = await pupil(args);
     expect(code).toBe(2);
+    expect(err).not.toBe('');
     expect(hosts).toHaveLength(0);
   });
 
   it('--help ends with 0', async () => {
-    expect((await pupil(['--help'])).code).toBe(0);
-    expect((await pupil(['run', '--help'])).code).toBe(0);
+    const help = await pupil(['--help']);
+    expect(help.code).toBe(0);
+    for (const verb of ['doctor', 'check', 'run', 'eval', 'score', 'export', 'inspect'])
+      expect(help.out).toContain(verb);
+    expect((await pupil(['run', '--help'])).out).toContain('--resume');
   });
 });
 

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Output } from '../../src/cli/output';
 import { main } from '../../src/cli/program';
 
 let folder: string;
@@ -29,7 +28,7 @@ async function score(
   writeFileSync(file, lines.join('\n'));
   const out = new Kept();
   const err = new Kept();
-  const code = await main(['score', '--input', file, ...flags], { output: (json) => new Output(json, { out, err }) });
+  const code = await main(['score', '--input', file, ...flags], {}, { out, err });
   return { code, out: out.text, err: err.text };
 }
 
