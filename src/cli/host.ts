@@ -16,6 +16,8 @@ export interface HostOptions {
 /** One session and the way files reach it. */
 export interface Host {
   readonly session: SessionApi;
+  /** What it runs in: the browser with its version and flags, or Node. For `doctor`. */
+  readonly about: Readonly<Record<string, string>>;
   /**
    * A root under which the session may read these files and folders (absolute paths). Paths within it are made by
    * {@link pathInRoot}, the same for every host, so that a run's document does not depend on its host.

@@ -25,6 +25,7 @@ export async function openNodeHost(options: HostOptions): Promise<Host> {
   const root = parse(process.cwd()).root;
   return {
     session,
+    about: { node: process.version, driver: process.env['VK_ICD_FILENAMES'] ?? 'as the Vulkan loader finds it' },
     reads: () => ({ kind: 'disk', directory: root }),
     writes: () => ({ kind: 'disk', directory: root }),
     folder: (path) => ({ kind: 'disk', directory: path }),

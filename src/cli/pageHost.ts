@@ -164,6 +164,7 @@ export async function openPageHost(options: HostOptions): Promise<Host> {
     const { browser, session } = await openPage(server, attemptsFor(options.gpu), options, profile);
     return {
       session,
+      about: { browser: browser.executablePath, version: browser.version, flags: browser.flags.join(' ') },
       reads: (paths) => ({ kind: 'http', base: server.shareTree(paths, []) }),
       writes: (paths) => ({ kind: 'http', base: server.shareTree([], paths) }),
       folder: (path) => ({ kind: 'http', base: server.shareOutput(path) }),

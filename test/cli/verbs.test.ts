@@ -102,6 +102,7 @@ async function pupil(
       hosts.push(options);
       return Promise.resolve({
         session,
+        about: { browser: '/opt/chrome' },
         reads: root('reads'),
         writes: root('writes'),
         folder: root('folder'),
@@ -250,6 +251,7 @@ describe('doctor', () => {
     expect(out).toContain('google · swiftshader');
     expect(out).toContain('software (correct, never fast)');
     expect(out).toContain('maxBufferSize');
+    expect(out).toMatch(/browser +\/opt\/chrome/);
     expect(out).toContain('only a software adapter was found');
   });
   it('passes --expect-vendor on, and fails with the report where it is refused', async () => {

@@ -10,7 +10,7 @@ function bytes(value: number | undefined): string {
 }
 
 /** The report for people. */
-export function doctorText(report: DoctorReport): string {
+export function doctorText(report: DoctorReport, about: Readonly<Record<string, string>>): string {
   const adapter = report.adapter;
   const word = (key: string): string => {
     const value = adapter[key];
@@ -27,6 +27,7 @@ export function doctorText(report: DoctorReport): string {
     ...limits.map(([name, value]) => `  ${name.padEnd(34)} ${value}`),
     `storage     quota ${bytes(report.storage.quotaBytes)}, used ${bytes(report.storage.usageBytes)}${report.storage.persisted === true ? ', persistent' : ''}`,
     `isolated    ${report.crossOriginIsolated ? 'yes' : 'no'}`,
+    ...Object.entries(about).map(([name, value]) => `${name.padEnd(11)} ${value}`),
     `host        ${report.userAgent}`,
     ...report.problems.flatMap(({ problem, remedy }) => [`problem     ${problem}`, `            ${remedy}`]),
   ];
@@ -38,14 +39,14 @@ export function registerDoctor(program: Command, context: VerbContext): void {
     program.command('doctor').description('show adapter, vendor, tier, features, limits and storage of a session'),
   ).action((flags: CommonFlags) =>
     perform(context, flags.json === true, (output) =>
-      withHost(context, flags, output, async (session) => {
+      withHost(context, flags, output, async (session, host) => {
         // Without a device there is still much to say, and that is when people ask.
         const failure = await session.open(deviceOptions(flags)).then(
           () => undefined,
           (error: unknown) => ({ error }),
         );
         const report = await session.doctor();
-        output.result('doctor', { ...report }, () => doctorText(report));
+        output.result('doctor', { ...report, host: host.about }, () => doctorText(report, host.about));
         if (failure === undefined) return 0;
         output.error(failure.error);
         return 1;
