@@ -1,4 +1,4 @@
-// left_scalar.wgsl (prelude, after a dropout prelude): the activations x or dY (N, LEFT_WIDTH) of any width, as four
+// left_scalar.wgsl (prelude): the activations x or dY (N, LEFT_WIDTH) of any width, as four
 // neighbours; zeros past the end of a row.
 
 override LEFT_WIDTH: u32;
@@ -9,9 +9,5 @@ fn left4(row: u32, column4: u32) -> vec4<f32> {
   let c = 4u * column4;
   let end = LEFT_WIDTH - 1u;
   let v = vec4<f32>(left[at + min(c, end)], left[at + min(c + 1u, end)], left[at + min(c + 2u, end)], left[at + min(c + 3u, end)]);
-  let inside = select(vec4<f32>(), v, vec4<u32>(c, c + 1u, c + 2u, c + 3u) < vec4<u32>(LEFT_WIDTH));
-  if (MASKED == MASKED_LEFT) {
-    return dropped4(inside, at + c);
-  }
-  return inside;
+  return select(vec4<f32>(), v, vec4<u32>(c, c + 1u, c + 2u, c + 3u) < vec4<u32>(LEFT_WIDTH));
 }

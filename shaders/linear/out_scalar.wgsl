@@ -1,4 +1,4 @@
-// out_scalar.wgsl (prelude, after a dropout prelude): where a tile of results of any width goes, four neighbours at a time.
+// out_scalar.wgsl (prelude): where a tile of results of any width goes, four neighbours at a time.
 // out = α·value, or out += α·value; nothing is written past the end of a row.
 
 override OUT_WIDTH: u32;
@@ -13,9 +13,6 @@ fn out4(row: u32, column4: u32, value: vec4<f32>) {
   }
   let at = row * OUT_WIDTH + c;
   var v = ALPHA * value;
-  if (MASKED == MASKED_OUT) {
-    v = dropped4(v, at);
-  }
   for (var j = 0u; j < min(4u, OUT_WIDTH - c); j++) {
     if (ACCUMULATE) {
       out[at + j] += v[j];

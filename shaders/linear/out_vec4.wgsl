@@ -1,4 +1,4 @@
-// out_vec4.wgsl (prelude, after a dropout prelude): where a tile of results goes, four neighbours at a time; needs
+// out_vec4.wgsl (prelude): where a tile of results goes, four neighbours at a time; needs
 // OUT_WIDTH % 4 == 0. out = α·value, or out += α·value.
 
 override OUT_WIDTH: u32;
@@ -12,9 +12,6 @@ fn out4(row: u32, column4: u32, value: vec4<f32>) {
   }
   let at = row * (OUT_WIDTH / 4u) + column4;
   var v = ALPHA * value;
-  if (MASKED == MASKED_OUT) {
-    v = dropped4(v, row * OUT_WIDTH + 4u * column4);
-  }
   if (ACCUMULATE) {
     v += out[at];
   }

@@ -6,8 +6,5 @@ override RIGHT_WIDTH: u32;
 
 fn right4(row: u32, column4: u32) -> vec4<f32> {
   let v = vec4<f32>(right[row * (RIGHT_WIDTH / 4u) + column4]);
-  if (MASKED == MASKED_RIGHT) {
-    return dropped4(v, row * RIGHT_WIDTH + 4u * column4);
-  }
   return v;
 }

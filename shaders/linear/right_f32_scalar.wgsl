@@ -1,4 +1,4 @@
-// right_f32_scalar.wgsl (prelude, after a dropout prelude): a dense weight W (O, C), or the activations x of a weight's
+// right_f32_scalar.wgsl (prelude): a dense weight W (O, C), or the activations x of a weight's
 // gradient, of any width, as four neighbours; zeros past the end of a row.
 
 override RIGHT_WIDTH: u32;
@@ -9,9 +9,5 @@ fn right4(row: u32, column4: u32) -> vec4<f32> {
   let c = 4u * column4;
   let end = RIGHT_WIDTH - 1u;
   let v = vec4<f32>(right[at + min(c, end)], right[at + min(c + 1u, end)], right[at + min(c + 2u, end)], right[at + min(c + 3u, end)]);
-  let inside = select(vec4<f32>(), v, vec4<u32>(c, c + 1u, c + 2u, c + 3u) < vec4<u32>(RIGHT_WIDTH));
-  if (MASKED == MASKED_RIGHT) {
-    return dropped4(inside, at + c);
-  }
-  return inside;
+  return select(vec4<f32>(), v, vec4<u32>(c, c + 1u, c + 2u, c + 3u) < vec4<u32>(RIGHT_WIDTH));
 }

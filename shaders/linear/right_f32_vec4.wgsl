@@ -1,13 +1,9 @@
-// right_f32_vec4.wgsl (prelude, after a dropout prelude): a dense weight W (O, C), or the activations x of a weight's
+// right_f32_vec4.wgsl (prelude): a dense weight W (O, C), or the activations x of a weight's
 // gradient, four neighbours at a time; needs RIGHT_WIDTH % 4 == 0.
 
 override RIGHT_WIDTH: u32;
 @group(0) @binding(2) var<storage, read> right: array<vec4<f32>>; // (O, C) or (N, C) f32
 
 fn right4(row: u32, column4: u32) -> vec4<f32> {
-  let v = right[row * (RIGHT_WIDTH / 4u) + column4];
-  if (MASKED == MASKED_RIGHT) {
-    return dropped4(v, row * RIGHT_WIDTH + 4u * column4);
-  }
-  return v;
+  return right[row * (RIGHT_WIDTH / 4u) + column4];
 }

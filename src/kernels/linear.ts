@@ -7,13 +7,10 @@ import { kernelSource, type Constants, type KernelSource } from '../gpu/pipeline
 import type { Rows } from '../gpu/rows';
 import { expectTensor, type Tensor } from '../gpu/tensor';
 import type { DenseWeight, LinearWeight } from './weights';
-import randomWgsl from '../../shaders/common/random.wgsl?raw';
 import enableF16Wgsl from '../../shaders/common/enable_f16.wgsl?raw';
 import enableSubgroupsWgsl from '../../shaders/common/enable_subgroups.wgsl?raw';
 import nf4CodebookWgsl from '../../shaders/common/nf4_codebook.wgsl?raw';
 import nf4WeightWgsl from '../../shaders/common/nf4_weight.wgsl?raw';
-import dropoutNoneWgsl from '../../shaders/lora/dropout_none.wgsl?raw';
-import dropoutThreefryWgsl from '../../shaders/lora/dropout_threefry.wgsl?raw';
 import leftVec4Wgsl from '../../shaders/linear/left_vec4.wgsl?raw';
 import leftScalarWgsl from '../../shaders/linear/left_scalar.wgsl?raw';
 import rightF32Vec4Wgsl from '../../shaders/linear/right_f32_vec4.wgsl?raw';
@@ -84,16 +81,6 @@ const TILES: Record<LinearVariant, Partial<Record<LinearOperation, Tile>>> = {
   },
 };
 
-/** Dropout of a LoRA input; see shaders/lora/dropout_threefry.wgsl. */
-export interface Dropout {
-  /** Probability that an element is dropped, in [0, 1). */
-  rate: number;
-  /** u32 [4]: seed, step, micro-batch, 0. */
-  seed: Tensor;
-  /** Tells the layers' masks apart. */
-  layerStream: number;
-}
-
 /** Work of one dispatch is bounded, so that no driver's watchdog kills it: multiply-adds on software and on real GPUs. */
 const MAX_MULTIPLY_ADDS_PER_DISPATCH = { software: 2 ** 31, hardware: 2 ** 36 };
 const MAX_SLICES = 64;
@@ -140,9 +127,8 @@ function source(
   variant: LinearVariant,
   right: LinearWeight['kind'],
   vec4: { left: boolean; right: boolean; out: boolean },
-  dropout: boolean,
 ): KernelSource {
-  const key = `${lanes} ${operation} ${variant} ${right} ${vec4.left} ${vec4.right} ${vec4.out} ${dropout}`;
+  const key = `${lanes} ${operation} ${variant} ${right} ${vec4.left} ${vec4.right} ${vec4.out}`;
   let found = sources.get(key);
   if (found === undefined) {
     const rightWgsl = {
@@ -155,7 +141,6 @@ function source(
       TILES[variant][operation]!.wgsl,
       ...(lanes > 0 ? [enableSubgroupsWgsl] : []),
       ...(right === 'f16' ? [enableF16Wgsl] : []),
-      ...(dropout ? [randomWgsl, dropoutThreefryWgsl] : [dropoutNoneWgsl]),
       vec4.left ? leftVec4Wgsl : leftScalarWgsl,
       ...rightWgsl,
       vec4.out ? outVec4Wgsl : outScalarWgsl,
@@ -173,11 +158,7 @@ export interface ProductOptions {
   alpha?: number;
   /** Rows of one dispatch; chosen to bound its work by default. */
   rowsPerSlice?: number;
-  /** Masks x: the left operand forward, the right one in a weight's gradient, the result in an input's gradient. */
-  dropout?: Dropout;
 }
-
-const MASKED: Record<LinearOperation, number> = { forward: 1, backward_input: 3, backward_weight: 2 };
 
 /** One product, any operation and weight. The exported functions below and LoRA are its users. */
 export function product(
@@ -199,16 +180,12 @@ export function product(
   }
   const variant = pickVariant(gpu, operation, { capacity: options.rows.capacity, terms: leftWidth });
   const tile = TILES[variant][operation]!;
-  const dropout = options.dropout !== undefined && options.dropout.rate > 0 ? options.dropout : undefined;
   const lanes = variant === 'subgroup' ? gpu.features.subgroupSize : 0;
-  const kernel = source(
-    lanes,
-    operation,
-    variant,
-    right.kind,
-    { left: leftWidth % 4 === 0, right: rightWidth % 4 === 0, out: outWidth % 4 === 0 },
-    dropout !== undefined,
-  );
+  const kernel = source(lanes, operation, variant, right.kind, {
+    left: leftWidth % 4 === 0,
+    right: rightWidth % 4 === 0,
+    out: outWidth % 4 === 0,
+  });
   const constants: Constants = {
     LEFT_WIDTH: leftWidth,
     RIGHT_WIDTH: rightWidth,
@@ -221,17 +198,6 @@ export function product(
     constants.DOUBLE = right.nested !== undefined;
     bind.absmax = right.absmax;
     bind.nested = right.nested ?? right.absmax;
-  }
-  if (dropout !== undefined) {
-    if (!(dropout.rate < 1)) {
-      throw new PupilError('config', `linear: a dropout rate must lie in [0, 1), got ${dropout.rate}`);
-    }
-    expectTensor('linear', 'dropout.seed', dropout.seed, [4], 'u32');
-    bind.dropout_seed = dropout.seed;
-    constants.MASKED = MASKED[operation];
-    constants.DROPOUT_STREAM = dropout.layerStream;
-    constants.DROPOUT_RATE = Math.fround(dropout.rate);
-    constants.DROPOUT_SCALE = Math.fround(1 / (1 - dropout.rate));
   }
   const columnTiles = Math.ceil(outWidth / (tile.columns * (tile.perLane === true ? lanes : 1)));
   const grid = (rows: number): Grid => {

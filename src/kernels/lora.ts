@@ -1,12 +1,27 @@
 // lora.ts: the low-rank branch of a linear layer, y += (α/R)·dropout(x)·Aᵀ·Bᵀ, and its gradients. The products are those of
-// linear.ts with a factor and a recomputed dropout mask; the base weight is not its business.
+// linear.ts with a factor; dropout masks are drawn again in the backward, never kept. The base weight is not its business.
 import { PupilError } from '../base/errors';
-import type { Command } from '../gpu/commands';
+import { Dispatch, linearGrid, type Command } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
+import { kernelSource } from '../gpu/pipelines';
 import type { Rows } from '../gpu/rows';
 import { expectTensor, type Tensor } from '../gpu/tensor';
-import { activations, product, type Dropout } from './linear';
+import { activations, product } from './linear';
 import type { DenseWeight } from './weights';
+import randomWgsl from '../../shaders/common/random.wgsl?raw';
+import loraDropoutWgsl from '../../shaders/lora/lora_dropout.wgsl?raw';
+
+const DROPOUT = kernelSource('lora_dropout', loraDropoutWgsl, randomWgsl);
+
+/** Dropout of the branch's input x; the masks are those of shaders/lora/lora_dropout.wgsl. */
+export interface Dropout {
+  /** Probability that an element is dropped, in [0, 1). */
+  rate: number;
+  /** u32 [4]: seed, step, micro-batch, and a stream that tells the layers' masks apart. Data: one pipeline serves all layers. */
+  counters: Tensor;
+  /** f32 [N, C]: WRITTEN; holds mask ∘ x, then mask-less dH·A. */
+  scratch: Tensor;
+}
 
 export interface LoraOptions {
   rows: Rows;
@@ -28,6 +43,33 @@ function sizes(op: string, a: Tensor, b: Tensor): { R: number; C: number; O: num
   return { R, C, O: b.shape[0]! };
 }
 
+/** y = mask ∘ x, or y += mask ∘ x. */
+function dropout(gpu: Gpu, x: Tensor, y: Tensor, rows: Rows, d: Dropout, accumulate: boolean): Command {
+  const [N, C] = x.shape as [number, number];
+  if (!(d.rate > 0 && d.rate < 1)) {
+    throw new PupilError('config', `lora: a dropout rate must lie in [0, 1), got ${d.rate}`);
+  }
+  expectTensor('lora', 'dropout.counters', d.counters, [4], 'u32');
+  expectTensor('lora', 'dropout.scratch', d.scratch, [N, C], 'f32');
+  return new Dispatch(gpu, DROPOUT, {
+    bind: { x, y, counters: d.counters },
+    constants: {
+      WIDTH: C,
+      RATE: Math.fround(d.rate),
+      SCALE: Math.fround(1 / (1 - d.rate)),
+      ACCUMULATE: accumulate,
+    },
+    rows,
+    // One more pair than elements / 2 rounded up: a slice may start inside a pair.
+    grid: (count) => linearGrid(gpu, Math.ceil((Math.ceil((count * C) / 2) + 1) / 64)),
+  });
+}
+
+/** Dropout that does something. */
+function active(options: LoraOptions): Dropout | undefined {
+  return options.dropout !== undefined && options.dropout.rate !== 0 ? options.dropout : undefined;
+}
+
 /**
  * h = dropout(x)·Aᵀ; y += scale·h·Bᵀ (Hu et al. 2021, arXiv:2106.09685, eq. 3).
  *
@@ -40,18 +82,15 @@ export function loraForward(
   options: LoraOptions,
 ): Command[] {
   const { x, a, b, h, y } = tensors;
-  const { rows, scale, dropout } = options;
+  const { rows, scale } = options;
+  const drop = active(options);
   const { R, C, O } = sizes('loraForward', a, b);
   expectTensor('loraForward', 'x', x, [rows.capacity, C], 'f32');
   expectTensor('loraForward', 'h', h, [rows.capacity, R], 'f32');
   expectTensor('loraForward', 'y', y, [rows.capacity, O], 'f32');
   return [
-    ...product(
-      gpu,
-      'forward',
-      { left: x, right: dense(a), out: h },
-      { rows, accumulate: false, ...(dropout === undefined ? {} : { dropout }) },
-    ),
+    ...(drop === undefined ? [] : [dropout(gpu, x, drop.scratch, rows, drop, false)]),
+    ...product(gpu, 'forward', { left: drop?.scratch ?? x, right: dense(a), out: h }, { rows, accumulate: false }),
     ...product(gpu, 'forward', { left: h, right: dense(b), out: y }, { rows, accumulate: true, alpha: scale }),
   ];
 }
@@ -88,8 +127,8 @@ export function loraBackward(
   expectTensor('loraBackward', 'dH', dH, [N, R], 'f32');
   expectTensor('loraBackward', 'dA', dA, [R, C], 'f32');
   expectTensor('loraBackward', 'dB', dB, [O, R], 'f32');
-  const dropout = options.dropout === undefined ? {} : { dropout: options.dropout };
-  const commands = [
+  const drop = active(options);
+  const commands: Command[] = [
     ...product(
       gpu,
       'backward_input',
@@ -102,18 +141,21 @@ export function loraBackward(
       { left: dY, right: activations(h), out: dB },
       { rows, accumulate: true, alpha: scale },
     ),
+    ...(drop === undefined ? [] : [dropout(gpu, x, drop.scratch, rows, drop, false)]),
     ...product(
       gpu,
       'backward_weight',
-      { left: dH, right: activations(x), out: dA },
-      { rows, accumulate: true, ...dropout },
+      { left: dH, right: activations(drop?.scratch ?? x), out: dA },
+      { rows, accumulate: true },
     ),
   ];
   if (dX !== undefined) {
     expectTensor('loraBackward', 'dX', dX, [N, C], 'f32');
+    const out = drop?.scratch ?? dX;
     commands.push(
-      ...product(gpu, 'backward_input', { left: dH, right: dense(a), out: dX }, { rows, accumulate: true, ...dropout }),
+      ...product(gpu, 'backward_input', { left: dH, right: dense(a), out }, { rows, accumulate: drop === undefined }),
     );
+    if (drop !== undefined) commands.push(dropout(gpu, drop.scratch, dX, rows, drop, true));
   }
   return commands;
 }

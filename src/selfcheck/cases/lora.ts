@@ -35,7 +35,7 @@ function casesOf({ variant, N, C, R, O, rate, inputGradient, why }: Spec): Kerne
   const starts = { dA: caseNumbers(R * C, 6), dB: caseNumbers(O * R, 7), dX: caseNumbers(N * C, 8) };
   const plus = (values: ArrayLike<number>, start: ArrayLike<number>): Float64Array =>
     Float64Array.from(values, (v, i) => v + start[i]!);
-  const seed = { shape: [4], dtype: 'u32' as const, data: [KEY.seed, KEY.step, KEY.micro, 0] };
+  const seed = { shape: [4], dtype: 'u32' as const, data: [KEY.seed, KEY.step, KEY.micro, KEY.layerStream] };
   const claim = `(N,C,R,O)=(${N},${C},${R},${O})${rate > 0 ? ` dropout ${rate}` : ''}: ${why}`;
   const inputs = {
     x: { shape: [N, C], data: x },
@@ -57,7 +57,7 @@ function casesOf({ variant, N, C, R, O, rate, inputGradient, why }: Spec): Kerne
         withVariant(gpu, variant, () => {
           const rows = new Rows(gpu, arena, 'case', N);
           rows.set(N);
-          const dropout = { rate, seed: t.seed!, layerStream: KEY.layerStream };
+          const dropout = { rate, counters: t.seed!, scratch: arena.tensor('scratch', [N, C]) };
           return loraForward(
             gpu,
             { x: t.x!, a: t.a!, b: t.b!, h: t.h!, y: t.y! },
@@ -82,7 +82,7 @@ function casesOf({ variant, N, C, R, O, rate, inputGradient, why }: Spec): Kerne
         withVariant(gpu, variant, () => {
           const rows = new Rows(gpu, arena, 'case', N);
           rows.set(N);
-          const dropout = { rate, seed: t.seed!, layerStream: KEY.layerStream };
+          const dropout = { rate, counters: t.seed!, scratch: arena.tensor('scratch', [N, C]) };
           const { dX, ...others } = t as Record<
             'x' | 'a' | 'b' | 'h' | 'dY' | 'dH' | 'dA' | 'dB' | 'dX',
             typeof t.x & {}
