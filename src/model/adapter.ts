@@ -35,7 +35,7 @@ const PREFIX = 'base_model.model.';
 
 export class Adapter {
   readonly parameters: FlatParameters;
-  private readonly sites = new Map<string, LoraSite>();
+  private readonly byPath = new Map<string, LoraSite>();
 
   private constructor(
     readonly student: Student,
@@ -54,7 +54,7 @@ export class Adapter {
       ]),
     );
     for (const { path, rank, alpha } of modules) {
-      this.sites.set(path, {
+      this.byPath.set(path, {
         path,
         a: this.parameters.value(`${PREFIX}${path}.lora_A.weight`),
         b: this.parameters.value(`${PREFIX}${path}.lora_B.weight`),
@@ -85,7 +85,12 @@ export class Adapter {
 
   /** The factors at a module path, or undefined where the layer has none. */
   site(path: string): LoraSite | undefined {
-    return this.sites.get(path);
+    return this.byPath.get(path);
+  }
+
+  /** All adapted layers, in the student's order. */
+  sites(): Iterable<LoraSite> {
+    return this.byPath.values();
   }
 
   /** Gradients of A and B at a site. */
@@ -174,7 +179,7 @@ export class Adapter {
   async toPeft(baseModel: string): Promise<AdapterFile> {
     const tensors = this.parameters.split(await this.parameters.read());
     const out: AdapterFile['tensors'] = new Map();
-    for (const { path, alpha } of this.sites.values()) {
+    for (const { path, alpha } of this.byPath.values()) {
       const a = tensors.get(`${PREFIX}${path}.lora_A.weight`)!;
       const b = tensors.get(`${PREFIX}${path}.lora_B.weight`)!;
       out.set(path, {

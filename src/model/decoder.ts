@@ -13,7 +13,7 @@ import type { Arena, Tensor } from '../gpu/tensor';
 import { attentionBackward, attentionDecode, attentionForward, kvCacheWrite } from '../kernels/attention';
 import { add } from '../kernels/elementwise';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from '../kernels/linear';
-import { loraBackward, loraForward } from '../kernels/lora';
+import { loraBackward, loraForward, type Dropout } from '../kernels/lora';
 import { rmsnormBackwardInput, rmsnormBackwardWeight, rmsnormForward } from '../kernels/rmsnorm';
 import { rope } from '../kernels/rope';
 import { swigluBackward, swigluForward } from '../kernels/swiglu';
@@ -72,9 +72,12 @@ export interface LayerCache {
   readonly slots: Tensor; // u32 (N)
 }
 
-/** Dropout counters: u32 [4] = (seed, step, micro-batch, 0). */
+/** Dropout while training. */
 export interface DropoutState {
-  readonly seed: Tensor;
+  /** Counters of an adapted layer, by its stream: u32 [4] = (seed, step, micro-batch, stream). */
+  counters(stream: number): Tensor;
+  /** f32, N rows of the widest adapted input. */
+  readonly scratch: Tensor;
 }
 
 export function makeActivations(
@@ -154,13 +157,10 @@ export interface BlockContext {
   readonly dropout: DropoutState | undefined;
 }
 
-function dropoutOption(
-  ctx: BlockContext,
-  stream: number,
-): { dropout?: { rate: number; seed: Tensor; layerStream: number } } {
+function dropoutOption(ctx: BlockContext, stream: number, width: number): { dropout?: Dropout } {
   const rate = ctx.adapter?.settings.dropout ?? 0;
   if (ctx.dropout === undefined || rate === 0) return {};
-  return { dropout: { rate, seed: ctx.dropout.seed, layerStream: stream } };
+  return { dropout: { rate, counters: ctx.dropout.counters(stream), scratch: narrowed(ctx.dropout.scratch, width) } };
 }
 
 /** y = x·Wᵀ + scale·(drop(x)·Aᵀ)·Bᵀ */
@@ -182,7 +182,7 @@ function linear(
       ...loraForward(
         gpu,
         { x, a: site.a, b: site.b, h, y },
-        { rows, scale: site.scale, ...dropoutOption(ctx, site.stream) },
+        { rows, scale: site.scale, ...dropoutOption(ctx, site.stream, x.shape[1]!) },
       ),
     );
   }
@@ -227,7 +227,7 @@ function linearBackward(
           dB,
           ...(dX === undefined ? {} : { dX }),
         },
-        { rows, scale: site.scale, ...dropoutOption(ctx, site.stream) },
+        { rows, scale: site.scale, ...dropoutOption(ctx, site.stream, x.shape[1]!) },
       ),
     );
   }

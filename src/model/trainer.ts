@@ -2,7 +2,7 @@
 // of accumulate calls (each one submission), update. Losses are token means (supervised) or pair means (preference) over the
 // GLOBAL batch, so accumulation equals one large batch. It knows no data, no schedule and no epochs.
 import { PupilError } from '../base/errors';
-import { Recorder, ClearCommand, CopyCommand, type Command, type KernelTiming } from '../gpu/commands';
+import { Recorder, ClearCommand, type Command, type KernelTiming } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import { StagingRing } from '../gpu/readback';
 import { Rows } from '../gpu/rows';
@@ -103,6 +103,7 @@ export interface StepMetrics {
 
 const KEEP_BELOW_BYTES = 256 * 2 ** 20;
 const STAGING_SLOTS = 16;
+const COUNTER_STRIDE = 64; // words
 
 /** Everything made at set-up for one direction of data flow. */
 interface Graph {
@@ -142,7 +143,8 @@ export class Trainer {
   private readonly preference = new Map<string, Command[]>();
   private readonly sequenceSums: Command[];
   private readonly lossCommands: Command[];
-  private readonly dropout: DropoutState | undefined;
+  /** Four counters a layer with an adapter, 256 bytes apart so that each can be bound. */
+  private dropoutCounters: { table: Tensor; words: Uint32Array<ArrayBuffer> } | undefined;
   private readonly ring: StagingRing;
   private readonly lossTotal: Tensor;
   private readonly pairTensors: {
@@ -238,7 +240,7 @@ export class Trainer {
     const targetLogit = f32('target logit', M);
 
     const rate = adapter?.settings.dropout ?? 0;
-    this.dropout = trains && rate > 0 ? { seed: u32('dropout counters', 4) } : undefined;
+    const dropout = trains && rate > 0 ? this.makeDropout(arena, N) : undefined;
     const context = (dropout: DropoutState | undefined): BlockContext => ({
       gpu,
       student,
@@ -258,7 +260,7 @@ export class Trainer {
       ),
     ];
     this.forwardScore = forward(undefined);
-    this.forwardTrain = this.dropout === undefined ? this.forwardScore : forward(this.dropout);
+    this.forwardTrain = dropout === undefined ? this.forwardScore : forward(dropout);
     this.headScore = [
       ...gatherRows(
         gpu,
@@ -345,7 +347,7 @@ export class Trainer {
         return commands;
       };
       this.backwardScore = backward(undefined);
-      this.backwardTrain = this.dropout === undefined ? this.backwardScore : backward(this.dropout);
+      this.backwardTrain = dropout === undefined ? this.backwardScore : backward(dropout);
       this.optimizer = options.optimizer?.(gpu, arena, {
         parameter: flat.values,
         gradient: flat.gradient,
@@ -578,6 +580,19 @@ export class Trainer {
 
   // ------------------------------------------------------------------------------------------------ private
 
+  private makeDropout(arena: Arena, N: number): DropoutState {
+    const { hiddenSize: C, intermediateSize: F, heads: H, headSize: K } = this.student.config;
+    const streams = [...this.adapter!.sites()].map((site) => site.stream);
+    const words = new Uint32Array(streams.length * COUNTER_STRIDE);
+    streams.forEach((stream, s) => (words[s * COUNTER_STRIDE + 3] = stream));
+    const table = arena.tensor('dropout counters', [words.length], 'u32');
+    this.dropoutCounters = { table, words };
+    return {
+      counters: (stream) => view(table, streams.indexOf(stream) * COUNTER_STRIDE, [4], 'dropout counters'),
+      scratch: arena.tensor('dropout', [N, Math.max(C, F, H * K)]),
+    };
+  }
+
   private requireOptimizer(): ParameterOptimizer {
     this.trainable();
     if (this.optimizer === undefined) {
@@ -603,11 +618,14 @@ export class Trainer {
 
   /** Dropout masks depend on (seed, step, micro-batch), so a resumed run draws the same ones. */
   private nextMicroBatch(): void {
-    if (this.dropout !== undefined) {
-      this.gpu.write(
-        this.dropout.seed,
-        Uint32Array.of(this.options.dropoutSeed ?? 0, this.stepIndex, this.microBatch, 0),
-      );
+    if (this.dropoutCounters !== undefined) {
+      const { table, words } = this.dropoutCounters;
+      for (let at = 0; at < words.length; at += COUNTER_STRIDE) {
+        words[at] = this.options.dropoutSeed ?? 0;
+        words[at + 1] = this.stepIndex;
+        words[at + 2] = this.microBatch;
+      }
+      this.gpu.write(table, words);
     }
     this.microBatch++;
   }
