@@ -1,19 +1,30 @@
 // A whole run on a tiny random student, in Node on Dawn: what it leaves, and that stopping it anywhere changes nothing.
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { RandomStream } from '../../../src/base/random';
 import { nodeGpu } from '../../../src/gpu/node';
 import type { FileRoot, RunSummary, SessionEvent } from '../../../src/session/protocol';
 import type { RunReport } from '../../../src/report/types';
 import { Session } from '../../../src/session/session';
 import { MemoryRunStore } from '../../../src/storage/memory';
+import type { RunStore } from '../../../src/storage/runStore';
 import { tinyExperiment, tinyFiles } from './tinyRun';
 
-let provider: GPU;
+// One session, and so one device, for all runs: compiling the kernels takes longer than running them.
+let session: Session;
 let files: FileRoot;
+/** The store of the run under way: a session has one store, these tests want a fresh one each. */
+let present: RunStore = new MemoryRunStore();
 beforeAll(async () => {
-  provider = await nodeGpu();
+  const store = new Proxy({} as RunStore, {
+    get: (_, name: keyof RunStore) => (present[name] as (...args: unknown[]) => unknown).bind(present),
+  });
+  session = new Session(await nodeGpu(), store);
+  await session.open({ tier: 'f32' });
   files = { kind: 'memory', files: tinyFiles() };
 });
+
+// A run takes seconds; compiling its kernels on a software adapter takes a minute or two.
+vi.setConfig({ testTimeout: 600_000 });
 
 interface Result {
   summary: RunSummary;
@@ -29,32 +40,27 @@ async function run(
     store?: MemoryRunStore;
     out?: Record<string, Uint8Array>;
     resume?: boolean;
-    interrupt?: (event: SessionEvent, session: Session, count: number) => void;
+    interrupt?: (event: SessionEvent, count: number) => void;
   } = {},
 ): Promise<Result> {
   const store = options.store ?? new MemoryRunStore();
+  present = store;
   const out = options.out ?? {};
-  const session = new Session(provider, store);
-  await session.open({ tier: 'f32' });
   const events: SessionEvent[] = [];
-  try {
-    const summary = await session.run(
-      {
-        runId: 'tiny',
-        experiment: options.experiment ?? tinyExperiment(),
-        files,
-        out: { kind: 'memory', files: out },
-        ...(options.resume === true ? { resume: true } : {}),
-      },
-      (event) => {
-        events.push(event);
-        options.interrupt?.(event, session, events.length);
-      },
-    );
-    return { summary, events, store, out };
-  } finally {
-    session.close();
-  }
+  const summary = await session.run(
+    {
+      runId: 'tiny',
+      experiment: options.experiment ?? tinyExperiment(),
+      files,
+      out: { kind: 'memory', files: out },
+      ...(options.resume === true ? { resume: true } : {}),
+    },
+    (event) => {
+      events.push(event);
+      options.interrupt?.(event, events.length);
+    },
+  );
+  return { summary, events, store, out };
 }
 
 let whole: Promise<Result> | undefined;
@@ -170,7 +176,7 @@ describe('resume = never paused', () => {
       result = await run({
         store,
         resume: sitting > 0,
-        interrupt: (_, session, count) => {
+        interrupt: (_, count) => {
           if (count === at) void session.stop();
         },
       });
@@ -226,7 +232,7 @@ describe('resume = never paused', () => {
     const out: Record<string, Uint8Array> = {};
     const first = await run({
       out,
-      interrupt: (event, session) => {
+      interrupt: (event) => {
         if (event.type === 'metrics' && event.phase === 'self-refine' && event.step === 2) void session.stop();
       },
     });
@@ -254,7 +260,7 @@ describe('pause, step, stop', () => {
         phases: { baseline: false, instruct: { epochs: 2, batchSize: 4, learningRate: 0.01 }, selfRefine: false },
         evaluation: { prompts: ['cot'], maxNewTokens: 4 },
       }),
-      interrupt: (event, session) => {
+      interrupt: (event) => {
         if (event.type === 'metrics') {
           metrics.push(event.step);
           if (event.step === 1) void session.pause();
