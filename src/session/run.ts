@@ -1,6 +1,7 @@
 // run.ts: one run from its request to its summary: load, then every phase in order, each of which may be entered in the
 // middle. The phases themselves are phases.ts and evaluation.ts; saving and telling are book.ts.
 import { PupilError, toPlainError, type PlainError } from '../base/errors';
+import { throwIfCancelled } from '../base/progress';
 import type { Experiment } from '../config/experiment';
 import type { JsonObject } from '../formats/jsonText';
 import type { Gpu } from '../gpu/device';
@@ -12,11 +13,11 @@ import { makeReport, writeAdapterFiles, writeJsonLines, writeReport } from './ar
 import { RunBook } from './book';
 import type { RunControl } from './control';
 import { evaluateSystem } from './evaluation';
-import { describeEnvironment, loadForRun } from './load';
+import { describeEnvironment, loadForRun, type LoadedStudent } from './load';
 import { generatePairsPhase, instructPhase, selfRefinePhase, type RunAssets } from './phases';
 import { prepare } from './prepare';
 import type { RunSummary, SessionEvent } from './protocol';
-import { decodeRunState, differences, experimentChanges, PHASES, type RunState } from './runState';
+import { addTiming, decodeRunState, differences, experimentChanges, PHASES, type RunState } from './runState';
 
 export interface RunJob {
   runId: string;
@@ -41,54 +42,54 @@ export interface RunJob {
 export async function executeRun(job: RunJob): Promise<RunSummary> {
   const { gpu, experiment, store, runId, listener, control } = job;
   const stored = job.resume ? await storedState(job) : undefined;
-  if (!job.resume) await store.deleteRun(runId);
   listener({ type: 'state', state: 'running' });
   listener({ type: 'phase', phase: 'load', state: 'start' });
   const loadStart = performance.now();
-  const loaded = await loadForRun(
-    gpu,
-    experiment,
-    job.files,
-    (progress) => listener({ type: 'progress', progress }),
-    control.signal,
-  );
+  let loaded: LoadedStudent | undefined;
   let adapter: Adapter | undefined;
   try {
+    loaded = await loadForRun(
+      gpu,
+      experiment,
+      job.files,
+      (progress) => listener({ type: 'progress', progress }),
+      control.signal,
+    );
     const { student, tokenizer, eosIds } = loaded;
     const prepared = await prepare(experiment, job.files, tokenizer, student.config);
     const fresh = freshState(experiment, gpu, loaded.report);
     if (stored !== undefined) expectSame(stored, fresh, job.force);
     const state = stored ?? fresh;
-    const book = new RunBook(
-      runId,
-      experiment.name,
-      gpu,
-      store,
-      control,
-      state,
-      listener,
-      experiment.limits.checkpointEverySteps,
-    );
-    for (const warning of prepared.warnings) book.log('warning', warning);
-    const { phases } = experiment;
     adapter = Adapter.create(
       student,
       { ...experiment.adapter, targets: [...experiment.adapter.targets] },
       experiment.seed,
     );
     await gpu.settled();
-    book.restartClock();
-    addLoadTime(state, (performance.now() - loadStart) / 1000);
-    listener({ type: 'phase', phase: 'load', state: 'end' });
-    if (phases.instruct !== false || phases.selfRefine !== false) {
+    throwIfCancelled(control.signal, 'run');
+    // Only now, when the run can start: what an earlier run of this name has left must not be taken for its own.
+    if (!job.resume) await store.deleteRun(runId);
+
+    const every = experiment.limits.checkpointEverySteps;
+    const book = new RunBook(runId, experiment.name, gpu, store, control, state, listener, every);
+    if (job.resume && stored === undefined) {
+      book.log('warning', 'resume: no checkpoint was found, so the run starts at its beginning');
+    }
+    for (const warning of prepared.warnings) book.log('warning', warning);
+    if (experiment.phases.instruct !== false || experiment.phases.selfRefine !== false) {
       book.log('info', `${prepared.demonstrations.length} demonstrations, ${adapter.elements} adapter parameters`);
     }
-
-    const assets: RunAssets = { experiment, student, adapter, prepared, eosIds };
-    return await runPhases(book, assets);
+    addTiming(state, 'load', (performance.now() - loadStart) / 1000);
+    book.restartClock();
+    listener({ type: 'phase', phase: 'load', state: 'end' });
+    return await runPhases(book, { experiment, student, adapter, prepared, eosIds });
+  } catch (error) {
+    if (!control.stopped || !(error instanceof PupilError && error.code === 'cancelled')) throw error;
+    listener({ type: 'state', state: 'stopped' }); // while it was loading: nothing to save, nothing lost
+    return { runId, state: 'stopped', report: undefined, artefacts: [] };
   } finally {
     adapter?.destroy();
-    loaded.student.destroy();
+    loaded?.student.destroy();
   }
 }
 
@@ -140,12 +141,6 @@ function freshState(experiment: Experiment, gpu: Gpu, student: RunState['student
     log: [],
     tensors: {},
   };
-}
-
-function addLoadTime(state: RunState, seconds: number): void {
-  const row = state.timings.find((known) => known.phase === 'load');
-  if (row === undefined) state.timings.push({ phase: 'load', seconds });
-  else row.seconds += seconds;
 }
 
 const BOTH: readonly PromptKind[] = ['plain', 'cot'];

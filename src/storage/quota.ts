@@ -22,12 +22,3 @@ export async function estimateStorage(): Promise<StorageEstimate> {
     return {};
   }
 }
-
-/** Asks the browser not to evict what is stored. True where it agrees. */
-export async function persistStorage(): Promise<boolean> {
-  try {
-    return (await (globalThis.navigator as Navigator | undefined)?.storage?.persist()) ?? false;
-  } catch {
-    return false;
-  }
-}
