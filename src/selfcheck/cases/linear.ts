@@ -149,8 +149,8 @@ function linearCase(spec: Spec): KernelCase {
  * Workgroup memory compiles for seconds on software adapters, where nothing uses it: there a few cases must do, since the
  * operand preludes are checked by the other variants.
  */
-export function tiledOnHardware(variant: LinearVariant, kernelCase: KernelCase): KernelCase {
-  if (variant !== 'tiled') return kernelCase;
+export function mostlyOnHardware(variant: LinearVariant, kernelCase: KernelCase): KernelCase {
+  if (variant !== 'tiled' && variant !== 'few_rows') return kernelCase;
   return {
     ...kernelCase,
     unsupported: (gpu) =>
@@ -177,14 +177,14 @@ export const linearCases: CaseFamily = {
         if (variant === 'few_rows' && operation !== 'forward') continue;
         const sliced = { N: 37, capacity: 40, C: 36, O: 20, rowsPerSlice: 16, why: 'three slices of rows' };
         cases.push(
-          tiledOnHardware(variant, linearCase({ operation, variant, form: 'f32', accumulate: true, ...sliced })),
+          mostlyOnHardware(variant, linearCase({ operation, variant, form: 'f32', accumulate: true, ...sliced })),
         );
         for (const form of operation === 'backward_weight' ? (['f32'] as const) : forms) {
           shapes.forEach(([N, capacity, C, O, why], i) => {
             const spec = { operation, variant, form, N, capacity, C, O, accumulate: i % 2 === 1, why };
             if (form !== 'f32' && ![1, 2, 4].includes(i)) return; // the tile's edges are checked with f32
             const always = (i === 1 && form === 'nf4-double') || (i === 4 && (form === 'f32' || form === 'f16'));
-            cases.push(always ? linearCase(spec) : tiledOnHardware(variant, linearCase(spec)));
+            cases.push(always ? linearCase(spec) : mostlyOnHardware(variant, linearCase(spec)));
           });
         }
       }
