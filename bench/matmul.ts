@@ -31,6 +31,8 @@ export function normals(name: string, count: number): Float32Array {
 
 interface Form {
   name: string;
+  /** Whether an operand is stored with the inner dimension first (A) or last (B), i.e. transposed. */
+  transposed: { a: boolean; b: boolean };
   /** Stored shapes of the operands for a result (M, N) over K. */
   shapes: (M: number, K: number, N: number) => [[number, number], [number, number]];
   commands: (gpu: Gpu, a: Tensor, b: Tensor, out: Tensor, rows: { M: Rows; K: Rows }) => Command[];
@@ -42,6 +44,7 @@ const dense = (data: Tensor): DenseWeight => ({ kind: 'f32', shape: [data.shape[
 const FORMS: readonly Form[] = [
   {
     name: 'A·B',
+    transposed: { a: false, b: false },
     shapes: (M, K, N) => [
       [M, K],
       [K, N],
@@ -51,6 +54,7 @@ const FORMS: readonly Form[] = [
   },
   {
     name: 'A·Bᵀ',
+    transposed: { a: false, b: true },
     shapes: (M, K, N) => [
       [M, K],
       [N, K],
@@ -60,6 +64,7 @@ const FORMS: readonly Form[] = [
   },
   {
     name: 'Aᵀ·B',
+    transposed: { a: true, b: false },
     shapes: (M, K, N) => [
       [K, M],
       [K, N],
@@ -141,8 +146,10 @@ async function benchForm(
       { repeats: rounds },
     );
     const theirs = product(a.ref, b.ref);
-    const difference = maxDifference(await gpu.readF32(out), await readPeer(theirs));
+    const ours = await gpu.readF32(out);
+    const difference = maxDifference(ours, await readPeer(theirs));
     theirs.dispose();
+    expectLast(form, shape, ours, aValues, bValues);
     const pupilMs = pupil!.medianMs / PRODUCTS_A_SAMPLE;
     const peerMs = peer!.medianMs / PRODUCTS_A_SAMPLE;
     const gflop = (2 * M * K * N) / 1e6; // a millisecond times this is GFLOP/s
@@ -161,5 +168,26 @@ async function benchForm(
     b.dispose();
     product.dispose();
     arena.destroy();
+  }
+}
+
+/** Both could agree on nonsense: the result's last element against float64. */
+function expectLast(
+  form: Form,
+  [M, K, N]: readonly [number, number, number],
+  out: Float32Array,
+  a: Float32Array,
+  b: Float32Array,
+): void {
+  const { transposed } = form;
+  let expected = 0;
+  for (let k = 0; k < K; k++) {
+    const left = transposed.a ? a[k * M + M - 1]! : a[(M - 1) * K + k]!;
+    const right = transposed.b ? b[(N - 1) * K + k]! : b[k * N + N - 1]!;
+    expected += left * right;
+  }
+  const got = out[M * N - 1]!;
+  if (!(Math.abs(got - expected) <= 1e-3 * Math.sqrt(K))) {
+    throw new Error(`matmul ${form.name} ${M}×${K}×${N}: expected ${expected} at the last element, got ${got}`);
   }
 }

@@ -2,13 +2,14 @@
 //   d_table[v, c] += Σ_{n: ids[n] = v} d_y[n, c]
 // Shapes   ids (N) u32, d_y (N, C), d_table (V, C); f32, row-major. The bound d_table may be rows
 //          [table_first, table_first + table_rows) of a larger one; tokens outside are left to other dispatches.
-// Grid     one workgroup of 32 per token of the slice. The workgroup of a token's first occurrence in the batch owns its
-//          table row and adds all occurrences in order; the others stop. Every lane reads all N ids: at most N² reads a lane
-//          over the batch, all lanes the same word, which is cheaper on every adapter seen than sharing the search
-//          through workgroup memory (its barriers made this 20 times slower on SwiftShader).
+// Grid     one workgroup of `lanes` per token of the slice. The workgroup of a token's first occurrence in the batch owns its
+//          table row and adds all occurrences in order; the others stop. Every lane reads the ids, all lanes the same word:
+//          at most N² reads a lane over the batch. Sharing the search through workgroup memory was 10 times slower on
+//          SwiftShader, which pays for barriers.
 // Effect   ADDS into d_table: clear once per optimiser step. No atomics: a repeat run gives the same bits.
 // Pairs    kernels/embedding.ts · reference/embedding.ts · test/kernels/embedding.test.ts
 
+override lanes: u32 = 64;
 override width: u32; // C
 override table_first: u32 = 0;
 override table_rows: u32;
@@ -19,7 +20,7 @@ struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 @group(0) @binding(2) var<storage, read> d_y: array<f32>; // (N, C)
 @group(0) @binding(3) var<storage, read_write> d_table: array<f32>; // (table_rows, C)
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(lanes)
 fn embedding_backward(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) workgroups: vec3<u32>,
@@ -41,7 +42,7 @@ fn embedding_backward(
   }
   for (var other = n; other < rows.count; other++) {
     if (ids[other] == id) {
-      for (var c = lane; c < width; c += 32u) {
+      for (var c = lane; c < width; c += lanes) {
         d_table[row * width + c] += d_y[other * width + c];
       }
     }

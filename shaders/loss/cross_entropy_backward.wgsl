@@ -3,7 +3,7 @@
 //   which is the gradient of −Σ_m row_weights[m] · (logits[m, targets[m]] − logsumexp[m]).
 // Shapes   logits (M, width) with width = min(SIZE, V − chunk·SIZE), targets (M) u32, chunk (1) u32 its number from 0,
 //          logsumexp (M), row_weights (M); f32, row-major.
-// Grid     one invocation per element; no two write the same cell.
+// Grid     one workgroup per row, its lanes side by side over the columns; no two write the same cell.
 // Effect   WRITES logits in place (running it twice on the same logits is wrong).
 // Pairs    kernels/head.ts · reference/head.ts · test/kernels/head.test.ts
 
@@ -26,16 +26,18 @@ fn cross_entropy_backward(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let chunk_start = chunk[0] * SIZE;
-  let width = min(SIZE, V - chunk_start);
-  let index = (group.x + group.y * groups.x) * lanes + lane;
-  let row = rows.first + index / width;
+  let row = rows.first + group.x + group.y * groups.x;
   if (row >= rows.end) {
     return;
   }
-  let column = index % width;
-  let at = row * width + column;
-  let probability = exp(logits[at] - logsumexp[row]);
-  let hit = select(0.0, 1.0, targets[row] == chunk_start + column);
-  logits[at] = row_weights[row] * (probability - hit);
+  let chunk_start = chunk[0] * SIZE;
+  let width = min(SIZE, V - chunk_start);
+  let base = row * width;
+  let normalizer = logsumexp[row];
+  let weight = row_weights[row];
+  let hit = targets[row] - chunk_start; // wraps to a huge number for a target in an earlier chunk
+  for (var j = lane; j < width; j += lanes) {
+    let probability = exp(logits[base + j] - normalizer);
+    logits[base + j] = weight * (probability - select(0.0, 1.0, j == hit));
+  }
 }

@@ -11,6 +11,7 @@ import { kernelSource } from '../gpu/pipelines';
 import type { Rows } from '../gpu/rows';
 import { expectTensor, view, type Tensor } from '../gpu/tensor';
 import { elementGrid } from './elementwise';
+import { workgroupLanes } from './lanes';
 
 const FORWARD = kernelSource('embedding_forward', forwardWgsl);
 const FORWARD_F16 = kernelSource('embedding_forward_f16', forwardF16Wgsl);
@@ -96,7 +97,7 @@ export function embeddingBackward(
     (part) =>
       new Dispatch(gpu, BACKWARD, {
         bind: { ids, d_y: dY, d_table: part.table },
-        constants: { width, table_first: part.first, table_rows: part.count },
+        constants: { lanes: workgroupLanes(gpu), width, table_first: part.first, table_rows: part.count },
         rows,
         rowsPerSlice,
         grid: (sliceRows) => linearGrid(gpu, sliceRows),

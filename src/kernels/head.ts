@@ -214,7 +214,7 @@ export function headBackward(
         bind: { logits: dY, targets, logsumexp, row_weights: rowWeights, chunk: chunkNumber(gpu, i) },
         constants: { lanes, V, SIZE: chunks[0]!.shape[0] },
         rows,
-        grid: (count) => linearGrid(gpu, Math.ceil((count * width) / lanes)),
+        grid: (count) => linearGrid(gpu, count),
       }),
       ...linearBackwardInput(gpu, { dY, dX }, { rows, weight: chunk, accumulate: i > 0 }),
       ...(dWeight === undefined
