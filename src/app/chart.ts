@@ -13,6 +13,8 @@ export interface ChartLine {
 export type ChartData = [number[], ...(number | null)[][]];
 
 const HEIGHT = 190;
+/** Optimiser steps are whole: no tick between two of them. */
+const STEP_INCREMENTS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((power) => [power, 2 * power, 5 * power]);
 
 function options(lines: readonly ChartLine[], width: number): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
@@ -35,7 +37,7 @@ function options(lines: readonly ChartLine[], width: number): uPlot.Options {
     },
     scales: { x: { time: false } },
     axes: [
-      { ...axis, size: 30 },
+      { ...axis, size: 30, incrs: STEP_INCREMENTS },
       { ...axis, size: 52 },
     ],
     series: [

@@ -12,6 +12,7 @@ const playground = new Playground(session, {
   address: location.href,
   memory: localStorage,
   now: () => new Date(),
+  persist: async () => navigator.storage?.persist(),
 });
 const target = document.getElementById('app');
 if (target === null) throw new Error('index.html: expected an element with the id "app"');

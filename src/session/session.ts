@@ -100,7 +100,7 @@ export class Session implements SessionApi {
     }
     if (report?.software === true) {
       problems.push({
-        problem: `only a software adapter was found (${report.description || report.device})`,
+        problem: `only a software adapter was found (${report.description || report.device || report.architecture})`,
         remedy: 'Results are right but slow. With a GPU: check its driver, and the browser flags for Vulkan.',
       });
     }

@@ -25,7 +25,13 @@ export class Playground {
 
   constructor(
     session: SessionApi,
-    private readonly place: { address: string; memory: KeyValue; now: () => Date },
+    private readonly place: {
+      address: string;
+      memory: KeyValue;
+      now: () => Date;
+      /** Asks the browser not to evict stored runs; its answer changes nothing here. */
+      persist?: () => Promise<unknown>;
+    },
   ) {
     this.device = new DeviceState(session);
     this.experiments = new Experiments(place.address);
@@ -48,6 +54,7 @@ export class Playground {
       const prepared = await this.experiments.prepare(this.pageBase);
       const runId = `${slug(prepared.experiment.name)}-${this.place.now().toISOString().replace(/\D/g, '').slice(0, 17)}`;
       this.stored.remember(runId, prepared);
+      void this.place.persist?.().catch(() => undefined);
       return { request: { runId, ...prepared }, name: prepared.experiment.name };
     });
   }
