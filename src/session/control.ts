@@ -61,8 +61,10 @@ export class RunControl {
     this.throwIfStopped();
     // Pressed while it was saving: no pause after all.
     if (this.paused && !this.stepping) {
+      // Made before anybody is told: the listener may answer at once.
+      const woken = new Promise<void>((resolve) => (this.wake = resolve));
       turnstile.onPaused();
-      await new Promise<void>((resolve) => (this.wake = resolve));
+      await woken;
       this.wake = undefined;
       this.throwIfStopped();
       turnstile.onResumed();

@@ -191,7 +191,12 @@ async function runPhase(phase: PhaseName, book: RunBook, assets: RunAssets): Pro
       }
       return;
     }
-    default:
+    case 'report':
+      // Written at the end of their phases already; again, so that a run resumed from a checkpoint alone has them too.
+      if (phases.instruct !== false) await writeAdapterFiles(book, adapter, state.tensors.instructed!, 'instruct');
+      if (phases.selfRefine !== false) await writeAdapterFiles(book, adapter, state.tensors.refined!, 'self-refine');
+      return;
+    case 'load':
       return;
   }
 }

@@ -154,6 +154,12 @@ describe('run control', () => {
     expect(units).toBe(5);
   });
 
+  it('a listener that resumes the moment it hears of the pause is not missed', async () => {
+    const control = new RunControl();
+    control.pause();
+    await control.pass({ ...turnstile([]), onPaused: () => control.resume() });
+  });
+
   it('stop ends a paused run as well', async () => {
     const control = new RunControl();
     control.pause();
