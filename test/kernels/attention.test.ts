@@ -2,7 +2,7 @@
 // whatever the numbers: no look into the future, packed = alone, decoding over a cache = the full forward.
 import { afterEach, describe, expect, it } from 'vitest';
 import { Recorder, type Command } from '../../src/gpu/commands';
-import { Gpu } from '../../src/gpu/device';
+import type { Gpu } from '../../src/gpu/device';
 import { Rows } from '../../src/gpu/rows';
 import type { Arena, Tensor } from '../../src/gpu/tensor';
 import { attentionDecode, attentionForward, kvCacheWrite } from '../../src/kernels/attention';
