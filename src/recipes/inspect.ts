@@ -16,16 +16,8 @@ import type { Student } from '../model/student';
 import { Trainer } from '../model/trainer';
 import { boundsOf, microBatches } from './batches';
 import { filesIn, loadAdapterFile, loadStudent, oneOf, type ReadableFiles, type WritableFiles } from './files';
-import { InspectOptions, readBatch, type OptionValues } from './inspectInput';
+import { InspectOptions, readBatch, type InspectJob } from './inspectInput';
 import { inspectDpo, inspectGradients } from './inspectTraining';
-
-export interface InspectJob {
-  kind: 'logits' | 'gradients' | 'dpo' | 'generate' | 'nf4';
-  files: ReadableFiles;
-  out: WritableFiles;
-  /** Paths and numbers, named as the command line's flags in camelCase. */
-  options: OptionValues;
-}
 
 /** Tokens of one forward pass. */
 const MAX_TOKENS = 2048;

@@ -3,9 +3,18 @@
 import { PupilError } from '../base/errors';
 import { readSafetensorsHeader, tensorReader, type TensorReader } from '../formats/safetensors';
 import { IGNORED, type Sequence } from '../model/batch';
-import type { ReadableFiles } from './files';
+import type { ReadableFiles, WritableFiles } from './files';
 
 export type OptionValues = Record<string, string | number | boolean | undefined>;
+
+/** One inspection: what, from where, to where. */
+export interface InspectJob {
+  kind: 'logits' | 'gradients' | 'dpo' | 'generate' | 'nf4';
+  files: ReadableFiles;
+  out: WritableFiles;
+  /** Paths and numbers, named as the command line's flags in camelCase. */
+  options: OptionValues;
+}
 
 const dashed = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
 

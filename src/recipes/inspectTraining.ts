@@ -10,8 +10,7 @@ import { Trainer } from '../model/trainer';
 import { optimizer } from '../optim/optimizer';
 import { boundsOf, completionSequence, microBatches, type Unit } from './batches';
 import { loadAdapterFile, oneOf } from './files';
-import type { InspectJob } from './inspect';
-import { parsePairs, readBatch, type InspectOptions } from './inspectInput';
+import { parsePairs, readBatch, type InspectJob, type InspectOptions } from './inspectInput';
 import { scorePairs } from './selfRefine';
 
 const MAX_TOKENS = 4096;

@@ -11,7 +11,7 @@ import { inLibraryOrder, writeSafetensors, type TensorData } from '../formats/sa
 import { parameterShapes } from '../model/student';
 import { filesIn, loadAdapterFile } from '../recipes/files';
 import { nf4Dequantize, nf4DequantizeAbsmax } from '../reference/nf4';
-import type { OpenRoot } from '../sources/fileRoot';
+import type { OpenRoot } from '../sources/openRoot';
 
 export interface ExportJob {
   files: OpenRoot;

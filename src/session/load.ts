@@ -12,7 +12,8 @@ import { planMemory } from '../model/memory';
 import { parameterCount, Student } from '../model/student';
 import { filesIn } from '../recipes/files';
 import type { EnvironmentReport, StudentReport } from '../report/types';
-import { openFileRoot, type OpenRoot } from '../sources/fileRoot';
+import { openFileRoot } from '../sources/fileRoot';
+import type { OpenRoot } from '../sources/openRoot';
 import { loadTokenizer, type LoadedTokenizer } from './tokenizers';
 
 /** Of package.json; a unit test holds the two together. */

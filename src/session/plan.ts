@@ -9,7 +9,7 @@ import { parameterCount } from '../model/student';
 import { totalSteps } from '../recipes/batches';
 import { planInstruct } from '../recipes/instruct';
 import type { PhaseName } from '../report/types';
-import type { OpenRoot } from '../sources/fileRoot';
+import type { OpenRoot } from '../sources/openRoot';
 import { studentFiles } from './load';
 import { prepare, type Prepared } from './prepare';
 import { loadTokenizer } from './tokenizers';

@@ -8,7 +8,7 @@ import type { ProbeQuestion, Question } from '../recipes/evaluate';
 import type { TrainingExample } from '../recipes/instruct';
 import type { PromptTokens, RefineItem } from '../recipes/pairs';
 import type { DemonstrationSummary, PromptKind, TaskSummary } from '../report/types';
-import type { OpenRoot } from '../sources/fileRoot';
+import type { OpenRoot } from '../sources/openRoot';
 import { LETTERS } from '../tasks/extract/choice';
 import { TASKS } from '../tasks/registry';
 import { judge } from '../tasks/score';

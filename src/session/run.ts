@@ -7,7 +7,7 @@ import type { JsonObject } from '../formats/jsonText';
 import type { Gpu } from '../gpu/device';
 import { Adapter } from '../model/adapter';
 import type { PhaseName, PromptKind, RunReport, SystemName } from '../report/types';
-import type { OpenRoot } from '../sources/fileRoot';
+import type { OpenRoot } from '../sources/openRoot';
 import type { RunStore } from '../storage/runStore';
 import { makeReport, writeAdapterFiles, writeJsonLines, writeReport } from './artefacts';
 import { RunBook } from './book';

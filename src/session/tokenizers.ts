@@ -5,7 +5,7 @@ import type { OpenFile } from '../formats/byteSource';
 import { readWhole } from '../formats/byteSource';
 import { decodeUtf8, parseStrictJson } from '../formats/jsonText';
 import { filesIn } from '../recipes/files';
-import type { OpenRoot } from '../sources/fileRoot';
+import type { OpenRoot } from '../sources/openRoot';
 import { HuggingFaceTokenizer, type TextTokenizer } from '../text/tokenizer';
 import { WordTokenizer } from '../text/wordTokenizer';
 

@@ -2,7 +2,7 @@
 // opens such a root: Node's modules are named only where a file is touched.
 import { PupilError } from '../base/errors';
 import type { ByteSource } from '../formats/byteSource';
-import type { OpenRoot } from './fileRoot';
+import type { OpenRoot } from './openRoot';
 import { readBytesWith, readTextWith } from './readWith';
 
 type Fs = typeof import('node:fs/promises');

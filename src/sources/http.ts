@@ -3,7 +3,7 @@
 // missing file are all found out. It caches nothing but what a server without ranges forces on it.
 import { PupilError } from '../base/errors';
 import type { ByteSource } from '../formats/byteSource';
-import type { OpenRoot } from './fileRoot';
+import type { OpenRoot } from './openRoot';
 import { readBytesWith, readTextWith } from './readWith';
 
 export interface HttpOptions {

@@ -1,7 +1,7 @@
 // memory.ts: contents at hand as a file root: for tests, and for files that a person picked.
 import { PupilError } from '../base/errors';
 import { memorySource, type ByteSource } from '../formats/byteSource';
-import type { OpenRoot } from './fileRoot';
+import type { OpenRoot } from './openRoot';
 import { readBytesWith, readTextWith } from './readWith';
 
 /** `a/./b` and `a//b` as `a/b`. Throws `source` for a path that leaves the root. */

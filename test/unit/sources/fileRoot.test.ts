@@ -6,7 +6,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openFileRoot, type OpenRoot } from '../../../src/sources/fileRoot';
+import { openFileRoot } from '../../../src/sources/fileRoot';
+import type { OpenRoot } from '../../../src/sources/openRoot';
 import { openHttpRoot } from '../../../src/sources/http';
 
 const CONTENT = Uint8Array.from({ length: 1000 }, (_, i) => (i * 7) % 251);
