@@ -408,10 +408,10 @@ describe('inspect nf4', () => {
         const theirs = await expected.readNumbers(`${name}.${kind}.dequantized`);
         for (let i = 0; i < count; i++) {
           if (excused.has(i) || excusedBlocks.has(Math.floor(i / 64))) continue;
-          // Exact for single quantisation. Double: 2 units in the last place (bf16: of bf16), and what the mean of the
-          // scales differs by, since PyTorch's order of addition leaves the last bit of it to chance.
+          // Exact for single quantisation. Double: 2 units in the last place (bf16: of bf16), and where the mean of the
+          // scales differs in its last bit (PyTorch adds in another order) twice that: offset and nested absmax move.
           const ulps = dtype === 'bf16' ? 2 ** -7 : 2 ** -22;
-          const allowed = double ? Math.abs(theirs[i]!) * ulps + offsetError : 0;
+          const allowed = double ? Math.abs(theirs[i]!) * ulps + 2 * offsetError : 0;
           expect(Math.abs(values[i]! - theirs[i]!), `${name} value ${i}`).toBeLessThanOrEqual(allowed);
         }
         if (!double) {
