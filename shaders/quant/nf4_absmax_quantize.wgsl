@@ -1,8 +1,8 @@
 // nf4_absmax_quantize: double quantisation of the block scales, as bitsandbytes' 8-bit blockwise quantisation does it.
-//   offset = Σ absmax / blocks;  d[b] = absmax[b] − offset;  nested_absmax[g] = max |d| over blocks 256g … 256g+255
+//   offset = mean of absmax (nf4_absmax_mean);  d[b] = absmax[b] − offset;  nested_absmax[g] = max |d| over blocks 256g … 256g+255
 //   codes[b] = nearest value of the dynamic map to clamp(d[b] · (1/nested_absmax[g]), −1, 1)
 // Paper    Dettmers et al. 2023, arXiv:2305.14314, §3 (double quantisation); Dettmers et al. 2022, arXiv:2110.02861 (map).
-// Shapes   absmax f32 [BLOCKS], sum f32 [1], codes u8 [BLOCKS] as words, nested f32 (as bits) [257 + ⌈BLOCKS/256⌉]: map (read),
+// Shapes   absmax f32 [BLOCKS], mean f32 [1], codes u8 [BLOCKS] as words, nested f32 (as bits) [257 + ⌈BLOCKS/256⌉]: map (read),
 //          offset, nested absmax (written).
 // Grid     one workgroup of 64 invocations per 256 blocks, linear over x and y; one invocation writes one word (4 codes).
 // Effect   writes codes, nested[256] and nested[257 …]. All workgroups write the same offset.
@@ -11,7 +11,7 @@
 
 override BLOCKS: u32;
 @group(0) @binding(0) var<storage, read> absmax: array<f32>;
-@group(0) @binding(1) var<storage, read> sum: array<f32>;
+@group(0) @binding(1) var<storage, read> mean: array<f32>;
 @group(0) @binding(2) var<storage, read_write> codes: array<u32>;
 @group(0) @binding(3) var<storage, read_write> nested: array<u32>;
 
@@ -40,9 +40,7 @@ fn nf4_absmax_quantize(
 ) {
   let block = group.x + group.y * groups.x;
   let first = block * 256u + lane * 4u;
-  let count = f32(BLOCKS);
-  var offset = sum[0] / count;
-  offset += fma(-offset, count, sum[0]) / count; // one correction: WGSL's division may err by 2.5 units in the last place
+  let offset = mean[0];
   var own = 0.0;
   for (var b = first; b < min(first + 4u, BLOCKS); b++) {
     own = max(own, abs(absmax[b] - offset));

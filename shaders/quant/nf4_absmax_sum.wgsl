@@ -1,40 +1,26 @@
-// nf4_absmax_sum: sums of runs of values, the first step of the mean of all absmax; run again on its own sums.
-//   sums[g] = scale · Σ values[g·RUN … (g+1)·RUN − 1]
-// Shapes   values f32 [COUNT], sums f32 [≥ ⌈COUNT/RUN⌉].
-// Grid     one workgroup of 64 invocations a run, linear over x and y.
-// Effect   writes sums. The order of addition is fixed: each invocation adds every 64th value, then a tree.
-// Pairs    kernels/quantize.ts · reference/nf4.ts · test/kernels/nf4.test.ts
+// nf4_absmax_sum: sums of runs of values, the first step of the mean of all absmax (nf4_absmax_mean).
+//   sums[r, s] = Σ_j values[(r·STEP + j)·STRANDS + s], j = 0 … STEP − 1, added in that order from 0 in float32
+// Shapes   values f32 [≥ RUNS·STEP·STRANDS], sums f32 [RUNS, STRANDS].
+// Grid     one invocation a sum, workgroups of 64, linear over x and y.
+// Effect   writes sums.
+// Pairs    kernels/quantize.ts · reference/nf4.ts (torchSum) · test/kernels/nf4.test.ts
 
-override COUNT: u32;
-override RUN: u32;
+override RUNS: u32;
+override STEP: u32;
+override STRANDS: u32;
 @group(0) @binding(0) var<storage, read> values: array<f32>;
 @group(0) @binding(1) var<storage, read_write> sums: array<f32>;
 
-var<workgroup> part: array<f32, 64>;
-
 @compute @workgroup_size(64)
-fn nf4_absmax_sum(
-  @builtin(workgroup_id) group: vec3<u32>,
-  @builtin(num_workgroups) groups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let run = group.x + group.y * groups.x;
-  let first = run * RUN;
+fn nf4_absmax_sum(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+  let at = id.x + id.y * groups.x * 64u;
+  if (at >= RUNS * STRANDS) {
+    return;
+  }
+  let first = at / STRANDS * STEP * STRANDS + at % STRANDS;
   var total = 0.0;
-  if (first < COUNT) {
-    let end = min(first + RUN, COUNT);
-    for (var i = first + lane; i < end; i += 64u) {
-      total += values[i];
-    }
+  for (var j = 0u; j < STEP; j++) {
+    total += values[first + j * STRANDS];
   }
-  part[lane] = total;
-  for (var half = 32u; half > 0u; half >>= 1u) {
-    workgroupBarrier();
-    if (lane < half) {
-      part[lane] += part[lane + half];
-    }
-  }
-  if (lane == 0u && first < COUNT) {
-    sums[run] = part[0];
-  }
+  sums[at] = total;
 }

@@ -6,6 +6,7 @@ import { Dispatch, linearGrid, type Command } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import { kernelSource } from '../gpu/pipelines';
 import { expectTensor, type Arena, type Tensor } from '../gpu/tensor';
+import { torchSumOrder } from '../reference/nf4';
 import type { Nf4Weight } from './weights';
 import nf4CodebookWgsl from '../../shaders/common/nf4_codebook.wgsl?raw';
 import nf4ReciprocalWgsl from '../../shaders/common/nf4_reciprocal.wgsl?raw';
@@ -13,16 +14,17 @@ import nf4WeightWgsl from '../../shaders/common/nf4_weight.wgsl?raw';
 import nf4QuantizeWgsl from '../../shaders/quant/nf4_quantize.wgsl?raw';
 import nf4DequantizeWgsl from '../../shaders/quant/nf4_dequantize.wgsl?raw';
 import nf4AbsmaxSumWgsl from '../../shaders/quant/nf4_absmax_sum.wgsl?raw';
+import nf4AbsmaxMeanWgsl from '../../shaders/quant/nf4_absmax_mean.wgsl?raw';
 import nf4AbsmaxQuantizeWgsl from '../../shaders/quant/nf4_absmax_quantize.wgsl?raw';
 
 const QUANTIZE = kernelSource('nf4_quantize', nf4QuantizeWgsl, nf4ReciprocalWgsl);
 const DEQUANTIZE = kernelSource('nf4_dequantize', nf4DequantizeWgsl, nf4CodebookWgsl, nf4WeightWgsl);
 const ABSMAX_SUM = kernelSource('nf4_absmax_sum', nf4AbsmaxSumWgsl);
+const ABSMAX_MEAN = kernelSource('nf4_absmax_mean', nf4AbsmaxMeanWgsl);
 const ABSMAX_QUANTIZE = kernelSource('nf4_absmax_quantize', nf4AbsmaxQuantizeWgsl, nf4ReciprocalWgsl);
 
 const BLOCK = 64;
 const NESTED_BLOCK = 256;
-const SUM_RUN = 4096;
 
 /**
  * An empty NF4 weight (O, C) in the arena, to be filled by {@link nf4Quantize} or by writing a checkpoint's bytes. With
@@ -65,7 +67,7 @@ function groups(items: number): number {
  * (8 bits, blocks of 256, around their mean).
  *
  * @param tensors x f32 [O, C]
- * @param options weight from {@link makeNf4Weight}; arena for scratch of 4 bytes a block (double only), free after use
+ * @param options weight from {@link makeNf4Weight}; arena for scratch of about 4.3 bytes a block (double only), free after use
  * @throws PupilError `shape`
  */
 export function nf4Quantize(gpu: Gpu, tensors: { x: Tensor }, options: { weight: Nf4Weight; arena: Arena }): Command[] {
@@ -84,22 +86,29 @@ export function nf4Quantize(gpu: Gpu, tensors: { x: Tensor }, options: { weight:
     }),
   ];
   if (nested === undefined) return commands;
-  const runs = Math.ceil(blocks / SUM_RUN);
-  const sums = arena.tensor('absmax sums', [runs], 'f32');
-  const sum = arena.tensor('absmax sum', [1], 'f32');
+  const { lanes, levelPower } = torchSumOrder(blocks);
+  const strands = 4 * lanes;
+  const step = 2 ** levelPower;
+  const runs = Math.floor(blocks / (strands * step));
+  const sums = arena.tensor('absmax sums', [Math.max(1, runs), strands], 'f32');
+  const mean = arena.tensor('absmax mean', [1], 'f32');
+  if (runs > 0) {
+    commands.push(
+      new Dispatch(gpu, ABSMAX_SUM, {
+        bind: { values: absmax, sums },
+        constants: { RUNS: runs, STEP: step, STRANDS: strands },
+        grid: () => linearGrid(gpu, groups(runs * strands)),
+      }),
+    );
+  }
   commands.push(
-    new Dispatch(gpu, ABSMAX_SUM, {
-      bind: { values: absmax, sums },
-      constants: { COUNT: blocks, RUN: SUM_RUN },
-      grid: () => linearGrid(gpu, runs),
-    }),
-    new Dispatch(gpu, ABSMAX_SUM, {
-      bind: { values: sums, sums: sum },
-      constants: { COUNT: runs, RUN: runs },
+    new Dispatch(gpu, ABSMAX_MEAN, {
+      bind: { values: absmax, sums, mean },
+      constants: { COUNT: blocks, RUNS: runs, STEP: step, LEVEL_POWER: levelPower, LANES: lanes },
       grid: () => [1, 1, 1],
     }),
     new Dispatch(gpu, ABSMAX_QUANTIZE, {
-      bind: { absmax, sum, codes: weight.absmax, nested },
+      bind: { absmax, mean, codes: weight.absmax, nested },
       constants: { BLOCKS: blocks },
       grid: () => linearGrid(gpu, Math.ceil(blocks / NESTED_BLOCK)),
     }),
