@@ -81,7 +81,7 @@ describe.skipIf(!process.env.PUPIL_DATA)('story_llama (needs PUPIL_DATA)', () =>
             microBatchTokens: 2048,
             minValidationPairs: 2,
             evaluateEverySteps: 3,
-            sampling: { maxNewTokens: 24, batchSize: 24 },
+            sampling: { maxNewTokens: 24, batchSize: 16 },
           },
         },
         evaluation: { maxNewTokens: 16 },
@@ -91,9 +91,8 @@ describe.skipIf(!process.env.PUPIL_DATA)('story_llama (needs PUPIL_DATA)', () =>
       expect(ended.code, ended.err).toBe(0);
       const report = expectComplete(out);
       const losses = metrics(out, 'instruct').map((row) => row.loss!);
-      const epoch = losses.length / 5;
-      const meanOf = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
-      expect(meanOf(losses.slice(-epoch)) / meanOf(losses.slice(0, epoch))).toBeLessThan(2 / 3);
+      const lastEpoch = losses.slice(-2);
+      expect(lastEpoch.reduce((sum, loss) => sum + loss, 0) / 2 / losses[0]!, losses.join(' ')).toBeLessThan(2 / 3);
       expect(report.pairs!.counts.pairs).toBeGreaterThan(0);
     },
   );
@@ -129,8 +128,7 @@ describe('student-p10', () => {
   it('task C in headless Chromium: accuracy with the CoT prompt rises', { timeout: 1_200_000 }, async () => {
     const path = shortened('lesson-c-student-p10', {
       tasks: [{ split: { testLimit: 40 } }],
-      demonstrations: [{ limit: 60 }],
-      phases: { selfRefine: { maxSteps: 20, evaluateEverySteps: 20 } },
+      phases: { selfRefine: { maxSteps: 16, evaluateEverySteps: 16 } },
       evaluation: { prompts: ['cot'], probing: false },
     });
     const out = join(folder, 'lesson-c');
@@ -141,7 +139,7 @@ describe('student-p10', () => {
       const row = report.evaluations.find((r) => r.system === system && r.prompt === 'cot' && r.scorer === 'strict')!;
       return row.correct / row.n;
     };
-    expect(accuracy('Instruction-tuned')).toBeGreaterThan(accuracy('Baseline') + 0.1);
-    expect(accuracy('Self-refined')).toBeGreaterThan(0.85);
+    expect(accuracy('Instruction-tuned')).toBeGreaterThan(accuracy('Baseline') + 0.15);
+    expect(accuracy('Self-refined')).toBeGreaterThan(accuracy('Baseline') + 0.25);
   });
 });
