@@ -72,9 +72,9 @@ describe.skipIf(!process.env.PUPIL_DATA)('story_llama (needs PUPIL_DATA)', () =>
     async () => {
       const path = shortened('multiarith-story-llama', {
         tasks: [{ split: { testLimit: 8 } }],
-        demonstrations: [{ limit: 24 }],
+        demonstrations: [{ limit: 16 }],
         phases: {
-          instruct: { epochs: 5, batchSize: 8, microBatchTokens: 2048 },
+          instruct: { epochs: 8, batchSize: 8, microBatchTokens: 2048, learningRate: 0.01 },
           selfRefine: {
             maxSteps: 3,
             batchSize: 4,
