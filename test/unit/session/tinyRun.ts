@@ -63,8 +63,8 @@ export function tinyExperiment(changes: Json = {}): Json {
       quantize: 'nf4-double',
       tier: 'f32',
     },
-    // No dropout: software adapters take minutes to compile its kernels. test/golden holds it to its counters.
-    adapter: { rank: 4, alpha: 8, dropout: 0 },
+    // With dropout, so that a resumed run must draw the same masks again.
+    adapter: { rank: 4, alpha: 8, dropout: 0.1 },
     prompt: { wrapper: 'none', promptSuffix: '\n' },
     tasks: [
       { id: 'lesson', name: 'C', files: { train: ['train.jsonl'], test: ['test.jsonl'] }, split: { order: 'file' } },
