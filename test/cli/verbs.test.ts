@@ -137,6 +137,37 @@ describe('folders with a student are never written to', () => {
   });
 });
 
+describe('export', () => {
+  const args = (...more: string[]): string[] => [
+    'export',
+    '--student',
+    join(GOLDEN, 'llama-tiny'),
+    '--adapter',
+    join(GOLDEN, 'lora-llama-tiny/adapter_final'),
+    '--out',
+    join(folder, 'merged'),
+    ...more,
+  ];
+  it('hands base and dtype on as they were said, and leaves them to the session where they were not', async () => {
+    const said = await pupil(args('--quantize', 'nf4-double', '--dtype', 'f32'));
+    expect(said.code).toBe(0);
+    expect(said.calls[1]?.args[0]).toMatchObject({ format: 'merged', quantize: 'nf4-double', dtype: 'f32' });
+    const unsaid = await pupil(args());
+    expect(Object.keys(unsaid.calls[1]?.args[0] as object)).toEqual(['files', 'out', 'student', 'adapter', 'format']);
+  });
+  it('says what the session has to say of it, on stderr or as JSON', async () => {
+    expect((await pupil(args())).err).toContain('rounding to bf16 costs something');
+    const [line] = jsonLines((await pupil(args('--json'))).out);
+    expect(line).toMatchObject({ type: 'export', notes: ['rounding to bf16 costs something'] });
+  });
+  it.each(['--quantize=nf4', '--dtype=f32'])('%s is of no use to an adapter as PEFT', async (flag) => {
+    const { code, err, hosts } = await pupil(args('--format', 'peft', flag));
+    expect(code).toBe(2);
+    expect(err).toContain(flag.split('=')[0]);
+    expect(hosts).toHaveLength(0);
+  });
+});
+
 describe('doctor', () => {
   it('prints the adapter, its kind, and what is wrong', async () => {
     const { code, out } = await pupil(['doctor']);
