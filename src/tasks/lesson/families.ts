@@ -56,7 +56,7 @@ function drawProblem(
   for (;;) {
     if (family === 'kinds' || family === 'tools') {
       const plan = planChoice(random, family);
-      if (partOf(plan.content) === part) return [plan.content, wordChoice(random, plan, place % OPTION_COUNT[family])];
+      if (partOf(plan.content) === part) return [plan.content, wordChoice(random, plan, place)];
     } else {
       const plan = planStory(random, family === 'sums' ? 1 : drawSteps(random, steps));
       if (partOf(plan.content) !== part) continue;
@@ -71,7 +71,7 @@ const PATIENCE = 20_000;
 
 /**
  * Items of one part, no two of one content (stories: of one content about the same things), the letters of right options
- * in turn. The same arguments give the same items; a smaller count gives the first of them.
+ * equally frequent. The same arguments give the same items; a smaller count gives the first of them.
  *
  * @throws PupilError `data` where the part has fewer.
  */
@@ -81,18 +81,24 @@ export function lessonItems(
   { count, seed, steps = TWO_STEPS }: ItemsWanted,
 ): LessonItem[] {
   const random = new RandomStream(seed, `lesson/${family}/${part}`);
+  // Every letter once, in random order, then again: letters are equally frequent, also in the first few items.
+  const letters = new RandomStream(seed, `lesson/${family}/${part}/letters`);
+  const optionCount = family === 'kinds' || family === 'tools' ? OPTION_COUNT[family] : 1;
+  const places: number[] = [];
   const seen = new Set<string>();
   const items: LessonItem[] = [];
   for (let idle = 0; items.length < count; idle++) {
-    const [key, problem] = drawProblem(random, family, part, steps, items.length);
+    const place = items.length;
+    if (place === places.length) places.push(...letters.shuffled(Array.from({ length: optionCount }, (_, i) => i)));
+    const [key, problem] = drawProblem(random, family, part, steps, places[place]!);
     if (!seen.has(key)) {
       seen.add(key);
-      items.push(asItem(problem, `lesson-${family}-${part}-${seed}-${items.length}`));
+      items.push(asItem(problem, `lesson-${family}-${part}-${seed}-${place}`));
       idle = -1;
     } else if (idle > PATIENCE) {
       throw new PupilError(
         'data',
-        `lessonItems: expected at most ${items.length} items, all that ${part} of ${family} has, got a count of ${count}`,
+        `lessonItems: expected at most about ${place} items, which is what ${part} of ${family} has, got a count of ${count}`,
         'Ask for fewer.',
       );
     }

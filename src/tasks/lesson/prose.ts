@@ -64,10 +64,7 @@ export function arithmetic(random: RandomStream): Written {
     // A sum that goes on from the one before makes a chain, and a chain may be held out.
     const chain = before.length > 0 && before.at(-1)!.result === next.left ? [...before, next] : [next];
     const ends = chain.map((_, i) => contentOfSums(chain.slice(i))).slice(0, -1);
-    if (ends.some((content) => partOf(content) !== 'pretraining')) {
-      before = [];
-      continue;
-    }
+    if (ends.some((content) => partOf(content) !== 'pretraining')) continue;
     contents.push(...ends);
     before = chain;
     const { left, sign, right, result } = next;
@@ -117,8 +114,8 @@ function kindFact(random: RandomStream): string {
     const member = pick(random, members);
     return pick(random, [
       `The ${member} is ${a}.`,
-      `We know that ${member} is ${a}.`,
-      `One kind of ${name} is ${member}.`,
+      `We know that the ${member} is ${a}.`,
+      `One kind of ${name} is the ${member}.`,
     ]);
   }
   const property = pick(random, properties);

@@ -59,7 +59,7 @@ const kind = (name: string, members: string, ...properties: string[]): Kind => (
 });
 
 export const KINDS: readonly Kind[] = [
-  kind('bird', 'crow duck eagle hawk owl robin sparrow swan', 'has feathers', 'has a beak', 'builds nests'),
+  kind('bird', 'crow duck eagle hawk owl robin sparrow swan', 'has feathers', 'has a beak', 'hatches chicks'),
   kind('fish', 'carp cod eel herring salmon shark trout tuna', 'has fins', 'has gills', 'breathes under water'),
   kind(
     'insect',
@@ -76,7 +76,13 @@ export const KINDS: readonly Kind[] = [
     'smells sweet',
     'attracts butterflies',
   ),
-  kind('fruit', 'apricot cherry fig lemon mango orange peach plum', 'hangs from branches', 'makes jam', 'tastes sweet'),
+  kind(
+    'fruit',
+    'apricot cherry fig lemon mango orange peach plum',
+    'hangs from branches',
+    'makes jam',
+    'ripens in summer',
+  ),
   kind('drink', 'cider cocoa coffee juice lemonade milk soda tea', 'stops thirst', 'fills glasses', 'pours easily'),
   kind(
     'metal',
@@ -109,9 +115,9 @@ const quality = (name: string, tools: string, ...jobs: string[]): Quality => ({ 
 export const QUALITIES: readonly Quality[] = [
   quality('sharp', 'axe blade chisel knife razor saw', 'cut paper', 'slice bread', 'carve wood'),
   quality('heavy', 'anchor anvil boulder brick rock stone', 'hold a door', 'drive a nail', 'crack a nut'),
-  quality('soft', 'blanket cushion foam pillow quilt towel', 'protect a vase', 'rest your head', 'wrap a gift'),
-  quality('hot', 'furnace grill heater kettle oven stove', 'boil an egg', 'melt butter', 'dry wet socks'),
-  quality('bright', 'beacon bulb candle lamp lantern torch', 'read at night', 'light a room', 'signal a ship'),
+  quality('soft', 'blanket cushion foam pillow quilt towel', 'protect a vase', 'comfort a baby', 'wrap a gift'),
+  quality('hot', 'furnace grill heater kettle oven stove', 'boil an egg', 'melt butter', 'warm soup'),
+  quality('bright', 'beacon bulb candle lamp lantern torch', 'light a room', 'signal a ship', 'show the way'),
   quality('sticky', 'glue gum paste resin tape wax', 'seal a letter', 'join paper', 'hang a poster'),
   quality('long', 'cable chain cord ladder pole rope', 'reach a shelf', 'measure a wall', 'tie a boat'),
   quality('hollow', 'barrel bottle bowl bucket jug pot', 'carry oil', 'collect rain', 'store rice'),
