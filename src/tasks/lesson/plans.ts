@@ -29,7 +29,7 @@ export interface StoryPlan {
 export type StepCount = 1 | 2 | 3;
 
 const SHAPES: Readonly<Record<StepCount, Partial<Record<Shape, number>>>> = {
-  1: { change: 0.46, groups: 0.2, together: 0.14, compare: 0.12, difference: 0.08 },
+  1: { change: 0.44, groups: 0.2, together: 0.14, compare: 0.12, difference: 0.1 },
   2: { change: 0.58, groups: 0.22, points: 0.1, compare: 0.1 },
   3: { change: 0.75, groups: 0.25 },
 };

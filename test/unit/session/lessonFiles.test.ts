@@ -3,8 +3,12 @@
 import { describe, expect, it } from 'vitest';
 import { parseExperiment } from '../../../src/config/experiment';
 import { resolvePath } from '../../../src/config/paths';
+import { prepare } from '../../../src/session/prepare';
 import { lessonFileText, parseLessonFile, withLessonFiles } from '../../../src/session/lessonFiles';
 import type { OpenRoot } from '../../../src/sources/openRoot';
+import { lessonTokenizerFiles } from '../../../src/tasks/lesson/tokenizerFiles';
+import { HuggingFaceTokenizer } from '../../../src/text/tokenizer';
+import { openMemoryRoot } from '../../../src/sources/memory';
 import { TASKS } from '../../../src/tasks/registry';
 import { judgeItem } from '../../../src/tasks/score';
 import { loadDemonstrations } from '../../../src/teachers/disk';
@@ -100,6 +104,58 @@ function experiment(label: string, path: string): object {
     phases: { instruct: {}, selfRefine: false },
   };
 }
+
+describe('an experiment of generated files', () => {
+  const teacher = (part: string, extra: string): object => ({
+    label: 'scripted, in-family',
+    task: part,
+    files: [`lesson:${part}/train?count=40&seed=1&teacher=in-family${extra}`],
+    format: 'lesson',
+  });
+  const task = (part: string, extra = ''): object => ({
+    id: `lesson-${part}`,
+    name: part,
+    files: {
+      train: [`lesson:${part}/train?count=40&seed=1&teacher=in-family${extra}`],
+      test: [`lesson:${part}/test?count=30`],
+    },
+    split: { order: 'file' },
+  });
+
+  it('is prepared in the words of the lesson’s own tokenizer, within its context, without a file on disk', async () => {
+    const tokenizerFiles = lessonTokenizerFiles(192);
+    const tokenizer = new HuggingFaceTokenizer({
+      tokenizer: tokenizerFiles['tokenizer.json'],
+      tokenizerConfig: tokenizerFiles['tokenizer_config.json'],
+    });
+    const parsed = parseExperiment({
+      name: 'x',
+      student: { source: { kind: 'bundled', name: 'lesson' } },
+      prompt: { wrapper: 'none', promptSuffix: '\n' },
+      tasks: [task('stories', '&one=0.3&three=0.2'), task('sums'), task('kinds', '&wrong=0.5'), task('tools')],
+      demonstrations: [
+        teacher('stories', '&one=0.3&three=0.2'),
+        teacher('sums', ''),
+        teacher('kinds', '&wrong=0.5'),
+        teacher('tools', ''),
+      ],
+      phases: { instruct: {}, selfRefine: { maxSteps: 1, sampling: { maxNewTokens: 80 } } },
+      evaluation: { maxNewTokens: 80, probing: true },
+    });
+    const prepared = await prepare(parsed, openMemoryRoot({}), { tokenizer }, { vocabSize: 477, maxPositions: 192 });
+    expect(prepared.warnings).toEqual([]);
+    expect([prepared.examples.length, prepared.refineItems.length]).toEqual([160, 160]);
+    expect(prepared.summaries.map(({ tooLong, used }) => [tooLong, used])).toEqual(Array(4).fill([0, 40]));
+    expect(prepared.tasks.map(({ items, summary }) => [items.length, summary.tooLong, summary.notes])).toEqual(
+      Array(4).fill([30, 0, []]),
+    );
+    const kinds = prepared.summaries.find((summary) => summary.taskId === 'kinds')!;
+    expect(kinds.teacherCorrect).toBeLessThan(30);
+    const [question] = prepared.tasks[0]!.questions.bare.cot;
+    expect(question!.ids[0]).toBe(1); // bos
+    expect(tokenizer.decode(question!.ids)).toBe(question!.prompt);
+  });
+});
 
 describe('an experiment', () => {
   it('must name a scripted teacher as one', () => {

@@ -2,7 +2,9 @@
 // in a way that follows from itself, and named as what they are.
 import { describe, expect, it } from 'vitest';
 import { FAMILIES, lessonItems, type FamilyName } from '../../../src/tasks/lesson/families';
+import { LessonCorpus } from '../../../src/tasks/lesson/corpus';
 import { facts } from '../../../src/tasks/lesson/prose';
+import { PEOPLE, PRIZES, THINGS } from '../../../src/tasks/lesson/world';
 import { lessonScript } from '../../../src/tasks/lesson/script';
 import { judgeItem } from '../../../src/tasks/score';
 import { SCRIPTED_FAMILIES, scriptedAnswer, scriptedLabel } from '../../../src/teachers/scripted';
@@ -54,6 +56,45 @@ describe.each(FAMILIES)('%s', (family) => {
       if (faults === 1) single++;
     }
     expect(single).toBeGreaterThan(100);
+  });
+});
+
+describe('every word of every teacher', () => {
+  /** Texts as words of what they are: a connective taught without its surroundings would be no use. */
+  const kinds = new Map<string, string>([
+    ...[...knowledge.is].flatMap(([name, is]) => [[name, '<thing>'] as const, [is, '<kind>'] as const]),
+    ...[...THINGS, ...PRIZES.flat()].map((things) => [things, '<things>'] as const),
+    ...PEOPLE.map(({ name }) => [name, '<name>'] as const),
+  ]);
+  const abstract = (text: string): string[] => {
+    const bare = [...knowledge.takes.keys()].reduce((said, asked) => said.replaceAll(asked, '<asked>'), text);
+    return bare
+      .split(/(?<=\w)(?=[.,:?])|\s+/)
+      .map((word) => (/^\d+$/.test(word) ? '<n>' : /^[A-D]\)$/.test(word) ? '<letter>' : (kinds.get(word) ?? word)));
+  };
+  const triples = (text: string): string[] => {
+    const words = abstract(text);
+    return words.slice(2).map((word, i) => `${words[i]} ${words[i + 1]} ${word}`);
+  };
+
+  it('is in the corpus, between the same neighbours, often', () => {
+    const counts = new Map<string, number>();
+    const corpus = new LessonCorpus(6);
+    for (let i = 0; i < 20_000; i++) {
+      for (const triple of triples(corpus.document(i).text)) counts.set(triple, (counts.get(triple) ?? 0) + 1);
+    }
+    for (const family of FAMILIES) {
+      for (const item of items(family, 200)) {
+        for (const teachers of SCRIPTED_FAMILIES) {
+          for (let wording = 0; wording < lessonScript.wordings(teachers); wording++) {
+            const rare = triples(lessonScript.write(item, teachers, wording)).filter(
+              (triple) => !(counts.get(triple)! > 9),
+            );
+            expect(rare).toEqual([]);
+          }
+        }
+      }
+    }
   });
 });
 
