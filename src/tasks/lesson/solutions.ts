@@ -161,7 +161,7 @@ export function wrongChain(problem: Problem, random: RandomStream): Chain {
   return problem.family === 'story' ? wrongSums(problem, random) : wrongOptions(problem, random);
 }
 
-function wrongSums({ steps, answer }: Story, random: RandomStream): SumsChain {
+function wrongSums({ steps }: Story, random: RandomStream): SumsChain {
   for (;;) {
     const at = random.nextBelow(steps.length);
     const wrong = steps.map((step) => ({ ...step }));
@@ -174,9 +174,9 @@ function wrongSums({ steps, answer }: Story, random: RandomStream): SumsChain {
       step.left = wrong[i - 1]!.result;
       step.result = sum(step.left, step.sign, step.right).result;
     }
-    const end = wrong.at(-1)!.result;
-    if (end !== answer && wrong.every(({ result }) => result >= 0 && result <= MOST)) {
-      return { family: 'story', steps: wrong, answer: end };
+    // What differs once differs to the end: later steps add, take away or multiply by two or more.
+    if (wrong.every(({ result }) => result >= 0 && result <= MOST)) {
+      return { family: 'story', steps: wrong, answer: wrong.at(-1)!.result };
     }
   }
 }

@@ -218,6 +218,9 @@ export function checkHops(text: string, options: readonly string[], knowledge: K
   if (need[2] !== letter || said.get(letter!) !== need[1] || options['ABCD'.indexOf(letter!)] !== name) {
     throw new Error(`solver: "${text}" does not follow from itself`);
   }
+  if ([...said.values()].filter((is) => is === need[1]).length !== 1) {
+    throw new Error(`solver: "${text}" could end with another option`);
+  }
   if (knowledge.takes.get(knowledge.asked(text)) !== need[1]) wrongHops++;
   return { wrongHops, letter: letter! };
 }
