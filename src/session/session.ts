@@ -22,6 +22,7 @@ import { evaluateSystem } from './evaluation';
 import { exportStudent } from './exportStudent';
 import { describeEnvironment, inBrowser, loadForRun, userAgent } from './load';
 import { prepare } from './prepare';
+import { pretrainForRequest } from './pretrain';
 import type {
   CheckResult,
   CheckSummary,
@@ -31,6 +32,9 @@ import type {
   EvaluationRow,
   ExportRequest,
   InspectRequest,
+  PretrainOutcome,
+  PretrainRequest,
+  PretrainStep,
   RunRequest,
   RunState,
   RunSummary,
@@ -282,6 +286,15 @@ export class Session implements SessionApi {
     );
   }
 
+  pretrain(request: PretrainRequest, onStep: (step: PretrainStep) => unknown): Promise<PretrainOutcome> {
+    const control = new RunControl();
+    return this.exclusively(
+      'pretrain',
+      async () => pretrainForRequest(await this.device(), request, safely(onStep), control.signal),
+      control,
+    );
+  }
+
   async listRuns(): Promise<StoredRun[]> {
     return (await this.store.listRuns()).map(({ runId, name, state, phase, step, updatedAt, sizeBytes }) => ({
       runId,
@@ -382,7 +395,7 @@ function readExperiment(document: unknown): Experiment {
 }
 
 /** A listener whose failures (a closed page, say) do not end the run. */
-function safely(listener: Listener): (event: SessionEvent) => void {
+function safely<T>(listener: (event: T) => unknown): (event: T) => void {
   return (event) => {
     try {
       void Promise.resolve(listener(event)).catch(() => undefined);

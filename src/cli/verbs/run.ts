@@ -25,7 +25,7 @@ interface RunFlags extends CommonFlags {
 }
 
 /** Ctrl-C once: checkpoint and end. Twice: end at once. */
-function stopOnInterrupt(session: SessionApi, output: Output): () => void {
+export function stopOnInterrupt(session: SessionApi, output: Output): () => void {
   let asked = false;
   const onInterrupt = (): void => {
     if (asked) process.exit(130);
