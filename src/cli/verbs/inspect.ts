@@ -1,6 +1,7 @@
 // inspect.ts: `pupil inspect …`: the port through which an engineer holds Pupil against her own PyTorch. Flags become
 // named paths and numbers; what is computed is in recipes/inspect.ts, behind the session.
 import { Option, type Command } from 'commander';
+import { PupilError } from '../../base/errors';
 import type { InspectKind } from '../../session/protocol';
 import { perform, withSession, type VerbContext } from '../context';
 import { expectFile, expectFolder, outputFile, outputFolder } from '../files';
@@ -15,6 +16,32 @@ const READ_FOLDERS = ['student', 'adapter', 'referenceAdapter'] as const;
 const NOT_OPTIONS = new Set(['host', 'gpu', 'expectVendor', 'requireHardware', 'json']);
 
 const dashed = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+
+/**
+ * Flags that contradict each other, told before anything is started: what belongs to `--steps` means nothing without it,
+ * an output that would not be written is a promise broken, and some losses divide by what may be 0.
+ */
+function checkFlags(kind: InspectKind, flags: Flags): void {
+  const refuse = (message: string, hint: string): never => {
+    throw new PupilError('usage', `inspect ${kind}: ${message}`, hint);
+  };
+  if (flags['steps'] === undefined) {
+    const lost = (['lr', 'weightDecay', 'clip', 'adapterOut'] as const).find((name) => flags[name] !== undefined);
+    if (lost !== undefined)
+      refuse(`${dashed(lost)}: expected --steps with it, got none`, 'Add --steps N, or leave it out.');
+  } else {
+    if (flags['lr'] === undefined)
+      refuse('--lr: expected a learning rate for --steps, got none', 'Add --lr 1e-2, say.');
+    if (flags['adapter'] === undefined)
+      refuse('--adapter: expected the adapter to train, got none', 'Add --adapter DIR.');
+  }
+  if (flags['loss'] === 'ipo' && flags['beta'] === 0) {
+    refuse('--beta: expected a number above 0 for ipo, got 0', 'Its loss is (d − 1/2β)².');
+  }
+  if (flags['loss'] === 'robust' && flags['labelSmoothing'] === 0.5) {
+    refuse('--label-smoothing: expected a number below 0.5 for robust, got 0.5', 'Its loss is divided by 1 − 2ε.');
+  }
+}
 
 /** Flags with their paths checked, and the paths by what is done with them. */
 function prepare(flags: Flags): {
@@ -41,7 +68,7 @@ function prepare(flags: Flags): {
     options[name] = pathInRoot(path);
   }
   if (typeof flags['out'] === 'string') {
-    const path = outputFile('--out', flags['out']);
+    const path = outputFile('--out', flags['out'], read);
     write.push(path);
     options['out'] = pathInRoot(path);
   }
@@ -68,6 +95,7 @@ export function registerInspect(program: Command, context: VerbContext): void {
     }
     return command.action((flags: Flags) =>
       perform(context, flags.json === true, async (output) => {
+        checkFlags(name, flags);
         const { read, write, options } = prepare(flags);
         return withSession(context, flags, output, async (session, host) => {
           await session.inspect({ kind: name, files: host.reads(read), out: host.writes(write), options });

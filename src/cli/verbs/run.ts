@@ -24,21 +24,44 @@ interface RunFlags extends CommonFlags {
   quantize?: string;
 }
 
+const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+/** One Ctrl-C may arrive twice: from the terminal, and from the launcher or npm, which had it as well. */
+const SAME_INTERRUPT_MS = 1000;
+
 /** Ctrl-C once: checkpoint and end. Twice: end at once. */
 function stopOnInterrupt(session: SessionApi, output: Output): () => void {
-  let asked = false;
+  let askedAt: number | undefined;
   const onInterrupt = (): void => {
-    if (asked) process.exit(130);
-    asked = true;
+    const now = performance.now();
+    if (askedAt !== undefined && now - askedAt > SAME_INTERRUPT_MS) process.exit(130);
+    if (askedAt !== undefined) return;
+    askedAt = now;
     output.note('stopping: writing a checkpoint (Ctrl-C again ends at once)');
     session.stop().catch((error: unknown) => output.error(error));
   };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
+  for (const signal of INTERRUPTS) process.on(signal, onInterrupt);
   return () => {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
+    for (const signal of INTERRUPTS) process.off(signal, onInterrupt);
   };
+}
+
+/** The command line that goes on with a run; flags that decide what runs and where are said again. */
+export function resumeCommand(name: string, out: string, flags: RunFlags): string {
+  const quoted = (text: string): string =>
+    /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  const said: [string, string | number | undefined][] = [
+    ['seed', flags.seed],
+    ['host', flags.host === 'chrome' ? undefined : flags.host],
+    ['gpu', flags.gpu === 'auto' ? undefined : flags.gpu],
+    ['tier', flags.tier],
+    ['data', flags.data],
+    ['student', flags.student],
+    ['quantize', flags.quantize],
+    ['expect-vendor', flags.expectVendor],
+  ];
+  const again = said.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, quoted(String(value))]));
+  const hardware = flags.requireHardware === true ? ['--require-hardware'] : [];
+  return ['npm run pupil -- run', quoted(name), '--out', quoted(out), ...again, ...hardware, '--resume'].join(' ');
 }
 
 function exitCodeOf(summary: RunSummary): ExitCode {
@@ -71,16 +94,16 @@ export function registerRun(program: Command, context: VerbContext): void {
         const { experiment, inputs } = loadExperiment(name, flags);
         if (flags.plan === true) return plan(output, experiment, flags.gflops);
         const out = flags.out ?? join('runs', `${slug(experiment.name)}-seed${experiment.seed}`);
-        const { folder, record } = prepareRunFolder(out, experiment, flags.resume === true);
+        const { folder, record, release } = prepareRunFolder(out, experiment, flags.resume === true, inputs);
+        const again = resumeCommand(name, out, flags);
         output.note(`${experiment.name}, seed ${experiment.seed} → ${folder}`);
-        const again = `pupil run ${name} --out ${out} --resume${flags.seed === undefined ? '' : ` --seed ${flags.seed}`}`;
         try {
           return await withSession(
             context,
             flags,
             output,
             async (session, host) => {
-              const release = stopOnInterrupt(session, output);
+              const leaveSignals = stopOnInterrupt(session, output);
               const rows: EvaluationRow[] = [];
               const onEvent = (event: SessionEvent): void => {
                 if (event.type === 'evaluation') rows.push(event.row);
@@ -100,7 +123,7 @@ export function registerRun(program: Command, context: VerbContext): void {
                 );
                 return finish(summary, rows, folder, again, output);
               } finally {
-                release();
+                leaveSignals();
               }
             },
             folder,
@@ -108,6 +131,8 @@ export function registerRun(program: Command, context: VerbContext): void {
         } catch (error) {
           if (resumable(error)) output.note(`the run can be continued: ${again}`);
           throw error;
+        } finally {
+          release();
         }
       }),
     );
