@@ -81,13 +81,44 @@ function prepare(flags: Flags): {
   return { read, write, options };
 }
 
+/** What each kind writes; test/golden/inspectContract.test.ts holds the session to it. */
+const WRITES: Record<InspectKind, string> = {
+  logits: `--out, safetensors:
+  logits                 F32 [B,T,V]; padded positions are 0`,
+  gradients: `--out, safetensors:
+  loss                   F32 [1], the mean over all target tokens of the batch
+  token_logps            F32 [B,T-1]; entry t scores input_ids[t+1], 0 where its label is -100
+  grad.<PEFT name>       F32, at the given adapter; none without --adapter
+With --steps N also:
+  losses                 F32 [N+1], before each step and after the last
+  grad_norms             F32 [N], before clipping
+  --adapter-out          adapter_config.json, adapter_model.safetensors
+AdamW: betas 0.9 and 0.999, eps 1e-8, decoupled decay, constant rate; no dropout.`,
+  dpo: `--out, safetensors (sums over a completion's tokens; per-token means for ipo):
+  policy_chosen_logps, policy_rejected_logps, reference_chosen_logps, reference_rejected_logps,
+  rewards_chosen, rewards_rejected, losses        F32 [P], one a pair
+  loss                   F32 [1], their mean
+  grad.<PEFT name>       F32, of that mean, at the policy's adapter
+With --steps N, as in gradients: losses F32 [N+1] (the pairs' own are then pair_losses [P]), grad_norms F32 [N], and the
+policy's adapter to --adapter-out.`,
+  generate: `--out, JSON: [{"ids":[new ids only, without the end of text],"stopped":"eos"|"length"}, ...], one a prompt.`,
+  nf4: `--out, safetensors, for each tensor of --input:
+  <name>.packed          U8; the even element in the high half of a byte
+  <name>.absmax          F32, one a block of 64; U8 with --double
+  <name>.dequantized     in the dtype and shape of the input
+With --double also <name>.nested_absmax F32, <name>.nested_quant_map F32 [256], <name>.offset F32 [1].`,
+};
+
 export function registerInspect(program: Command, context: VerbContext): void {
   const inspect = program
     .command('inspect')
     .description('compute what can be compared with PyTorch: safetensors and JSON');
 
   const kind = (name: InspectKind, description: string, needsStudent = true): Command => {
-    const command = withDeviceFlags(inspect.command(name).description(description), 'f32');
+    const command = withDeviceFlags(inspect.command(name).description(description), 'f32').addHelpText(
+      'after',
+      `\nWrites\n${WRITES[name]}${needsStudent ? '\nIds are taken as they are: nothing is appended.' : ''}`,
+    );
     if (needsStudent) {
       command
         .requiredOption('--student <dir>', 'folder with config.json and safetensors')
