@@ -66,6 +66,11 @@ export async function main(
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     code = error.exitCode === 0 ? 0 : 2;
+    // Commander has told people already; machines read stdout.
+    if (code !== 0 && argv.includes('--json')) {
+      const message = error.message.replace(/^error: /, '');
+      streams.out.write(`${JSON.stringify({ type: 'error', code: 'usage', message })}\n`);
+    }
   }
   return code;
 }

@@ -6,9 +6,9 @@ import { join, resolve } from 'node:path';
 import { PupilError } from '../../base/errors';
 import type { SessionApi } from '../../session/protocol';
 import { perform, withSession, type ExitCode, type VerbContext } from '../context';
+import { stopOnInterrupt } from '../interrupt';
 import { integerIn, numberIn, withDeviceFlags, type CommonFlags } from '../options';
 import type { Output } from '../output';
-import { stopOnInterrupt } from './run';
 
 interface PretrainFlags extends CommonFlags {
   out: string;
