@@ -55,10 +55,7 @@ const StudentSchema = v.strictObject({
 });
 
 const AdapterSchema = v.strictObject({
-  rank: v.optional(
-    field(integer(1, 1024), 'Rank r', 'Not given in the paper; QLoRA uses 64.', { origin: 'QLoRA' }),
-    64,
-  ),
+  rank: v.optional(field(integer(1, 256), 'Rank r', 'Not given in the paper; QLoRA uses 64.', { origin: 'QLoRA' }), 64),
   alpha: v.optional(
     field(positive(65536), 'Alpha α', 'The adapter is scaled by α/r (α/√r with rsLoRA).', { origin: 'QLoRA' }),
     16,

@@ -14,9 +14,11 @@ import { embeddingForward } from '../kernels/embedding';
 import { linearForward } from '../kernels/linear';
 import { rmsnormForward } from '../kernels/rmsnorm';
 import { FINISHED, sampleTokens } from '../kernels/sampling';
+import type { BlockContext } from './adaptedLinear';
 import type { Adapter } from './adapter';
 import { packSequences } from './batch';
-import { blockDecode, blockForward, makeActivations, type BlockContext, type LayerCache } from './decoder';
+import { makeActivations } from './blockTensors';
+import { blockDecode, blockForward, type LayerCache } from './decoder';
 import type { Student } from './student';
 
 export interface GeneratorOptions {

@@ -63,7 +63,7 @@ async function inspectLogits(student: Student, job: InspectJob, options: Inspect
   const batch = await readBatch(job.files, options.path('batch'), student.config, false);
   const adapter = await optionalAdapter(student, job, options);
   const units = batch.sequences.map((sequence) => [sequence]);
-  const trainer = new Trainer(student, adapter, { limits: boundsOf(units, MAX_TOKENS, batch.B) });
+  const trainer = new Trainer(student, adapter, { limits: boundsOf(units, MAX_TOKENS, batch.B), scoringOnly: true });
   try {
     await trainer.ready();
     const V = student.config.vocabSize;

@@ -146,9 +146,9 @@ export interface SessionApi {
   stop(): Promise<void>;
   inspect(request: InspectRequest): Promise<void>;
   evaluate(request: EvaluateRequest, onEvent: (event: SessionEvent) => void): Promise<EvaluationRow[]>;
-  exportStudent(request: ExportRequest): Promise<string[]>;
   /** Ends with `cancelled` after {@link SessionApi.stop}, the checkpoint written. */
   pretrain(request: PretrainRequest, onStep: (step: PretrainStep) => void): Promise<PretrainOutcome>;
+  exportStudent(request: ExportRequest): Promise<ExportSummary>;
   listRuns(): Promise<StoredRun[]>;
   deleteRun(runId: string): Promise<void>;
   /** One artefact of a stored run. */
@@ -173,11 +173,33 @@ export interface EvaluateRequest {
   adapter?: string;
 }
 
-/** `pupil export`: the adapter as PEFT, or merged into the base weights (f32 safetensors). */
+/** `pupil export`: the adapter as PEFT, or merged into the base weights (safetensors). */
 export interface ExportRequest {
   files: FileRoot;
   out: FileRoot;
+  /** Folders within `files`. */
   student: string;
   adapter: string;
   format: 'peft' | 'merged';
+  /**
+   * Over which values it is merged: the stored ones, or these through NF4. Absent: those it was trained over, where its
+   * folder says so (`pupil.json`), else the stored ones.
+   */
+  quantize?: 'none' | 'nf4' | 'nf4-double';
+  /** Of merged weights; `keep` (the standard): each tensor as it is stored. */
+  dtype?: 'keep' | 'f32' | 'f16' | 'bf16';
+}
+
+export interface ExportSummary {
+  /** Paths within `out`. */
+  written: string[];
+  /** What a person should know of it, a sentence each; some begin with "warning:". */
+  notes: string[];
+  merged?: {
+    quantize: 'none' | 'nf4' | 'nf4-double';
+    /** Of most weights. */
+    dtype: 'f32' | 'f16' | 'bf16';
+    /** ‖what rounding to the dtype changed‖ / ‖scale·B·A‖ over all tensors that were computed. */
+    roundingShare: number;
+  };
 }

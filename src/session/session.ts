@@ -31,6 +31,7 @@ import type {
   EvaluateRequest,
   EvaluationRow,
   ExportRequest,
+  ExportSummary,
   InspectRequest,
   PretrainOutcome,
   PretrainRequest,
@@ -274,16 +275,9 @@ export class Session implements SessionApi {
     }
   }
 
-  exportStudent(request: ExportRequest): Promise<string[]> {
-    return this.exclusively('export', () =>
-      exportStudent({
-        files: openFileRoot(request.files),
-        out: openFileRoot(request.out),
-        student: request.student,
-        adapter: request.adapter,
-        format: request.format,
-      }),
-    );
+  exportStudent(request: ExportRequest): Promise<ExportSummary> {
+    const [files, out] = [openFileRoot(request.files), openFileRoot(request.out)];
+    return this.exclusively('export', () => exportStudent({ ...request, files, out, gpu: () => this.device() }));
   }
 
   pretrain(request: PretrainRequest, onStep: (step: PretrainStep) => unknown): Promise<PretrainOutcome> {

@@ -1,13 +1,10 @@
-// The parts of a session that need no GPU: pausing, the run's state as bytes, what is prepared from an experiment, merging.
+// The parts of a session that need no GPU: pausing, the run's state as bytes, what is prepared from an experiment.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseExperiment } from '../../../src/config/experiment';
-import { memorySource } from '../../../src/formats/byteSource';
-import { openCheckpoint } from '../../../src/formats/checkpointIndex';
 import type { JsonObject } from '../../../src/formats/jsonText';
 import { compareSystems, thinRows } from '../../../src/session/artefacts';
 import { RunControl } from '../../../src/session/control';
-import { exportStudent, mergeLora } from '../../../src/session/exportStudent';
 import { PUPIL_VERSION } from '../../../src/session/load';
 import { prepare } from '../../../src/session/prepare';
 import {
@@ -22,7 +19,6 @@ import {
 } from '../../../src/session/runState';
 import { loadTokenizer } from '../../../src/session/tokenizers';
 import { openFileRoot } from '../../../src/sources/fileRoot';
-import { writePeftAdapter } from '../../../src/formats/peft';
 import { tinyExperiment, tinyFiles } from './tinyRun';
 
 function state(): RunState {
@@ -284,70 +280,6 @@ describe('comparisons', () => {
     expect(thin[0]!.step).toBe(1);
     expect(thin.at(-1)!.step).toBe(5000);
     expect(thin.some(({ step }) => step === 778)).toBe(true);
-  });
-});
-
-describe('export', () => {
-  it('merging adds scale · B·A, with α/√R for rsLoRA and a module’s own α', () => {
-    const module = {
-      a: { shape: [2, 3] as const, data: Float32Array.of(1, 2, 3, 4, 5, 6) },
-      b: { shape: [2, 2] as const, data: Float32Array.of(1, 0, 0.5, -1) },
-    };
-    const merge = (o: { alpha: number; rsLora: boolean }, own: object = {}): number[] => [
-      ...mergeLora(new Float32Array(6), [2, 3], { ...module, ...own }, o, 'w'),
-    ];
-    expect(merge({ alpha: 4, rsLora: false })).toEqual([2, 4, 6, -7, -8, -9]); // scale 2
-    expect(merge({ alpha: 2, rsLora: false }, { alpha: 4 })).toEqual([2, 4, 6, -7, -8, -9]);
-    expect(merge({ alpha: Math.SQRT2, rsLora: true })).toEqual([1, 2, 3, -3.5, -4, -4.5]);
-    expect(() => mergeLora(new Float32Array(4), [2, 2], module, { alpha: 1, rsLora: false }, 'w')).toThrow(/lora_A/);
-  });
-
-  it('writes a checkpoint that opens again, in shards where it is large, with the adapter merged in', async () => {
-    const files = tinyFiles();
-    const path = 'model.layers.1.mlp.up_proj';
-    const adapter = {
-      r: 2,
-      alpha: 2,
-      dropout: 0,
-      rsLora: false,
-      targetModules: ['up_proj'],
-      baseModel: 'tiny',
-      tensors: new Map([
-        [
-          path,
-          {
-            a: { shape: [2, 32] as const, data: new Float32Array(64).fill(0.5) },
-            b: { shape: [48, 2] as const, data: new Float32Array(96).fill(0.25) },
-          },
-        ],
-      ]),
-    };
-    for (const [name, bytes] of Object.entries(writePeftAdapter(adapter))) files[`adapter/${name}`] = bytes;
-    const out: Record<string, Uint8Array> = {};
-    const written = await exportStudent({
-      files: openFileRoot({ kind: 'memory', files }),
-      out: openFileRoot({ kind: 'memory', files: out }),
-      student: 'student',
-      adapter: 'adapter',
-      format: 'merged',
-      shardBytes: 20_000,
-    });
-    expect(written).toContain('model.safetensors.index.json');
-    const open = (of: Record<string, Uint8Array>, prefix: string) =>
-      openCheckpoint((name) => {
-        const bytes = of[prefix + name];
-        return Promise.resolve(bytes === undefined ? undefined : memorySource(name, bytes));
-      });
-    const before = await open(files, 'student/');
-    const after = await open(out, '');
-    expect([...after.tensorNames].sort()).toEqual([...before.tensorNames].sort());
-    for (const name of before.tensorNames) {
-      const expected = await before.readF32(name);
-      // 2 ranks of 0.25 · 0.5, scale 1
-      const sum = name === `${path}.weight` ? expected.map((value) => value + 0.25) : expected;
-      expect(await after.readF32(name), name).toEqual(sum);
-    }
-    expect(after.config['torch_dtype']).toBe('float32');
   });
 });
 

@@ -82,8 +82,10 @@ describe('a run from beginning to end', () => {
     const expected = [
       'adapters/instruct/adapter_config.json',
       'adapters/instruct/adapter_model.safetensors',
+      'adapters/instruct/pupil.json',
       'adapters/self-refine/adapter_config.json',
       'adapters/self-refine/adapter_model.safetensors',
+      'adapters/self-refine/pupil.json',
       'demonstrations.jsonl',
       'metrics.jsonl',
       'pairs.jsonl',
@@ -93,6 +95,8 @@ describe('a run from beginning to end', () => {
     ];
     expect(summary.artefacts).toEqual(expected);
     for (const path of expected) expect(out[path], path).toEqual(await store.loadArtefact('tiny', path));
+    const note = JSON.parse(new TextDecoder().decode(out['adapters/instruct/pupil.json'])) as object;
+    expect(note).toMatchObject({ runId: 'tiny', student: { quantize: 'nf4-double' } });
     expect(out['checkpoints/run.json']).toBeDefined();
     expect(new TextDecoder().decode(out['report.html'])).toContain('<!doctype html>');
   });
