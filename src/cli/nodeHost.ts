@@ -1,6 +1,6 @@
 // nodeHost.ts: the session in this process, on Dawn, with its runs on disk. The one file of the command line that knows
 // the session itself; `score`, which needs no GPU, goes through here as well. A browser never loads it.
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
@@ -22,6 +22,10 @@ export async function openNodeHost(options: HostOptions): Promise<Host> {
   ]);
   const scratch = options.keepIn === undefined ? await mkdtemp(join(tmpdir(), 'pupil-runs-')) : undefined;
   const session = new Session(nodeGpu, new DiskRunStore(scratch ?? join(options.keepIn ?? '', '.store')));
+  const atExit = (): void => {
+    if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
+  };
+  process.once('exit', atExit); // a signal ends this process without closing anything
   const root = parse(process.cwd()).root;
   return {
     session,
@@ -32,6 +36,7 @@ export async function openNodeHost(options: HostOptions): Promise<Host> {
     close: async () => {
       session.close();
       if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });
+      process.off('exit', atExit);
     },
   };
 }

@@ -134,7 +134,7 @@ const DemonstrationsSchema = v.strictObject({
   format: field(
     v.picklist(DEMONSTRATION_FORMATS),
     'Format',
-    'llm-adapters: question, chain-of-thought, pred, answer. alpaca: instruction, input, output, answer. prompt-completion: prompt, completion. cot-aligned: rationale strings aligned by index with `alignedWith`. lesson: the prototype’s task files. jsonl: Pupil’s own demonstrations.jsonl.',
+    'llm-adapters: question, chain-of-thought, pred, answer. alpaca: instruction, input, output, answer. prompt-completion: prompt, completion. cot-aligned: rationale strings aligned by index with `alignedWith`. lesson: rows of the lesson’s files. jsonl: Pupil’s own demonstrations.jsonl.',
   ),
   alignedWith: v.exactOptional(
     field(fileList, 'Aligned with', 'For cot-aligned: the files whose rows the rationales belong to, in order.'),
@@ -190,7 +190,15 @@ const DemonstrationsSchema = v.strictObject({
   ),
 });
 
-export const TASK_IDS = ['multiarith', 'csqa', 'lesson'] as const;
+export const TASK_IDS = [
+  'multiarith',
+  'csqa',
+  'lesson',
+  'lesson-stories',
+  'lesson-sums',
+  'lesson-kinds',
+  'lesson-tools',
+] as const;
 export const TASK_USES = ['instruct', 'selfRefine', 'evaluate'] as const;
 
 const SplitSchema = v.strictObject({

@@ -96,6 +96,41 @@ export interface InspectRequest {
   options: Record<string, string | number | boolean | undefined>;
 }
 
+/** `pupil pretrain`: the lesson's student from nothing. What is absent has the default of recipes/pretrain.ts. */
+export interface PretrainRequest {
+  /** Where the student goes, and the checkpoint while it is being made. */
+  out: FileRoot;
+  name: string;
+  seed: number;
+  steps: number;
+  tokensPerStep?: number;
+  learningRate?: number;
+  shape: { hiddenSize: number; intermediateSize: number; layers: number; heads: number; contextTokens: number };
+  checkpointEverySteps: number;
+  resume: boolean;
+}
+
+/** One step of pretraining: `loss`, `grad_norm`, `learning_rate`, `tokens`, `tokens_per_second`, sometimes `eval_loss`. */
+export interface PretrainStep {
+  step: number;
+  totalSteps: number;
+  /** Seen so far. */
+  tokens: number;
+  values: Record<string, number>;
+}
+
+/** What was made, without the log that pretraining.json holds. */
+export interface PretrainOutcome {
+  parameters: number;
+  tokens: number;
+  seconds: number;
+  /** Mean of the last steps. */
+  loss: number;
+  evalLoss?: number;
+  /** Of model.safetensors. */
+  sha256: string;
+}
+
 /** One session: one GPU device, at most one run at a time. */
 export interface SessionApi {
   open(options: DeviceOptions): Promise<void>;
@@ -111,6 +146,8 @@ export interface SessionApi {
   stop(): Promise<void>;
   inspect(request: InspectRequest): Promise<void>;
   evaluate(request: EvaluateRequest, onEvent: (event: SessionEvent) => void): Promise<EvaluationRow[]>;
+  /** Ends with `cancelled` after {@link SessionApi.stop}, the checkpoint written. */
+  pretrain(request: PretrainRequest, onStep: (step: PretrainStep) => void): Promise<PretrainOutcome>;
   exportStudent(request: ExportRequest): Promise<ExportSummary>;
   listRuns(): Promise<StoredRun[]>;
   deleteRun(runId: string): Promise<void>;

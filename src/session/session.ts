@@ -22,6 +22,7 @@ import { evaluateSystem } from './evaluation';
 import { exportStudent } from './exportStudent';
 import { describeEnvironment, inBrowser, loadForRun, userAgent } from './load';
 import { prepare } from './prepare';
+import { pretrainForRequest } from './pretrain';
 import type {
   CheckResult,
   CheckSummary,
@@ -32,6 +33,9 @@ import type {
   ExportRequest,
   ExportSummary,
   InspectRequest,
+  PretrainOutcome,
+  PretrainRequest,
+  PretrainStep,
   RunRequest,
   RunState,
   RunSummary,
@@ -276,6 +280,15 @@ export class Session implements SessionApi {
     return this.exclusively('export', () => exportStudent({ ...request, files, out, gpu: () => this.device() }));
   }
 
+  pretrain(request: PretrainRequest, onStep: (step: PretrainStep) => unknown): Promise<PretrainOutcome> {
+    const control = new RunControl();
+    return this.exclusively(
+      'pretrain',
+      async () => pretrainForRequest(await this.device(), request, safely(onStep), control.signal),
+      control,
+    );
+  }
+
   async listRuns(): Promise<StoredRun[]> {
     return (await this.store.listRuns()).map(({ runId, name, state, phase, step, updatedAt, sizeBytes }) => ({
       runId,
@@ -376,7 +389,7 @@ function readExperiment(document: unknown): Experiment {
 }
 
 /** A listener whose failures (a closed page, say) do not end the run. */
-function safely(listener: Listener): (event: SessionEvent) => void {
+function safely<T>(listener: (event: T) => unknown): (event: T) => void {
   return (event) => {
     try {
       void Promise.resolve(listener(event)).catch(() => undefined);

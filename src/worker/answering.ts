@@ -22,6 +22,7 @@ export const SESSION_METHODS = [
   'inspect',
   'evaluate',
   'exportStudent',
+  'pretrain',
   'listRuns',
   'deleteRun',
   'artefact',

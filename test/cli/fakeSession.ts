@@ -1,12 +1,16 @@
-// fakeSession.ts: the command line against a session that remembers what it was asked; verbs, files and output are real, no
-// GPU and no browser. Tests only.
+// fakeSession.ts: the whole command line against a session that only remembers what it was asked: the verbs, the files and
+// the output are real. Tests only.
+import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import type { VerbContext } from '../../src/cli/context';
 import type { HostOptions } from '../../src/cli/host';
 import { main } from '../../src/cli/program';
 import type { EvaluationRow, FileRoot, SessionApi, SessionEvent } from '../../src/session/protocol';
 
-const ROW: EvaluationRow = {
+export const LESSON = join(import.meta.dirname, '../fixtures/lesson');
+export const GOLDEN = join(import.meta.dirname, '../fixtures/golden');
+
+export const ROW: EvaluationRow = {
   system: 'Self-refined',
   taskId: 'C',
   prompt: 'cot',
@@ -102,6 +106,7 @@ export async function pupil(
   return { code, out: out.text, err: err.text, calls, hosts, closed };
 }
 
+/** The JSON objects of stdout, one a line. */
 export const jsonLines = (text: string): Record<string, unknown>[] =>
   text
     .trim()

@@ -6,9 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PupilError } from '../../src/base/errors';
 import { pathInRoot } from '../../src/cli/host';
-import { jsonLines, pupil } from './fakeSession';
-
-const GOLDEN = join(import.meta.dirname, '../fixtures/golden');
+import { GOLDEN, jsonLines, pupil } from './fakeSession';
 
 let folder: string;
 beforeEach(() => {

@@ -1,16 +1,13 @@
 // verbsWork.test.ts: what run, eval and inspect ask of a session, given their flags, and what they print of its answers. The
 // session is a fake one that remembers.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PupilError } from '../../src/base/errors';
 import { pathInRoot } from '../../src/cli/host';
 import type { FileRoot } from '../../src/session/protocol';
-import { jsonLines, pupil } from './fakeSession';
-
-const LESSON = join(import.meta.dirname, '../fixtures/lesson');
-const GOLDEN = join(import.meta.dirname, '../fixtures/golden');
+import { GOLDEN, jsonLines, LESSON, pupil } from './fakeSession';
 
 let folder: string;
 beforeEach(() => {
@@ -38,6 +35,7 @@ describe('run', () => {
     const first = await pupil(['run', 'smoke', '--out', out()]);
     const runId = (r: typeof first): unknown =>
       (r.calls.find((c) => c.method === 'run')?.args[0] as { runId: string }).runId;
+    mkdirSync(join(out(), 'checkpoints')); // as the real session leaves
     const again = await pupil(['run', 'smoke', '--out', out()]);
     expect(again.code).toBe(2);
     expect(again.err).toContain('--resume');
@@ -63,7 +61,7 @@ describe('run', () => {
     });
     const { code, err } = await pupil(['run', 'smoke', '--out', out()], { run });
     expect(code).toBe(expected);
-    expect(err).toContain(`pupil run smoke --out ${out()} --resume`);
+    expect(err).toContain(`npm run pupil -- run smoke --out ${out()} --resume`);
     if (state === 'failed') expect(err).toContain('loss is NaN');
   });
 
