@@ -17,7 +17,8 @@ import { describeEnvironment, loadForRun, type LoadedStudent } from './load';
 import { generatePairsPhase, instructPhase, selfRefinePhase, type RunAssets } from './phases';
 import { prepare } from './prepare';
 import type { RunSummary, SessionEvent } from './protocol';
-import { addTiming, decodeRunState, differences, experimentChanges, PHASES, type RunState } from './runState';
+import { addTiming, differences, experimentChanges, PHASES, type RunState } from './runState';
+import { stateOf } from './stateParts';
 
 export interface RunJob {
   runId: string;
@@ -58,8 +59,8 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
     const { student, tokenizer, eosIds } = loaded;
     const prepared = await prepare(experiment, job.files, tokenizer, student.config);
     const fresh = freshState(experiment, gpu, loaded.report);
-    if (stored !== undefined) expectSame(stored, fresh, job.force);
-    const state = stored ?? fresh;
+    if (stored !== undefined) expectSame(stored.state, fresh, job.force);
+    const state = stored?.state ?? fresh;
     adapter = Adapter.create(
       student,
       { ...experiment.adapter, targets: [...experiment.adapter.targets] },
@@ -75,7 +76,7 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
     if (job.resume && stored === undefined) {
       book.log('warning', 'resume: no checkpoint was found, so the run starts at its beginning');
     }
-    for (const warning of prepared.warnings) book.log('warning', warning);
+    for (const warning of [...(stored?.damage ?? []), ...prepared.warnings]) book.log('warning', warning);
     if (experiment.phases.instruct !== false || experiment.phases.selfRefine !== false) {
       book.log('info', `${prepared.demonstrations.length} demonstrations, ${adapter.elements} adapter parameters`);
     }
@@ -93,10 +94,15 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
   }
 }
 
-async function storedState({ store, runId, experiment }: RunJob): Promise<RunState | undefined> {
+/** The state of the last intact checkpoint, and what was found damaged beside it, in words. */
+async function storedState({
+  store,
+  runId,
+  experiment,
+}: RunJob): Promise<{ state: RunState; damage: string[] } | undefined> {
   const stored = await store.loadCheckpoint(runId);
   if (stored === undefined) return undefined;
-  const state = await decodeRunState(stored.bytes, runId);
+  const state = stateOf(stored.parts, runId);
   state.sequence = stored.sequence;
   const changed = experimentChanges(state.experiment, experiment as unknown as JsonObject);
   if (changed.length > 0) {
@@ -106,7 +112,8 @@ async function storedState({ store, runId, experiment }: RunJob): Promise<RunSta
       'Resume with the same experiment (limits, name and notes may change), or start a new run.',
     );
   }
-  return state;
+  const where = `the run goes on from checkpoint ${state.sequence} (${state.phase}, step ${state.step})`;
+  return { state, damage: stored.problems.map((problem) => `resume: ${problem}; ${where}`) };
 }
 
 function expectSame(stored: RunState, now: RunState, force: boolean): void {

@@ -1,4 +1,4 @@
-// The parts of a session that need no GPU: pausing, the run's state as bytes, what is prepared from an experiment.
+// The parts of a session that need no GPU: pausing, the run's state, what is prepared from an experiment.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseExperiment } from '../../../src/config/experiment';
@@ -10,68 +10,15 @@ import { prepare } from '../../../src/session/prepare';
 import {
   addMetrics,
   addTiming,
-  decodeRunState,
   differences,
-  encodeRunState,
   experimentChanges,
   type PredictionSet,
-  type RunState,
 } from '../../../src/session/runState';
 import { loadTokenizer } from '../../../src/session/tokenizers';
 import { openFileRoot } from '../../../src/sources/fileRoot';
-import { tinyExperiment, tinyFiles } from './tinyRun';
-
-function state(): RunState {
-  return {
-    startedAt: '2026-01-01T00:00:00.000Z',
-    experiment: { seed: 1 },
-    environment: {
-      vendor: 'v',
-      architecture: 'a',
-      device: 'd',
-      description: 'x',
-      software: true,
-      tier: 'f32',
-      variants: { linear: 'register' },
-      host: 'node',
-      userAgent: 'u',
-      pupilVersion: PUPIL_VERSION,
-    },
-    student: {
-      source: 's',
-      parameters: 1,
-      layers: 1,
-      hiddenSize: 1,
-      vocabSize: 1,
-      quantize: 'none',
-      fingerprint: 'f',
-    },
-    phase: 'instruct',
-    step: 3,
-    sequence: 2,
-    metrics: [{ phase: 'instruct', step: 3, totalSteps: 9, values: { loss: 1.5 } }],
-    evaluations: [],
-    predictions: [],
-    pending: { job: 'y', answers: [{ ids: [1, 2], stopped: 'eos' }] },
-    timings: [],
-    checkpointBytes: 0,
-    adapterFileBytes: 0,
-    gpuPeak: 0,
-    log: [],
-    tensors: { adapter: Float32Array.of(1, -0, 3e-40), m: new Float32Array(0) },
-  };
-}
+import { state, tinyExperiment, tinyFiles } from './tinyRun';
 
 describe('run state', () => {
-  it('survives its bytes bit for bit, and equal states give equal bytes', async () => {
-    const bytes = await encodeRunState(state());
-    expect(await encodeRunState(state())).toEqual(bytes);
-    const back = await decodeRunState(bytes, 'r');
-    expect(back).toEqual(state());
-    expect(Object.is(back.tensors.adapter![1], -0)).toBe(true);
-    expect(await encodeRunState(back)).toEqual(bytes);
-  });
-
   it('a step that is done again after a resume replaces its row', () => {
     const own = state();
     addMetrics(own, { phase: 'instruct', step: 3, totalSteps: 9, values: { loss: 7 } });

@@ -1,11 +1,12 @@
 // A whole run on a tiny random student, in Node on Dawn: what it leaves, and that stopping it anywhere changes nothing.
 import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { PupilError } from '../../../src/base/errors';
 import { RandomStream } from '../../../src/base/random';
 import { nodeGpu } from '../../../src/gpu/node';
 import type { FileRoot, RunSummary, SessionEvent } from '../../../src/session/protocol';
 import type { RunReport } from '../../../src/report/types';
 import { Session } from '../../../src/session/session';
-import { MemoryRunStore } from '../../../src/storage/memory';
+import { MemoryPlace, MemoryRunStore } from '../../../src/storage/memory';
 import type { RunStore } from '../../../src/storage/runStore';
 import { tinyExperiment, tinyFiles } from './tinyRun';
 
@@ -206,9 +207,23 @@ describe('resume = never paused', () => {
     }
   });
 
+  /** What is left of a store when its process has died. */
+  const remainsOf = (store: MemoryRunStore): MemoryRunStore => {
+    const remains = new MemoryRunStore();
+    const [from, to] = [store.place('tiny'), remains.place('tiny')];
+    [to.commits[0], to.commits[1]] = from.commits;
+    from.parts.forEach((bytes, number) => to.parts.set(number, bytes));
+    return remains;
+  };
+  const expectSameAs = async (before: Result, after: Result, label: string): Promise<void> => {
+    expect(after.summary.state, label).toBe('finished');
+    for (const path of [...ADAPTERS, 'pairs.jsonl', 'predictions.jsonl']) {
+      expect(await after.store.loadArtefact('tiny', path), `${path} ${label}`).toEqual(before.out[path]);
+    }
+  };
+
   it('a process that dies without a word resumes from its last checkpoint, bit for bit', async () => {
     const before = await undisturbed();
-    // The store as it was at the nth checkpoint is all that is left.
     for (const at of [6, 9]) {
       let left: MemoryRunStore | undefined;
       let seen = 0;
@@ -216,19 +231,57 @@ describe('resume = never paused', () => {
         store: new (class extends MemoryRunStore {
           override async saveCheckpoint(...args: Parameters<MemoryRunStore['saveCheckpoint']>): Promise<void> {
             await super.saveCheckpoint(...args);
-            if (++seen === at) {
-              left = new MemoryRunStore();
-              left.slots.set('tiny', [...this.slots.get('tiny')!]);
-            }
+            if (++seen === at) left = remainsOf(this);
           }
         })(),
       });
-      const after = await run({ store: left!, resume: true });
-      expect(after.summary.state).toBe('finished');
-      for (const path of [...ADAPTERS, 'pairs.jsonl', 'predictions.jsonl']) {
-        expect(await after.store.loadArtefact('tiny', path), `${path} from checkpoint ${at}`).toEqual(before.out[path]);
-      }
+      await expectSameAs(before, await run({ store: left!, resume: true }), `from checkpoint ${at}`);
     }
+  });
+
+  it('where there is no room for a checkpoint the run ends saying so, and resumes from the one before', async () => {
+    const before = await undisturbed();
+    let writes = 0;
+    const store = new (class extends MemoryRunStore {
+      override place(runId: string): MemoryPlace {
+        const place = super.place(runId);
+        const writePart: MemoryPlace['writePart'] = (number, bytes) => {
+          if (++writes > 30)
+            return Promise.reject(new PupilError('storage-full', 'no room', 'Free some, then resume.'));
+          return MemoryPlace.prototype.writePart.call(place, number, bytes);
+        };
+        return Object.assign(Object.create(place) as MemoryPlace, { writePart });
+      }
+    })();
+    const full = await run({ store });
+    expect(full.summary.state).toBe('failed');
+    expect(full.summary.error).toMatchObject({ code: 'storage-full', hint: 'Free some, then resume.' });
+    await expectSameAs(before, await run({ store: remainsOf(store), resume: true }), 'with room again');
+  });
+
+  it('a damaged checkpoint gives way to the one before it, which the run’s log tells', async () => {
+    const before = await undisturbed();
+    const store = new MemoryRunStore();
+    const stopped = await run({
+      store,
+      interrupt: (event) => {
+        if (event.type === 'metrics' && event.phase === 'self-refine' && event.step === 3) void session.stop();
+      },
+    });
+    expect(stopped.summary.state).toBe('stopped');
+    const newest = await store.loadCheckpoint('tiny');
+    const state = newest!.parts.get('state')!;
+    const place = store.place('tiny');
+    for (const bytes of place.parts.values()) {
+      if (bytes.byteLength === state.byteLength && bytes.every((byte, i) => byte === state[i])) bytes[7]! ^= 1;
+    }
+    const after = await run({ store: remainsOf(store), resume: true });
+    await expectSameAs(before, after, 'over a damaged checkpoint');
+    const { log } = after.summary.report as RunReport;
+    expect(log).toContainEqual({
+      level: 'warning',
+      message: expect.stringMatching(/^resume: checkpoint \d+: part \d+ \("state"\): expected SHA-256/) as string,
+    });
   });
 
   it('the output folder alone is enough to resume from', async () => {
