@@ -5,7 +5,7 @@ import { PupilError } from '../base/errors';
 import { isJsonObject, type JsonObject } from '../formats/jsonText';
 import { parseModelConfig } from '../formats/modelConfig';
 import { inLibraryOrder, writeSafetensors } from '../formats/safetensorsWrite';
-import { arrayPart, jsonPart, readArrayPart, readJsonPart } from '../formats/trainingCheckpoint';
+import { arrayPart, jsonPart, readArrayPart, readJsonPart, type CheckpointPart } from '../formats/trainingCheckpoint';
 import type { Gpu } from '../gpu/device';
 import { parameterCount, Student } from '../model/student';
 import { Trainer } from '../model/trainer';
@@ -23,6 +23,7 @@ import { openFileRoot } from '../sources/fileRoot';
 import type { OpenRoot } from '../sources/openRoot';
 import { Checkpoints } from '../storage/checkpoints';
 import { FilesPlace } from '../storage/filesPlace';
+import type { StoredCheckpoint } from '../storage/runStore';
 import { LessonCorpus } from '../tasks/lesson/corpus';
 import { corpusStatistics } from '../tasks/lesson/corpusStatistics';
 import { lessonTokenizerFiles } from '../tasks/lesson/tokenizerFiles';
@@ -60,8 +61,8 @@ export interface PretrainJob {
   signal?: AbortSignal;
 }
 
-/** Folder of the checkpoint, beside the student. */
-export const PRETRAIN_CHECKPOINT = 'pretraining';
+/** Folder of the checkpoint within `out`; empty once the student is written. */
+export const PRETRAIN_CHECKPOINT = 'checkpoint';
 export const PRETRAIN_LOG = 'pretraining.json';
 
 /** Development documents come from a stream of their own; the corpus of the run's seed never draws from it. */
@@ -110,42 +111,77 @@ interface Saved {
   rows: PretrainingRow[];
   /** Seconds of training in all sittings. */
   seconds: number;
+  /** Checkpoints written so far. */
+  sequence: number;
 }
 
 /** What must be the same for a resumed run to go on: everything that its numbers follow from. */
-function identity(job: PretrainJob): JsonObject {
-  const { seed, shape, settings } = job;
+function identity({ seed, shape, settings }: PretrainJob): JsonObject {
   return { seed, shape: { ...shape }, settings: { ...settings }, vocabulary: [...LESSON_TOKENS] };
 }
 
+/** Rows in a part: only the last one changes from checkpoint to checkpoint. */
+const ROWS_PER_PART = 256;
 const RUN_ID = 'pretraining';
+const ARRAYS = ['values', 'm', 'v'] as const;
+type Arrays = Record<(typeof ARRAYS)[number], Float32Array>;
 
-function checkpointsIn(out: OpenRoot): Checkpoints {
-  return new Checkpoints(() => new FilesPlace(out, PRETRAIN_CHECKPOINT, () => Promise.resolve()));
+/** The checkpoints of one folder. */
+function checkpointsIn(out: OpenRoot): { place: FilesPlace; checkpoints: Checkpoints } {
+  // The commit says everything; no list shows this run.
+  const place = new FilesPlace(out, PRETRAIN_CHECKPOINT, () => Promise.resolve());
+  return { place, checkpoints: new Checkpoints(() => place) };
 }
 
-function readSaved(state: unknown, job: PretrainJob): Saved {
-  const { identity: before, environment, saved } = isJsonObject(state) ? state : {};
-  if (!isJsonObject(before) || !isJsonObject(environment) || !isJsonObject(saved)) {
-    throw new PupilError('checkpoint', `${PRETRAIN_CHECKPOINT}: expected a pretraining, it holds something else`);
+async function checkpointParts(job: PretrainJob, saved: Saved, arrays: Arrays): Promise<CheckpointPart[]> {
+  const { rows, ...state } = saved;
+  const pieces = Array.from({ length: Math.ceil(rows.length / ROWS_PER_PART) }, (_, i) =>
+    jsonPart(`rows/${i}`, rows.slice(i * ROWS_PER_PART, (i + 1) * ROWS_PER_PART)),
+  );
+  return Promise.all([
+    jsonPart('run', { identity: identity(job), environment: describeEnvironment(job.gpu), state }),
+    ...pieces,
+    ...ARRAYS.map((name) => arrayPart(name, arrays[name])),
+  ]);
+}
+
+function readCheckpoint({ parts }: StoredCheckpoint, job: PretrainJob): { saved: Saved; arrays: Arrays } {
+  const label = (name: string): string => `${PRETRAIN_CHECKPOINT}/, part "${name}"`;
+  const bytesOf = (name: string): Uint8Array => {
+    const bytes = parts.get(name);
+    if (bytes !== undefined) return bytes;
+    throw new PupilError('checkpoint', `${label(name)}: expected a pretraining, that part is not there`);
+  };
+  const run = readJsonPart(bytesOf('run'), label('run'));
+  if (!isJsonObject(run) || !isJsonObject(run['identity']) || !isJsonObject(run['environment'])) {
+    throw new PupilError('checkpoint', `${label('run')}: expected a pretraining, it holds something else`);
   }
+  const { identity: before, environment, state } = run as Record<string, JsonObject>;
+  expectSame(job, before!, environment!);
+  const rows: PretrainingRow[] = [];
+  for (let i = 0; parts.has(`rows/${i}`); i++) {
+    rows.push(...(readJsonPart(bytesOf(`rows/${i}`), label(`rows/${i}`)) as PretrainingRow[]));
+  }
+  const arrays = Object.fromEntries(ARRAYS.map((name) => [name, readArrayPart(bytesOf(name), label(name))])) as Arrays;
+  return { saved: { ...(state as unknown as Omit<Saved, 'rows'>), rows }, arrays };
+}
+
+function expectSame(job: PretrainJob, before: JsonObject, environment: JsonObject): void {
   const now = identity(job);
   const changed = Object.keys(now).filter((key) => JSON.stringify(now[key]) !== JSON.stringify(before[key]));
-  const student = { fingerprint: '' } as never;
+  const student = { fingerprint: '' } as never; // compared above, by seed and shape
   changed.push(
     ...differences(
       { environment: environment as never, student, experiment: {} },
       { environment: describeEnvironment(job.gpu), student, experiment: {} },
     ),
   );
-  if (changed.length > 0) {
-    throw new PupilError(
-      'checkpoint',
-      `pretrain: expected the settings that ${PRETRAIN_CHECKPOINT} was made with, these differ: ${changed.join('; ')}`,
-      'Use the settings and the adapter of its beginning, or start again in an empty folder.',
-    );
-  }
-  return saved as unknown as Saved;
+  if (changed.length === 0) return;
+  throw new PupilError(
+    'checkpoint',
+    `pretrain: expected the settings that ${PRETRAIN_CHECKPOINT}/ was made with, these differ: ${changed.join('; ')}`,
+    'Use the settings and the adapter of its beginning, or start again in an empty folder.',
+  );
 }
 
 /**
@@ -157,20 +193,17 @@ function readSaved(state: unknown, job: PretrainJob): Saved {
  */
 export async function pretrainStudent(job: PretrainJob): Promise<PretrainingSummary> {
   const { gpu, out, seed, settings } = job;
-  const checkpoints = checkpointsIn(out);
+  const { place, checkpoints } = checkpointsIn(out);
   const left = await checkpoints.load(RUN_ID);
   if (left !== undefined && !job.resume) {
     throw new PupilError(
       'checkpoint',
-      `pretrain: ${out.description} holds the checkpoint of a pretraining under way`,
+      `pretrain: expected no pretraining under way, there is a checkpoint in ${place.description}`,
       'Continue it with --resume, or choose another folder.',
     );
   }
   if (left === undefined && job.resume) {
-    throw new PupilError(
-      'checkpoint',
-      `pretrain: expected a checkpoint in ${PRETRAIN_CHECKPOINT}/ of ${out.description}, there is none`,
-    );
+    throw new PupilError('checkpoint', `pretrain: expected a checkpoint in ${place.description}, there is none`);
   }
   const config = configJson(job.shape);
   const student = Student.initialize(gpu, parseModelConfig(config), seed);
@@ -181,15 +214,17 @@ export async function pretrainStudent(job: PretrainJob): Promise<PretrainingSumm
       optimizer: optimizer('adamw'),
     });
     await trainer.ready();
-    let saved: Saved = { cursor: PRETRAIN_START, rows: [], seconds: 0 };
+    let saved: Saved = { cursor: PRETRAIN_START, rows: [], seconds: 0, sequence: 0 };
     if (left !== undefined) {
-      saved = readSaved(readJsonPart(left.parts.get('state')!, PRETRAIN_CHECKPOINT), job);
-      const array = (name: string): Float32Array => readArrayPart(left.parts.get(name)!, PRETRAIN_CHECKPOINT);
-      student.parameters!.write(array('values'));
-      trainer.loadOptimizerState({ m: array('m'), v: array('v') });
+      const found = readCheckpoint(left, job);
+      saved = found.saved;
+      student.parameters!.write(found.arrays.values);
+      trainer.loadOptimizerState(found.arrays);
     }
     await train(job, student, trainer, checkpoints, saved);
-    return await writeStudent(job, student, config, saved);
+    const summary = await writeStudent(job, student, config, saved);
+    await place.clear();
+    return summary;
   } finally {
     trainer?.destroy();
     student.destroy();
@@ -204,36 +239,27 @@ async function train(
   checkpoints: Checkpoints,
   saved: Saved,
 ): Promise<void> {
-  const { gpu, seed, settings } = job;
+  const { seed, settings } = job;
   const corpus = new LessonCorpus(seed);
   const heldOut = new LessonCorpus((seed + DEVELOPMENT_SEED_OFFSET) % 2 ** 32);
   const development = Array.from({ length: job.developmentDocuments }, (_, i) =>
     encodeDocument(heldOut.document(i).text),
   );
   const save = async (): Promise<void> => {
-    const { m, v } = await trainer.optimizerState();
-    const parts = [
-      await jsonPart('state', { identity: identity(job), environment: describeEnvironment(gpu), saved }),
-      await arrayPart('values', await student.parameters!.read()),
-      await arrayPart('m', m),
-      await arrayPart('v', v),
-    ];
-    const { step } = saved.cursor;
-    const sizeBytes = parts.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
-    const updatedAt = new Date().toISOString();
-    await checkpoints.save(
-      {
-        runId: RUN_ID,
-        name: job.name,
-        state: 'running',
-        phase: 'pretrain',
-        step,
-        updatedAt,
-        sizeBytes,
-        sequence: step,
-      },
-      parts,
-    );
+    saved.sequence++;
+    const arrays = { values: await student.parameters!.read(), ...(await trainer.optimizerState()) };
+    const parts = await checkpointParts(job, saved, arrays);
+    const record = {
+      runId: RUN_ID,
+      name: job.name,
+      state: 'running',
+      phase: 'pretrain',
+      step: saved.cursor.step,
+      updatedAt: new Date().toISOString(),
+      sizeBytes: parts.reduce((sum, part) => sum + part.bytes.byteLength, 0),
+      sequence: saved.sequence,
+    };
+    await checkpoints.save(record, parts);
   };
   let lastMs = performance.now();
   await pretrain(trainer, (index) => encodeDocument(corpus.document(index).text), settings, {
