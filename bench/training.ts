@@ -157,7 +157,7 @@ async function pupilLora(options: TrainingOptions, batch: PackedBatch): Promise<
   const settings = { rank: 8, alpha: 16, dropout: 0.05, rsLora: false, targets: LINEAR_NAMES };
   const adapter = Adapter.create(student, settings, 1);
   const limits = limitsOf(options, batch);
-  const trainer = new Trainer(student, adapter, { limits, optimizer: optimizer('adamw') });
+  const trainer = new Trainer(student, adapter, { limits, optimizer: optimizer('adamw'), dropoutSeed: 1 });
   await trainer.ready();
   return pupilTrainee('Pupil, LoRA r=8 on NF4', gpu, meter, trainer, batch);
 }

@@ -163,6 +163,11 @@ export class ByteAccount {
     this.buffersAlive -= buffers;
   }
 
+  /** Forgets what was held before now: the peak is that of the work which begins. */
+  restartPeak(): void {
+    this.peak = this.current;
+  }
+
   /** Bytes by arena, largest first. */
   entries(): [string, number][] {
     return [...this.byLabel].filter(([, bytes]) => bytes > 0).sort((a, b) => b[1] - a[1]);

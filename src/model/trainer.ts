@@ -51,6 +51,7 @@ export interface TrainerOptions {
   activations?: 'keep' | 'recompute';
   /** How parameters are updated (optim/optimizer.ts); not needed for scoring and for gradients. */
   optimizer?: OptimizerFactory;
+  /** Of the dropout masks of supervised steps. Absent: no dropout, whatever the adapter's setting. */
   dropoutSeed?: number;
   /** Scores and logits only: nothing of a backward is allocated or compiled. */
   scoringOnly?: boolean;
@@ -102,7 +103,13 @@ export class Trainer {
       options.scoringOnly === true ? undefined : (adapter?.parameters ?? student.parameters));
     try {
       this.batch = makeBatchTensors(gpu, arena, options.limits);
-      this.graph = prepareGraph(arena, this.batch, { student, adapter, trained, activations: options.activations });
+      this.graph = prepareGraph(arena, this.batch, {
+        student,
+        adapter,
+        trained,
+        activations: options.activations,
+        dropout: options.dropoutSeed !== undefined,
+      });
       this.preference = new PreferencePart(gpu, arena, this.batch, this.graph);
       if (trained !== undefined) {
         this.optimizer = options.optimizer?.(gpu, arena, {

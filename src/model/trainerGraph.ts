@@ -55,6 +55,8 @@ export interface GraphRequest {
   trained: FlatParameters | undefined;
   /** Absent: kept where they are small. */
   activations?: 'keep' | 'recompute' | undefined;
+  /** With the adapter's dropout. */
+  dropout: boolean;
 }
 
 /** What forward, head and backward hand to each other. */
@@ -111,7 +113,7 @@ export function prepareGraph(arena: Arena, batch: BatchTensors, request: GraphRe
   };
   const [sums, means, lossTotal] = [f32('sequence sums', S), f32('sequence means', S), f32('loss', 1)];
   const dropout =
-    trains && adapter !== undefined && adapter.settings.dropout > 0
+    request.dropout && trains && adapter !== undefined && adapter.settings.dropout > 0
       ? new DropoutCounters(gpu, arena, adapter, N)
       : undefined;
   const both = (commands: (dropout: DropoutState | undefined) => Command[]): Passes => {

@@ -15,7 +15,8 @@ import type { PredictionSet } from './runState';
 
 /** Samples of each job that are shown while it runs; all are in predictions.jsonl. */
 const SHOWN_SAMPLES = 4;
-const PROBE_TOKENS = 2048;
+/** Tokens of one batch of probing. */
+export const PROBE_TOKENS = 2048;
 
 export interface EvaluatedSystem {
   system: SystemName;

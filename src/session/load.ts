@@ -1,6 +1,5 @@
 // load.ts: the first part of a run: from an experiment to a student on the GPU, a tokenizer, and a description of both that
 // tells whether an interrupted run may go on here.
-import { PupilError } from '../base/errors';
 import type { ProgressListener } from '../base/progress';
 import type { Experiment } from '../config/experiment';
 import { openCheckpoint, type Checkpoint } from '../formats/checkpointIndex';
@@ -8,7 +7,6 @@ import { parseModelConfig, type ModelConfig } from '../formats/modelConfig';
 import type { OpenFile } from '../formats/byteSource';
 import type { Gpu } from '../gpu/device';
 import { linearVariant } from '../kernels/linear';
-import { planMemory } from '../model/memory';
 import { parameterCount, Student } from '../model/student';
 import { filesIn } from '../recipes/files';
 import type { EnvironmentReport, StudentReport } from '../report/types';
@@ -37,63 +35,39 @@ export function studentFiles(experiment: Experiment, files: OpenRoot): StudentFi
   return { source: folder, open: filesIn(files, folder) };
 }
 
-export interface LoadedStudent {
-  student: Student;
+/** A student that has been looked at; its weights are still where they were. */
+export interface OpenedStudent {
   checkpoint: Checkpoint;
+  config: ModelConfig;
   tokenizer: LoadedTokenizer;
   report: StudentReport;
   eosIds: number[];
 }
 
-/**
- * Reads the checkpoint and its tokenizer, checks the memory plan, and loads the weights.
- * @throws PupilError `gpu-out-of-memory` where `limits.maxGpuBytes` would be exceeded, with the plan.
- */
-export async function loadForRun(
-  gpu: Gpu,
-  experiment: Experiment,
-  files: OpenRoot,
-  onProgress: ProgressListener,
-  signal: AbortSignal,
-): Promise<LoadedStudent> {
+/** Reads the checkpoint's headers and its tokenizer. */
+export async function openStudent(experiment: Experiment, files: OpenRoot): Promise<OpenedStudent> {
   const { source, open } = studentFiles(experiment, files);
   const checkpoint = await openCheckpoint(open, source);
   const config = parseModelConfig(checkpoint.config);
-  expectMemory(gpu, experiment, config);
   const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, open);
-  const student = await Student.load(gpu, checkpoint, { quantize: experiment.student.quantize, onProgress, signal });
   return {
-    student,
     checkpoint,
+    config,
     tokenizer,
     report: await describeStudent(source, checkpoint, config, experiment.student.quantize),
     eosIds: [...new Set([...tokenizer.tokenizer.eosIds, ...config.eosTokenIds])],
   };
 }
 
-function expectMemory(gpu: Gpu, experiment: Experiment, config: ModelConfig): void {
-  const most = experiment.limits.maxGpuBytes;
-  if (most === undefined) return;
-  const { instruct, selfRefine } = experiment.phases;
-  const tokens = Math.max(
-    instruct === false ? 1 : instruct.microBatchTokens,
-    selfRefine === false ? 1 : selfRefine.microBatchTokens,
-  );
-  const plan = planMemory(config, {
-    quantize: experiment.student.quantize,
-    tier: gpu.tier,
-    adapter: experiment.adapter,
-    training: { tokens, targets: tokens, sequences: Math.max(2, Math.ceil(tokens / 16)) },
-    optimizer: 'adamw',
-    activations: 'recompute',
-  });
-  if (plan.totalBytes <= most) return;
-  const parts = Object.entries(plan).filter(([name]) => name.endsWith('Bytes'));
-  throw new PupilError(
-    'gpu-out-of-memory',
-    `limits.maxGpuBytes: expected at most ${most} bytes, this run needs about ${plan.totalBytes} (${parts.map(([name, bytes]) => `${name} ${String(bytes)}`).join(', ')})`,
-    'Lower microBatchTokens or the rank, use NF4, or raise the limit.',
-  );
+/** Puts the weights on the GPU. */
+export function loadStudentWeights(
+  gpu: Gpu,
+  experiment: Experiment,
+  { checkpoint }: OpenedStudent,
+  onProgress: ProgressListener,
+  signal: AbortSignal,
+): Promise<Student> {
+  return Student.load(gpu, checkpoint, { quantize: experiment.student.quantize, onProgress, signal });
 }
 
 /** Tells one student from another by config and tensor table; weights alone may differ. */

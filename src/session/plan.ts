@@ -4,13 +4,14 @@
 import type { Experiment } from '../config/experiment';
 import { openCheckpoint } from '../formats/checkpointIndex';
 import { parseModelConfig } from '../formats/modelConfig';
-import { planMemory, type MemoryPlan } from '../model/memory';
+import type { MemoryParts } from '../model/memory';
 import { parameterCount } from '../model/student';
 import { totalSteps } from '../recipes/batches';
 import { planInstruct } from '../recipes/instruct';
 import type { PhaseName } from '../report/types';
 import type { OpenRoot } from '../sources/openRoot';
 import { studentFiles } from './load';
+import { planRunMemory } from './memoryStages';
 import { prepare, type Prepared } from './prepare';
 import { loadTokenizer } from './tokenizers';
 
@@ -24,12 +25,15 @@ export interface PhasePlan {
   forwardTokens: number;
   /** Floating-point operations, attention left out. */
   flops: number;
+  /** Bytes on the GPU at most while it lasts. */
+  gpuBytes: number;
 }
 
 export interface RunPlan {
   name: string;
   parameters: number;
-  bytes: MemoryPlan;
+  /** At the moment when most is held. */
+  bytes: MemoryParts;
   phases: PhasePlan[];
   totalTokens: number;
   totalFlops: number;
@@ -71,7 +75,7 @@ export async function planRun(experiment: Experiment, files: OpenRoot): Promise<
   const parameters = parameterCount(config);
   const { instruct, selfRefine, baseline } = experiment.phases;
 
-  const phases: PhasePlan[] = [];
+  const phases: Omit<PhasePlan, 'gpuBytes'>[] = [];
   const add = (phase: PhaseName, trainedTokens: number, forwardTokens: number, steps?: number): void => {
     const flops = parameters * (TRAINED_FLOPS * trainedTokens + FORWARD_FLOPS * forwardTokens);
     phases.push({ phase, ...(steps === undefined ? {} : { steps }), trainedTokens, forwardTokens, flops });
@@ -106,31 +110,20 @@ export async function planRun(experiment: Experiment, files: OpenRoot): Promise<
   const tuned = (instruct === false ? 0 : 1) + (selfRefine === false ? 0 : 1);
   if (tuned > 0) add('evaluate', 0, tuned * evaluationTokens(experiment, prepared, 'wrapped'));
 
-  const tokens = Math.max(
-    instruct === false ? 1 : instruct.microBatchTokens,
-    selfRefine === false ? 1 : selfRefine.microBatchTokens,
-  );
-  const bytes = planMemory(config, {
-    quantize: experiment.student.quantize,
-    tier: experiment.student.tier === 'f16' ? 'f16' : 'f32',
-    adapter: experiment.adapter,
-    training: { tokens, targets: tokens, sequences: Math.max(2, Math.ceil(tokens / 16)) },
-    generation: {
-      batchSize: Math.max(experiment.evaluation.batchSize, selfRefine === false ? 1 : selfRefine.sampling.batchSize),
-      maxPromptTokens: experiment.prompt.maxPromptTokens,
-      maxNewTokens: Math.max(
-        experiment.evaluation.maxNewTokens,
-        selfRefine === false ? 1 : selfRefine.sampling.maxNewTokens,
-      ),
-    },
-    optimizer: 'adamw',
-    activations: 'recompute',
-  });
+  const {
+    phases: held,
+    stages: _stages,
+    parameters: _parameters,
+    ...bytes
+  } = planRunMemory(experiment, prepared, config, experiment.student.tier === 'f16' ? 'f16' : 'f32');
   return {
     name: experiment.name,
     parameters,
     bytes,
-    phases,
+    phases: phases.map((plan) => ({
+      ...plan,
+      gpuBytes: held.find(({ phase }) => phase === plan.phase)?.totalBytes ?? bytes.weightsBytes,
+    })),
     totalTokens: sum(phases.map((phase) => phase.trainedTokens + phase.forwardTokens)),
     totalFlops: sum(phases.map((phase) => phase.flops)),
     warnings: prepared.warnings,

@@ -1,11 +1,12 @@
 // run.ts: one run from its request to its summary: load, then every phase in order, each of which may be entered in the
 // middle. The phases themselves are phases.ts and evaluation.ts; saving and telling are book.ts.
 import { PupilError, toPlainError, type PlainError } from '../base/errors';
-import { throwIfCancelled } from '../base/progress';
+import { throwIfCancelled, type Progress } from '../base/progress';
 import type { Experiment } from '../config/experiment';
 import type { JsonObject } from '../formats/jsonText';
 import type { Gpu } from '../gpu/device';
 import { Adapter } from '../model/adapter';
+import type { Student } from '../model/student';
 import type { PhaseName, PromptKind, RunReport, SystemName } from '../report/types';
 import type { OpenRoot } from '../sources/openRoot';
 import type { RunStore } from '../storage/runStore';
@@ -13,7 +14,8 @@ import { makeReport, writeAdapterFiles, writeJsonLines, writeReport } from './ar
 import { RunBook } from './book';
 import type { RunControl } from './control';
 import { evaluateSystem } from './evaluation';
-import { describeEnvironment, loadForRun, type LoadedStudent } from './load';
+import { describeEnvironment, loadStudentWeights, openStudent } from './load';
+import { expectMemory } from './memoryStages';
 import { generatePairsPhase, instructPhase, selfRefinePhase, type RunAssets } from './phases';
 import { prepare } from './prepare';
 import type { RunSummary, SessionEvent } from './protocol';
@@ -46,19 +48,16 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
   listener({ type: 'state', state: 'running' });
   listener({ type: 'phase', phase: 'load', state: 'start' });
   const loadStart = performance.now();
-  let loaded: LoadedStudent | undefined;
+  gpu.account.restartPeak(); // of this run, not of those before it on the same device
+  let student: Student | undefined;
   let adapter: Adapter | undefined;
   try {
-    loaded = await loadForRun(
-      gpu,
-      experiment,
-      job.files,
-      (progress) => listener({ type: 'progress', progress }),
-      control.signal,
-    );
-    const { student, tokenizer, eosIds } = loaded;
-    const prepared = await prepare(experiment, job.files, tokenizer, student.config);
-    const fresh = freshState(experiment, gpu, loaded.report);
+    const opened = await openStudent(experiment, job.files);
+    const prepared = await prepare(experiment, job.files, opened.tokenizer, opened.config);
+    expectMemory(experiment, prepared, opened.config, gpu.tier);
+    const onProgress = (progress: Progress): void => listener({ type: 'progress', progress });
+    student = await loadStudentWeights(gpu, experiment, opened, onProgress, control.signal);
+    const fresh = freshState(experiment, gpu, opened.report);
     if (stored !== undefined) expectSame(stored.state, fresh, job.force);
     const state = stored?.state ?? fresh;
     adapter = Adapter.create(
@@ -83,14 +82,14 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
     addTiming(state, 'load', (performance.now() - loadStart) / 1000);
     book.restartClock();
     listener({ type: 'phase', phase: 'load', state: 'end' });
-    return await runPhases(book, { experiment, student, adapter, prepared, eosIds });
+    return await runPhases(book, { experiment, student, adapter, prepared, eosIds: opened.eosIds });
   } catch (error) {
     if (!control.stopped || !(error instanceof PupilError && error.code === 'cancelled')) throw error;
     listener({ type: 'state', state: 'stopped' }); // while it was loading: nothing to save, nothing lost
     return { runId, state: 'stopped', report: undefined, artefacts: [] };
   } finally {
     adapter?.destroy();
-    loaded?.student.destroy();
+    student?.destroy();
   }
 }
 

@@ -20,7 +20,8 @@ import { checkKernels } from './check';
 import { RunControl } from './control';
 import { evaluateSystem } from './evaluation';
 import { exportStudent } from './exportStudent';
-import { describeEnvironment, inBrowser, loadForRun, userAgent } from './load';
+import { describeEnvironment, inBrowser, loadStudentWeights, openStudent, userAgent } from './load';
+import { expectMemory } from './memoryStages';
 import { prepare } from './prepare';
 import { pretrainForRequest } from './pretrain';
 import type {
@@ -213,18 +214,20 @@ export class Session implements SessionApi {
     const gpu = await this.deviceFor(experiment);
     const files = openFileRoot(request.files);
     const onProgress: ProgressListener = (progress) => listener({ type: 'progress', progress });
-    const loaded = await loadForRun(gpu, experiment, files, onProgress, control.signal);
+    const opened = await openStudent(experiment, files);
+    // Only the test questions matter here; demonstrations need not be there.
+    const narrowed: Experiment = {
+      ...experiment,
+      demonstrations: [],
+      phases: { baseline: true, instruct: false, selfRefine: false },
+    };
+    const prepared = await prepare(narrowed, files, opened.tokenizer, opened.config);
+    expectMemory(narrowed, prepared, opened.config, gpu.tier);
+    const student = await loadStudentWeights(gpu, experiment, opened, onProgress, control.signal);
     let adapter: Adapter | undefined;
     try {
-      // Only the test questions matter here; demonstrations need not be there.
-      const narrowed: Experiment = {
-        ...experiment,
-        demonstrations: [],
-        phases: { baseline: true, instruct: false, selfRefine: false },
-      };
-      const prepared = await prepare(narrowed, files, loaded.tokenizer, loaded.student.config);
       if (request.adapter !== undefined) {
-        adapter = Adapter.fromPeft(loaded.student, await loadAdapterFile(files, request.adapter));
+        adapter = Adapter.fromPeft(student, await loadAdapterFile(files, request.adapter));
       }
       // An evaluation alone keeps its books in memory: nothing of it is resumed.
       const book = new RunBook(
@@ -237,7 +240,7 @@ export class Session implements SessionApi {
           startedAt: new Date().toISOString(),
           experiment: {},
           environment: describeEnvironment(gpu),
-          student: loaded.report,
+          student: opened.report,
           phase: 'evaluate',
           step: 0,
           sequence: 0,
@@ -256,11 +259,11 @@ export class Session implements SessionApi {
       );
       for (const warning of prepared.warnings) book.log('warning', warning);
       const tuned = /self-?refine/i.test(request.adapter ?? '') ? 'Self-refined' : 'Instruction-tuned';
-      await evaluateSystem(book, narrowed, prepared, loaded.eosIds, {
+      await evaluateSystem(book, narrowed, prepared, opened.eosIds, {
         system: adapter === undefined ? 'Baseline' : tuned,
         wrap: adapter === undefined ? 'bare' : 'wrapped',
         prompts: experiment.evaluation.prompts,
-        student: loaded.student,
+        student,
         adapter,
       });
       if (request.out !== undefined) {
@@ -271,7 +274,7 @@ export class Session implements SessionApi {
       return book.state.evaluations;
     } finally {
       adapter?.destroy();
-      loaded.student.destroy();
+      student.destroy();
     }
   }
 

@@ -4,10 +4,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Gpu } from '../../src/gpu/device';
 import { Adapter } from '../../src/model/adapter';
 import { packSequences, type Sequence } from '../../src/model/batch';
-import type { Student } from '../../src/model/student';
+import { adapterElements, trainerBytes, weightBytes } from '../../src/model/memory';
+import { Student } from '../../src/model/student';
 import { Trainer, type TrainerOptions } from '../../src/model/trainer';
 import { optimizer } from '../../src/optim/optimizer';
 import { freshGpu, testGpu } from '../kernels/device';
+import { checkpointAt, GOLDEN } from './files';
 import { awkwardStudent, LIMITS, SEQUENCES, TARGETS, withNonZeroB } from './awkward';
 
 let gpu: Gpu;
@@ -27,7 +29,9 @@ function own<T extends { destroy(): void }>(thing: T): T {
 afterAll(() => owned.forEach((thing) => thing.destroy()));
 
 async function makeTrainer(options: Partial<TrainerOptions> = {}): Promise<Trainer> {
-  const trainer = own(new Trainer(student, adapter, { limits: LIMITS, optimizer: optimizer('adamw'), ...options }));
+  const trainer = own(
+    new Trainer(student, adapter, { limits: LIMITS, optimizer: optimizer('adamw'), dropoutSeed: 7, ...options }),
+  );
   await trainer.ready();
   return trainer;
 }
@@ -205,6 +209,49 @@ describe('memory', () => {
     expect(load({ m: new Float32Array(0), v })).toThrow(expect.objectContaining(wrong) as Error);
     expect(load({ m, v: v.subarray(64) })).toThrow(expect.objectContaining(wrong) as Error);
     expect(load({ m, v })).not.toThrow();
+  });
+});
+
+describe('dropout', () => {
+  it('is drawn where a seed is given, and only there', async () => {
+    const gradientAt = async (trainer: Trainer, completed: number): Promise<number[]> => {
+      trainer.beginStep(completed);
+      await trainer.accumulateSupervised(packSequences(SEQUENCES), 11);
+      return Array.from(await gpu.readF32(adapter.parameters.gradient));
+    };
+    const seeded = await makeTrainer();
+    expect(await gradientAt(seeded, 1)).not.toEqual(await gradientAt(seeded, 0));
+    const unseeded = own(new Trainer(student, adapter, { limits: LIMITS }));
+    await unseeded.ready();
+    expect(await gradientAt(unseeded, 1)).toEqual(await gradientAt(unseeded, 0));
+    expect(unseeded.sizeBytes).toBeLessThan(seeded.sizeBytes);
+  });
+});
+
+describe('the plan of bytes', () => {
+  const LORA = { rank: 2, loraWidth: 14, elements: 0 };
+  it('is what trainers, students and adapters allocate, within 1 %', async () => {
+    const { config } = student;
+    const settings = { rank: 2, targets: TARGETS };
+    const elements = adapterElements(config, settings);
+    expect(elements).toBe(adapter.elements);
+    const sum = (parts: object): number => Object.values(parts).reduce((all: number, bytes: number) => all + bytes, 0);
+    const limits = { tokens: 300, targets: 200, sequences: 9 };
+    for (const activations of ['keep', 'recompute'] as const) {
+      const trainer = await makeTrainer({ limits, activations });
+      const stage = { kind: 'training', limits, activations, optimizer: 'adamw', dropout: true } as const;
+      const planned = sum(trainerBytes(config, { ...LORA, elements }, stage)) - 4 * elements; // staging of a checkpoint
+      expect(planned / trainer.sizeBytes, activations).toBeCloseTo(1, 2);
+      trainer.destroy();
+    }
+    const scorer = await makeTrainer({ limits, scoringOnly: true });
+    const planned = sum(trainerBytes(config, { ...LORA, elements }, { kind: 'scoring', limits, adapted: true }));
+    expect(planned / scorer.sizeBytes).toBeCloseTo(1, 2);
+    for (const quantize of ['none', 'nf4', 'nf4-double'] as const) {
+      const frozen = await Student.load(gpu, await checkpointAt(`${GOLDEN}llama-tiny`), { quantize });
+      expect(weightBytes(frozen.config, quantize, 'f32') / frozen.sizeBytes, quantize).toBeCloseTo(1, 2);
+      frozen.destroy();
+    }
   });
 });
 

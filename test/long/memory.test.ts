@@ -16,6 +16,7 @@ it('1,000 steps create no GPU buffer and keep the process within 48 MiB', async 
   const trainer = new Trainer(student, adapter, {
     limits: { tokens: 128, targets: 128, sequences: 8 },
     optimizer: optimizer('adamw'),
+    dropoutSeed: 1,
   });
   await trainer.ready();
   const sequence = (length: number): { ids: number[]; labels: number[] } => {

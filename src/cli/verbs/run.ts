@@ -145,14 +145,14 @@ async function plan(output: Output, experiment: Experiment, gflops: number): Pro
     const count = (n: number): string => n.toLocaleString('en-US').padStart(14);
     return [
       `${found.name}: ${found.parameters.toLocaleString('en-US')} parameters`,
-      'GPU bytes at most',
+      'on the GPU at most',
       ...Object.entries(found.bytes)
         .filter(([name]) => name.endsWith('Bytes'))
         .map(([name, size]) => `  ${name.replace(/Bytes$/, '').padEnd(14)} ${mebibytes(size)}`),
-      `${'phase'.padEnd(16)} ${'steps'.padStart(8)} ${'trained'.padStart(14)} ${'read, written'.padStart(14)} ${'TFLOP'.padStart(10)}`,
+      `${'phase'.padEnd(16)} ${'steps'.padStart(8)} ${'trained'.padStart(14)} ${'read, written'.padStart(14)} ${'TFLOP'.padStart(10)} ${'on the GPU'.padStart(12)}`,
       ...found.phases.map(
         (row) =>
-          `${row.phase.padEnd(16)} ${String(row.steps ?? '').padStart(8)} ${count(row.trainedTokens)} ${count(row.forwardTokens)} ${(row.flops / 1e12).toFixed(3).padStart(10)}`,
+          `${row.phase.padEnd(16)} ${String(row.steps ?? '').padStart(8)} ${count(row.trainedTokens)} ${count(row.forwardTokens)} ${(row.flops / 1e12).toFixed(3).padStart(10)} ${mebibytes(row.gpuBytes)}`,
       ),
       `${found.totalTokens.toLocaleString('en-US')} tokens at most, ${(found.totalFlops / 1e12).toFixed(2)} TFLOP: ${hours < 0.1 ? `${(hours * 3600).toPrecision(3)} seconds` : `${hours.toFixed(2)} hours`} at ${gflops} GFLOP/s`,
       ...found.warnings.map((text) => `warning: ${text}`),
