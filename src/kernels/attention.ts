@@ -5,6 +5,7 @@ import backwardKeyValueWgsl from '../../shaders/attention/attention_backward_key
 import backwardKeyValueTiledWgsl from '../../shaders/attention/attention_backward_key_value_tiled.wgsl?raw';
 import backwardQueryWgsl from '../../shaders/attention/attention_backward_query.wgsl?raw';
 import backwardQueryTiledWgsl from '../../shaders/attention/attention_backward_query_tiled.wgsl?raw';
+import decodeStreamsWgsl from '../../shaders/attention/attention_decode_streams.wgsl?raw';
 import decodeWgsl from '../../shaders/attention/attention_decode.wgsl?raw';
 import decodeWideWgsl from '../../shaders/attention/attention_decode_wide.wgsl?raw';
 import forwardWgsl from '../../shaders/attention/attention_forward.wgsl?raw';
@@ -30,6 +31,7 @@ const BACKWARD_KEY_VALUE = kernelSource('attention_backward_key_value', backward
 const BACKWARD_KEY_VALUE_TILED = kernelSource('attention_backward_key_value_tiled', backwardKeyValueTiledWgsl);
 const CACHE_WRITE = kernelSource('kv_cache_write', cacheWriteWgsl);
 const DECODE = kernelSource('attention_decode', decodeWgsl, reductionsWgsl);
+const DECODE_STREAMS = kernelSource('attention_decode_streams', decodeStreamsWgsl);
 const DECODE_WIDE = kernelSource('attention_decode_wide', decodeWideWgsl, reductionsWgsl);
 
 /** Multiply-adds in one dispatch at the most; keeps a dispatch to a second or so on slow adapters. */
@@ -275,6 +277,9 @@ export function attentionDecode(
   const constants = { heads, kv_heads: kvHeads, head_size: headSize, cache_capacity: cacheCapacity, lanes };
   const grid = (sliceRows: number): Grid => linearGrid(gpu, sliceRows * heads);
   if (headSize % 4 !== 0) return [new Dispatch(gpu, DECODE, { bind, constants, rows, grid })];
+  if (headSize % 16 === 0 && gpu.adapter.software) {
+    return [new Dispatch(gpu, DECODE_STREAMS, { bind, constants, rows, grid })];
+  }
   const parts = Math.max(1, Math.floor((4 * lanes) / headSize));
   return [
     new Dispatch(gpu, DECODE_WIDE, { bind, constants: { ...constants, key_tile: DECODE_KEY_TILE, parts }, rows, grid }),

@@ -226,6 +226,7 @@ export const attentionCases: CaseFamily = {
     decodeCase('length 0 gives zeros', [0, 65], 2, 70, 2, 1, 80),
     decodeCase('large heads', [66, 5], 2, 70, 2, 2, 128),
     decodeCase('several tiles of keys', [300, 257, 5], 3, 300, 2, 1, 8),
+    decodeCase('several tiles of keys, whole matrices of 16', [300, 257, 5, 64, 129], 5, 300, 4, 2, 32),
     cacheWriteCase('one element', [0], 1, 1, 1),
     cacheWriteCase('odd width, a slot outside is skipped', [6, 9, 2], 7, 33, 3),
     cacheWriteCase('rows behind the count are not written', integersOnce(2, 12), 12, 64, 5),
