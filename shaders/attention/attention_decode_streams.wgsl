@@ -1,9 +1,10 @@
 // attention_decode_streams: attention_decode for head sizes that are multiples of 16, every lane a softmax over keys of its
 // own; the lanes meet once, at the end. For software adapters: there a barrier is a switch of all lanes, and every access to
 // an array costs the same bound check and division whether it brings 4 bytes or 64, so a matrix of 16 elements is the unit.
-//   s[j] = q[b, h] · key_cache[b·P + j, g] / √K for j in [0, lengths[b]);   y[b, h] = Σ_j softmax(s)[j] · value_cache[b·P + j, g]
+//   s[j] = q[b, h] · key_cache[S + j, g] / √K for j in [0, lengths[b]), S = cache_starts[b];
+//   y[b, h] = Σ_j softmax(s)[j] · value_cache[S + j, g]
 // Paper    Vaswani et al. 2017, arXiv:1706.03762, eq. 1; online softmax: Milakov, Gimelshein 2018, arXiv:1805.02867.
-// Shapes   q, y (B, H·K), key_cache, value_cache (B·P, Hkv·K) with P rows a sequence, lengths (B) u32; f32, row-major, q and
+// Shapes   q, y (B, H·K), key_cache, value_cache (S, Hkv·K), lengths and cache_starts (B) u32; f32, row-major, q and
 //          the caches read as matrices of 16 neighbouring elements.
 // Grid     one workgroup per (sequence, query head); lane l meets keys l, l + lanes, …
 // Effect   WRITES y; zeros where a length is 0.
@@ -15,17 +16,18 @@ override kv_heads: u32; // Hkv; query head h reads key/value head h / (H / Hkv)
 override head_size: u32; // K, a multiple of 16
 override blocks: u32 = head_size / 16u; // matrices in a head
 override quarter: u32 = head_size / 4u; // vec4 in a head
-override cache_capacity: u32; // P
+override cache_capacity: u32; // rows of the caches that a sequence has
 
 const TURNS = 16u; // keys of a lane between two updates of its maximum
 
 struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 @group(0) @binding(0) var<uniform> rows: RowSlice;
 @group(0) @binding(1) var<storage, read> q: array<mat4x4<f32>>; // (B, H, K/16)
-@group(0) @binding(2) var<storage, read> key_cache: array<mat4x4<f32>>; // (B·P, Hkv, K/16)
-@group(0) @binding(3) var<storage, read> value_cache: array<mat4x4<f32>>; // (B·P, Hkv, K/16)
+@group(0) @binding(2) var<storage, read> key_cache: array<mat4x4<f32>>; // (S, Hkv, K/16)
+@group(0) @binding(3) var<storage, read> value_cache: array<mat4x4<f32>>; // (S, Hkv, K/16)
 @group(0) @binding(4) var<storage, read> lengths: array<u32>; // (B)
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>; // (B, H, K/4)
+@group(0) @binding(5) var<storage, read> cache_starts: array<u32>; // (B)
+@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>; // (B, H, K/4)
 
 var<workgroup> largests: array<f32, lanes>; // of each lane's keys
 var<workgroup> totals: array<f32, lanes>;
@@ -44,7 +46,7 @@ fn attention_decode_streams(
     return;
   }
   let stride = kv_heads * blocks;
-  let kv_at = b * cache_capacity * stride + (h / (heads / kv_heads)) * blocks;
+  let kv_at = cache_starts[b] * stride + (h / (heads / kv_heads)) * blocks;
   let q_at = (b * heads + h) * blocks;
   let scale = 1.0 / sqrt(f32(head_size));
   let length = min(lengths[b], cache_capacity);

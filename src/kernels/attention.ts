@@ -252,27 +252,28 @@ export function kvCacheWrite(
 }
 
 /**
- * Attention of one new token a sequence over the first lengths[b] rows of its cache, the new token's own included;
- * q, y (B, H·K), caches (B·cacheCapacity, Hkv·K) f32, lengths (B) u32, B = rows.capacity. WRITES y (zeros where the length
- * is 0). Throws `shape`.
+ * Attention of one new token a sequence over its rows of the caches, cacheStarts[b] and the following, lengths[b] of them
+ * and at most cacheCapacity, the new token's own included; q, y (B, H·K), caches (S, Hkv·K) f32, lengths and cacheStarts (B)
+ * u32, B = rows.capacity. WRITES y (zeros where the length is 0). Throws `shape`.
  */
 export function attentionDecode(
   gpu: Gpu,
-  tensors: { q: Tensor; keyCache: Tensor; valueCache: Tensor; lengths: Tensor; y: Tensor },
+  tensors: { q: Tensor; keyCache: Tensor; valueCache: Tensor; lengths: Tensor; cacheStarts: Tensor; y: Tensor },
   options: AttentionOptions & { cacheCapacity: number },
 ): Command[] {
   const { rows, heads, kvHeads, headSize, cacheCapacity } = options;
-  const { q, keyCache, valueCache, lengths, y } = tensors;
+  const { q, keyCache, valueCache, lengths, cacheStarts, y } = tensors;
   const op = 'attentionDecode';
   expectHeads(op, options);
   for (const name of ['q', 'y'] as const) {
     expectTensor(op, name, tensors[name], [rows.capacity, heads * headSize], 'f32');
   }
-  for (const name of ['keyCache', 'valueCache'] as const) {
-    expectTensor(op, name, tensors[name], [rows.capacity * cacheCapacity, kvHeads * headSize], 'f32');
+  expectTensor(op, 'keyCache', keyCache, [-1, kvHeads * headSize], 'f32');
+  expectTensor(op, 'valueCache', valueCache, [keyCache.shape[0]!, kvHeads * headSize], 'f32');
+  for (const name of ['lengths', 'cacheStarts'] as const) {
+    expectTensor(op, name, tensors[name], [rows.capacity], 'u32');
   }
-  expectTensor(op, 'lengths', lengths, [rows.capacity], 'u32');
-  const bind = { q, key_cache: keyCache, value_cache: valueCache, lengths, y };
+  const bind = { q, key_cache: keyCache, value_cache: valueCache, lengths, cache_starts: cacheStarts, y };
   const lanes = workgroupLanes(gpu);
   const constants = { heads, kv_heads: kvHeads, head_size: headSize, cache_capacity: cacheCapacity, lanes };
   const grid = (sliceRows: number): Grid => linearGrid(gpu, sliceRows * heads);

@@ -146,11 +146,14 @@ function decodeCase(
     keyCache[i] = Math.fround(keyCache[i]! * (1 + (place / 100) ** 2));
   }
   const valueCache = normals(`values ${name}`, capacity * cacheCapacity * kWidth);
+  // Sequences lie in the caches in another order than in the batch.
+  const cacheStarts = Array.from({ length: capacity }, (_, b) => (capacity - 1 - b) * cacheCapacity);
   for (let b = 0; b < capacity; b++) {
     // Rows not yet written may hold anything.
-    const from = (b * cacheCapacity + (lengths[b] ?? 0)) * kWidth;
-    keyCache.fill(NaN, from, (b + 1) * cacheCapacity * kWidth);
-    valueCache.fill(NaN, from, (b + 1) * cacheCapacity * kWidth);
+    const from = (cacheStarts[b]! + (lengths[b] ?? 0)) * kWidth;
+    const to = (cacheStarts[b]! + cacheCapacity) * kWidth;
+    keyCache.fill(NaN, from, to);
+    valueCache.fill(NaN, from, to);
   }
   const sizes = { heads, kvHeads, headSize };
   return {
@@ -161,21 +164,29 @@ function decodeCase(
       keyCache: { shape: [capacity * cacheCapacity, kWidth], data: keyCache },
       valueCache: { shape: [capacity * cacheCapacity, kWidth], data: valueCache },
       lengths: { shape: [capacity], dtype: 'u32', data: padded(lengths, capacity, 0) },
+      cacheStarts: { shape: [capacity], dtype: 'u32', data: cacheStarts },
     },
     outputs: {
       y: {
         shape: [capacity, qWidth],
         expected: padded(
-          reference.attentionDecode(q, keyCache, valueCache, lengths, cacheCapacity, sizes),
+          reference.attentionDecode(q, keyCache, valueCache, lengths, cacheStarts, sizes),
           capacity * qWidth,
         ),
         sumLength: 2 * (Math.max(...lengths) + headSize),
       },
     },
-    commands: (gpu, { q, keyCache, valueCache, lengths, y }, arena) =>
+    commands: (gpu, { q, keyCache, valueCache, lengths, cacheStarts, y }, arena) =>
       attentionDecode(
         gpu,
-        { q: q!, keyCache: keyCache!, valueCache: valueCache!, lengths: lengths!, y: y! },
+        {
+          q: q!,
+          keyCache: keyCache!,
+          valueCache: valueCache!,
+          lengths: lengths!,
+          cacheStarts: cacheStarts!,
+          y: y!,
+        },
         { rows: rowsInUse(gpu, arena, capacity, B), cacheCapacity, ...sizes },
       ),
   };
