@@ -2,6 +2,7 @@
 //   unfinished row b: output[b, output_count[b]++] = next_ids[b]; next_positions[b] = lengths[b]++;
 //   next_slots[b] = cache_starts[b] + next_positions[b]; finished[b] = 1 at an end token, 2 when MAX_NEW tokens are out or the
 //   cache is full. An end token is emitted as well.
+//   no token (0xffffffff, logits that are not finite): finished[b] = 3, nothing is emitted, and next_ids[b] = 0.
 //   finished row: emits nothing, keeps its id, length and count; its position and slot stay those of its last token.
 // Shapes   next_ids, lengths, finished, output_count, next_positions, next_slots, cache_starts (B) u32; output (B·MAX_NEW) u32.
 // Grid     one invocation per row.
@@ -22,8 +23,10 @@ override EOS5: u32 = 0xffffffffu;
 override EOS6: u32 = 0xffffffffu;
 override EOS7: u32 = 0xffffffffu;
 
+const NO_TOKEN = 0xffffffffu;
+
 @group(0) @binding(0) var<uniform> rows: RowSlice;
-@group(0) @binding(1) var<storage, read> next_ids: array<u32>;
+@group(0) @binding(1) var<storage, read_write> next_ids: array<u32>;
 @group(0) @binding(2) var<storage, read_write> lengths: array<u32>;
 @group(0) @binding(3) var<storage, read_write> finished: array<u32>;
 @group(0) @binding(4) var<storage, read_write> output: array<u32>;
@@ -44,8 +47,11 @@ fn sample_advance(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
   }
   let length = lengths[row];
   var position = max(length, 1u) - 1u;
-  if (finished[row] == 0u) {
-    let token = next_ids[row];
+  let token = next_ids[row];
+  if (finished[row] == 0u && token == NO_TOKEN) {
+    finished[row] = 3u;
+    next_ids[row] = 0u;
+  } else if (finished[row] == 0u) {
     let emitted = output_count[row];
     if (emitted < MAX_NEW) {
       output[row * MAX_NEW + emitted] = token;

@@ -9,17 +9,16 @@ import { expectTensor, type Tensor } from '../gpu/tensor';
 import advanceWgsl from '../../shaders/sample/sample_advance.wgsl?raw';
 import tokensWgsl from '../../shaders/sample/sample_tokens.wgsl?raw';
 import randomWgsl from '../../shaders/common/random.wgsl?raw';
-import reduceWgsl from '../../shaders/common/lane_reductions.wgsl?raw';
 import { wideLanes } from './wideLanes';
 
-const SAMPLE_TOKENS = kernelSource('sample_tokens', tokensWgsl, randomWgsl, reduceWgsl);
+const SAMPLE_TOKENS = kernelSource('sample_tokens', tokensWgsl, randomWgsl);
 const SAMPLE_ADVANCE = kernelSource('sample_advance', advanceWgsl);
 
 const MAX_END_TOKENS = 8;
 const MAX_VOCABULARY = 2 ** 24; // counts are exact in f32 up to here
 
 /** Why a row's generation ended, as `finished` holds it. */
-export const FINISHED = { running: 0, endToken: 1, length: 2 } as const;
+export const FINISHED = { running: 0, endToken: 1, length: 2, notFinite: 3 } as const;
 
 export interface SamplingOptions {
   rows: Rows;
@@ -45,7 +44,7 @@ export interface SamplingOptions {
  * its company. Temperature 0 takes the largest logit.
  *
  * A row that draws an end token emits it and is finished (1); a row that has emitted maxNewTokens, or whose cache is full,
- * is finished (2). Finished rows emit nothing; their position and slot stay those of their last token, so that the
+ * is finished (2); a row whose logits contain NaN or +∞, or are all −∞, emits nothing and is finished (3). Finished rows emit nothing; their position and slot stay those of their last token, so that the
  * model's next step writes nowhere else.
  *
  * @param tensors logits (B, V); sequences and cacheStarts (B) u32; state (4) u32 = (seed, stream, 0, 0).
@@ -97,8 +96,8 @@ export function sampleTokens(
         lanes: wideLanes(gpu),
         V: vocab,
         GREEDY: greedy,
-        // Colder than this, exp((x − max) / T) of any other logit is 0 all the same, and the division stays finite.
-        ...(greedy ? {} : { TEMPERATURE: Math.max(temperature, 1e-6), TOP_K: topK >= vocab ? 0 : topK, TOP_P: topP }),
+        // Any colder makes no difference: what is not the largest logit weighs 0. The division must stay finite.
+        ...(greedy ? {} : { TEMPERATURE: Math.max(temperature, 1e-30), TOP_K: topK >= vocab ? 0 : topK, TOP_P: topP }),
       },
       rows,
       grid: (count) => linearGrid(gpu, count),

@@ -373,6 +373,14 @@ export class Generator {
     const read = this.ring.copy(recorder, [t.output, t.outputCount, t.finished]);
     recorder.submit();
     const [output, counts, finished] = (await read()).map((bytes) => new Uint32Array(bytes));
+    const broken = rows.findIndex((_, r) => finished![r] === FINISHED.notFinite);
+    if (broken >= 0) {
+      throw new PupilError(
+        'training',
+        `generate: the logits must be finite, those of prompt ${rows[broken]!.prompt} are not after ${counts![broken]!} tokens`,
+        'The student or its adapter holds numbers that are not finite, or so large that f32 overflows: train it anew with a lower learning rate.',
+      );
+    }
     return rows.map(({ ids }, r) => ({
       ids: output!.subarray(r * maxNewTokens + ids.length, r * maxNewTokens + counts![r]!),
       stopped: finished![r] === FINISHED.running ? undefined : finished![r] === FINISHED.endToken ? 'eos' : 'length',

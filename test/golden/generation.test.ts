@@ -126,3 +126,13 @@ it('answers are told in order while others are under way, and a stop loses none 
   const rest = await g.generate(PROMPTS.slice(kept.length), { ...RUN, firstSequence: kept.length });
   expect([...kept, ...rest]).toEqual(whole);
 });
+
+it('logits that are not finite are an error that names the prompt, not an answer', async () => {
+  const g = await generator({});
+  const before = await gpu.readF32(student.finalNorm);
+  gpu.write(student.finalNorm, new Float32Array(64).fill(NaN));
+  await expect(g.generate(PROMPTS.slice(0, 2), RUN)).rejects.toThrow(
+    /the logits must be finite, those of prompt 0 are not after 0 tokens/,
+  );
+  gpu.write(student.finalNorm, before);
+});
