@@ -24,6 +24,7 @@ export const SESSION_METHODS = [
   'exportStudent',
   'listRuns',
   'deleteRun',
+  'listArtefacts',
   'artefact',
 ] as const;
 
