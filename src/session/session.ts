@@ -255,7 +255,9 @@ export class Session implements SessionApi {
         Infinity,
       );
       for (const warning of prepared.warnings) book.log('warning', warning);
-      const tuned = /self-?refine/i.test(request.adapter ?? '') ? 'Self-refined' : 'Instruction-tuned';
+      // By the folder's own name, as runs call theirs; what lies above it says nothing about the adapter.
+      const folder = request.adapter?.split('/').findLast((part) => part !== '') ?? '';
+      const tuned = /^self-?refine/i.test(folder) ? 'Self-refined' : 'Instruction-tuned';
       await evaluateSystem(book, narrowed, prepared, loaded.eosIds, {
         system: adapter === undefined ? 'Baseline' : tuned,
         wrap: adapter === undefined ? 'bare' : 'wrapped',
@@ -306,6 +308,10 @@ export class Session implements SessionApi {
       throw new PupilError('usage', 'deleteRun: expected no run under way', 'Stop it first.');
     }
     await this.store.deleteRun(expectRunId(runId));
+  }
+
+  listArtefacts(runId: string): Promise<string[]> {
+    return this.store.listArtefacts(expectRunId(runId));
   }
 
   async artefact(runId: string, path: string): Promise<Uint8Array> {
