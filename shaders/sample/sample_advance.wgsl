@@ -1,9 +1,9 @@
 // sample_advance: book-keeping behind sample_tokens: emits each row's token, stops rows, says where the token goes.
 //   unfinished row b: output[b, output_count[b]++] = next_ids[b]; next_positions[b] = lengths[b]++;
-//   next_slots[b] = b·CAPACITY + next_positions[b]; finished[b] = 1 at an end token, 2 when MAX_NEW tokens are out or the
+//   next_slots[b] = cache_starts[b] + next_positions[b]; finished[b] = 1 at an end token, 2 when MAX_NEW tokens are out or the
 //   cache is full. An end token is emitted as well.
 //   finished row: emits nothing, keeps its id, length and count; its position and slot stay those of its last token.
-// Shapes   next_ids, lengths, finished, output_count, next_positions, next_slots (B) u32; output (B·MAX_NEW) u32.
+// Shapes   next_ids, lengths, finished, output_count, next_positions, next_slots, cache_starts (B) u32; output (B·MAX_NEW) u32.
 // Grid     one invocation per row.
 // Effect   UPDATES in place.
 // Pairs    kernels/sampling.ts · reference/sampling.ts · test/kernels/sampling.test.ts
@@ -30,6 +30,7 @@ override EOS7: u32 = 0xffffffffu;
 @group(0) @binding(5) var<storage, read_write> output_count: array<u32>;
 @group(0) @binding(6) var<storage, read_write> next_positions: array<u32>;
 @group(0) @binding(7) var<storage, read_write> next_slots: array<u32>;
+@group(0) @binding(8) var<storage, read> cache_starts: array<u32>;
 
 fn ends(id: u32) -> bool {
   return id == EOS0 || id == EOS1 || id == EOS2 || id == EOS3 || id == EOS4 || id == EOS5 || id == EOS6 || id == EOS7;
@@ -60,5 +61,5 @@ fn sample_advance(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
   }
   position = min(position, CAPACITY - 1u);
   next_positions[row] = position;
-  next_slots[row] = row * CAPACITY + position;
+  next_slots[row] = cache_starts[row] + position;
 }

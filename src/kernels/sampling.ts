@@ -48,10 +48,10 @@ export interface SamplingOptions {
  * is finished (2). Finished rows emit nothing; their position and slot stay those of their last token, so that the
  * model's next step writes nowhere else.
  *
- * @param tensors logits (B, V); sequences (B) u32; state (4) u32 = (seed, stream, 0, 0).
+ * @param tensors logits (B, V); sequences and cacheStarts (B) u32; state (4) u32 = (seed, stream, 0, 0).
  *   UPDATES, all u32: lengths (B), tokens the row has had before this one, += 1, which is then the number of keys
  *   attentionDecode sees in the next step; finished (B); output (B·maxNewTokens); outputCount (B).
- *   WRITES: nextIds (B), nextPositions (B) = the old length, nextSlots (B) = b·cacheCapacity + nextPositions[b].
+ *   WRITES: nextIds (B), nextPositions (B) = the old length, nextSlots (B) = cacheStarts[b] + nextPositions[b].
  * @throws PupilError `shape`; `config` for settings out of range.
  */
 export function sampleTokens(
@@ -67,18 +67,18 @@ export function sampleTokens(
     nextIds: Tensor;
     nextPositions: Tensor;
     nextSlots: Tensor;
+    cacheStarts: Tensor;
   },
   options: SamplingOptions,
 ): Command[] {
-  const { logits, sequences, state, lengths, finished, output, outputCount, nextIds, nextPositions, nextSlots } =
-    tensors;
+  const { logits, state, output, ...perRow } = tensors;
+  const { sequences, lengths, finished, outputCount, nextIds, nextPositions, nextSlots, cacheStarts } = perRow;
   const { rows, vocab, maxNewTokens, cacheCapacity, eosIds, temperature, topK, topP } = options;
   const B = rows.capacity;
   const op = 'sampleTokens';
   expectTensor(op, 'logits', logits, [B, vocab], 'f32');
   expectTensor(op, 'state', state, [4], 'u32');
   expectTensor(op, 'output', output, [B * maxNewTokens], 'u32');
-  const perRow = { sequences, lengths, finished, outputCount, nextIds, nextPositions, nextSlots };
   for (const [name, tensor] of Object.entries(perRow)) expectTensor(op, name, tensor, [B], 'u32');
   const demand = (holds: boolean, expected: string, came: unknown): void => {
     if (!holds) throw new PupilError('config', `${op}: ${expected}, got ${String(came)}`);
@@ -112,6 +112,7 @@ export function sampleTokens(
         output_count: outputCount,
         next_positions: nextPositions,
         next_slots: nextSlots,
+        cache_starts: cacheStarts,
       },
       constants: {
         MAX_NEW: maxNewTokens,

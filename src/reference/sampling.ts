@@ -74,12 +74,13 @@ export interface DecodeRow {
   nextId: number;
   nextPosition: number;
   nextSlot: number;
+  /** First row of the caches that belongs to the sequence. */
+  cacheStart: number;
 }
 
-/** One generation step of row `b`: draws, emits, stops. Returns the row afterwards. */
+/** One generation step of a row: draws, emits, stops. Returns the row afterwards. */
 export function sampleRow(
   row: DecodeRow,
-  b: number,
   logits: ArrayLike<number>,
   rule: SamplingRule,
   run: { seed: number; stream: number; maxNewTokens: number; cacheCapacity: number; eosIds: readonly number[] },
@@ -87,19 +88,19 @@ export function sampleRow(
   const last = run.cacheCapacity - 1;
   if (row.finished !== 0) {
     const position = Math.min(Math.max(row.length, 1) - 1, last);
-    return { ...row, nextPosition: position, nextSlot: b * run.cacheCapacity + position };
+    return { ...row, nextPosition: position, nextSlot: row.cacheStart + position };
   }
   const token = sampleToken(logits, rule, samplingDraw(run.seed, run.stream, row.sequence, row.output.length));
   const output = [...row.output, token];
   const full = output.length >= run.maxNewTokens || row.length >= run.cacheCapacity;
   const position = Math.min(row.length, last);
   return {
-    sequence: row.sequence,
+    ...row,
     length: Math.min(row.length + 1, run.cacheCapacity),
     finished: run.eosIds.includes(token) ? 1 : full ? 2 : 0,
     output,
     nextId: token,
     nextPosition: position,
-    nextSlot: b * run.cacheCapacity + position,
+    nextSlot: row.cacheStart + position,
   };
 }

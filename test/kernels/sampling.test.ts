@@ -51,6 +51,7 @@ async function generate(run: Run): Promise<{ outputs: number[][]; finished: numb
       nextIds: u32('nextIds'),
       nextPositions: u32('nextPositions'),
       nextSlots: u32('nextSlots'),
+      cacheStarts: u32('cacheStarts'),
     },
     { rows, vocab: V, maxNewTokens: steps, cacheCapacity: 100 + steps, eosIds: run.eosIds ?? [], ...run.rule },
   );

@@ -74,11 +74,12 @@ function samplingCase(s: Shape): KernelCase {
       nextId: 3,
       nextPosition: 0xa5a5,
       nextSlot: 0xa5a5,
+      cacheStart: (B - b) * cacheCapacity,
     };
   });
   const run = { seed: SEED, stream: STREAM, maxNewTokens, cacheCapacity, eosIds };
   const after = before.map((row, b) =>
-    b < used ? sampleRow(row, b, logits.slice(b * V, (b + 1) * V), s.rule, run) : row,
+    b < used ? sampleRow(row, logits.slice(b * V, (b + 1) * V), s.rule, run) : row,
   );
   const padded = (rows: DecodeRow[]): number[] =>
     rows.flatMap((row) => [...row.output, ...new Array<number>(maxNewTokens - row.output.length).fill(77)]);
@@ -95,6 +96,7 @@ function samplingCase(s: Shape): KernelCase {
     inputs: {
       logits: { shape: [B, V], data: logits },
       sequences: { shape: [B], dtype: 'u32', data: before.map((row) => row.sequence) },
+      cacheStarts: { shape: [B], dtype: 'u32', data: before.map((row) => row.cacheStart) },
       state: { shape: [4], dtype: 'u32', data: [SEED, STREAM, 0, 0] },
     },
     outputs: {
@@ -127,6 +129,7 @@ function samplingCase(s: Shape): KernelCase {
           nextIds: t['nextIds']!,
           nextPositions: t['nextPositions']!,
           nextSlots: t['nextSlots']!,
+          cacheStarts: t['cacheStarts']!,
         },
         { rows, vocab: V, maxNewTokens, cacheCapacity, eosIds, ...s.rule },
       );
