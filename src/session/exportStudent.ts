@@ -50,7 +50,7 @@ export async function exportStudent(job: ExportJob): Promise<string[]> {
   };
   const open = filesIn(job.files, job.student);
   const checkpoint = await openCheckpoint(open, job.student);
-  const config = parseModelConfig(checkpoint.config);
+  const config = parseModelConfig(checkpoint.config, `${checkpoint.name}/config.json`);
   const { matrices, norms } = parameterShapes(config);
   expectModules(adapter, new Set(matrices.map(({ name }) => name)));
   if (job.format === 'peft') {
