@@ -58,7 +58,7 @@ export async function loadForRun(
 ): Promise<LoadedStudent> {
   const { source, open } = studentFiles(experiment, files);
   const checkpoint = await openCheckpoint(open, source);
-  const config = parseModelConfig(checkpoint.config);
+  const config = parseModelConfig(checkpoint.config, `${checkpoint.name}/config.json`);
   expectMemory(gpu, experiment, config);
   const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, open);
   const student = await Student.load(gpu, checkpoint, { quantize: experiment.student.quantize, onProgress, signal });

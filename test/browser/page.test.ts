@@ -219,6 +219,58 @@ describe('the page', () => {
     }
     expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(window.innerWidth);
   });
+
+  it('names, notes and labels of any length stay within the window', async () => {
+    const session = new FakeSession();
+    const long = 'Averylongnamewithoutanyspace'.repeat(12);
+    session.stored = [
+      {
+        runId: 'r',
+        name: long,
+        state: 'stopped',
+        phase: 'instruct',
+        step: 1,
+        updatedAt: '2026-01-02T03:04:05Z',
+        sizeBytes: 1,
+      },
+    ];
+    const { root, playground } = show(session);
+    await playground.open();
+    const smoke = preset('smoke');
+    const named = {
+      ...smoke,
+      name: long,
+      notes: long,
+      demonstrations: smoke.demonstrations.map((entry) => ({ ...entry, label: long })),
+    };
+    await playground.experiments.takeFile(new File([JSON.stringify(named)], `${long}.json`));
+    flushSync();
+    button(root, 'Run').click();
+    await settle();
+    session.emit({ type: 'log', level: 'info', message: long });
+    session.emit({ type: 'progress', progress: { task: long, done: 1, total: 2, unit: 'steps' } });
+    session.finish({ state: 'failed', error: { code: 'source', message: `${long}: not there`, hint: long } });
+    await settle();
+    expect(root.innerText).toContain(long);
+    expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(window.innerWidth);
+  });
+
+  it('the keyboard keeps its place when Run becomes Pause and Pause becomes Resume', async () => {
+    const session = new FakeSession();
+    const { root, playground } = show(session, '?experiment=smoke');
+    await playground.open();
+    flushSync();
+    button(root, 'Run').focus();
+    for (const [now, next] of [
+      ['Run', 'Pause'],
+      ['Pause', 'Resume'],
+      ['Resume', 'Pause'],
+    ] as const) {
+      (document.activeElement as HTMLElement).click();
+      await settle();
+      expect((document.activeElement as HTMLElement).innerText.trim(), `after ${now}`).toBe(next);
+    }
+  });
 });
 
 describe('picked files', () => {
