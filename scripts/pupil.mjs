@@ -25,14 +25,14 @@ try {
   if (page) buildIfStale('page');
   const env = { ...process.env, ...(page ? {} : vulkanEnvironment()) };
   const child = spawn(process.execPath, ['--enable-source-maps', path.join(ROOT, 'dist/cli/pupil.js'), ...args], {
-    stdio: 'inherit',
+    // The channel carries nothing: it breaks when this process is killed, and the child must not run on unseen.
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
     env,
   });
-  // A terminal's Ctrl+C reaches the child by itself; a signal sent to this process alone must be passed on.
-  for (const signal of /** @type {const} */ (['SIGTERM', 'SIGHUP'])) process.on(signal, () => child.kill(signal));
-  process.on('SIGINT', () => {
-    if (!process.stdin.isTTY) child.kill('SIGINT');
-  });
+  // A signal to this process alone must be passed on. A terminal's Ctrl+C then reaches the child twice; it knows that.
+  for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+    process.on(signal, () => child.kill(signal));
+  }
   child.on('error', (error) => {
     console.error(`pupil: ${error.message}`);
     process.exit(1);

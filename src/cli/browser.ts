@@ -1,5 +1,6 @@
 // browser.ts: launches the full Chrome or Chromium, headless, with WebGPU, on a profile of its own, opens the page in it
 // and notices when it dies. How the page is spoken to is not decided here.
+import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -61,6 +62,9 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
     // The browser's helpers may write for a moment after its end.
     if (fresh) await rm(userDataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   };
+  // Where a signal ends this process, nothing is closed in order.
+  const atExit = (): void => rmSync(userDataDir, { recursive: true, force: true });
+  if (fresh) process.once('exit', atExit);
   const flags = [...browserFlags({ gpu: options.gpu }), ...(options.extraFlags ?? [])];
 
   let context: BrowserContext;
@@ -79,6 +83,12 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
   } catch (error) {
     await removeProfile();
     throw launchError(executablePath, userDataDir, error);
+  }
+
+  if (fresh) {
+    // Again, so that it comes after Playwright's own listener, which ends the browser.
+    process.off('exit', atExit);
+    process.once('exit', atExit);
   }
 
   let closing = false;
@@ -140,6 +150,7 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
       closing = true;
       await context.close().catch(() => undefined); // already gone
       await removeProfile();
+      process.off('exit', atExit);
     },
   };
   return browser;

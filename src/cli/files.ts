@@ -1,6 +1,6 @@
 // files.ts: looks at the folders and files named by flags before anything is started: a missing one is told at once, by
 // the flag that named it, and no folder that holds a student is ever written to.
-import { existsSync, mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname, resolve, sep } from 'node:path';
 import { PupilError } from '../base/errors';
 
@@ -36,11 +36,25 @@ export function expectFile(flag: string, path: string): string {
   return full;
 }
 
-/** The absolute path of a file to be written; its folder is made. */
-export function outputFile(flag: string, path: string): string {
+/**
+ * The absolute path of a file to be written; its folder is made. Refuses the files in `never` (what is read), and any
+ * existing file in a folder of `never`.
+ */
+export function outputFile(flag: string, path: string, never: readonly string[] = []): string {
   const full = resolve(path);
-  if (existsSync(full) && statSync(full).isDirectory()) {
-    throw new PupilError('usage', `${flag}: expected a file to write, ${full} is a folder`, 'Name a file in it.');
+  if (existsSync(full)) {
+    if (statSync(full).isDirectory()) {
+      throw new PupilError('usage', `${flag}: expected a file to write, ${full} is a folder`, 'Name a file in it.');
+    }
+    const real = realpathSync(full);
+    const input = never.map((one) => realpathSync(one)).find((one) => real === one || real.startsWith(one + sep));
+    if (input !== undefined) {
+      throw new PupilError(
+        'usage',
+        `${flag}: expected a file of its own, ${full} is ${real === input ? 'read' : `in ${input}, which is read`}`,
+        'Pupil never changes what it reads: name another file.',
+      );
+    }
   }
   makeFolder(flag, dirname(full));
   return full;
@@ -79,13 +93,27 @@ export function outputFolder(flag: string, path: string, never: readonly string[
   return full;
 }
 
+/**
+ * Makes a folder and those above it. Throws `storage`, naming the flag. (Not Node's own `recursive`: it never returns
+ * where a file system says that the folder above is missing though it is there, as /proc does.)
+ */
 function makeFolder(flag: string, folder: string): void {
+  const missing: string[] = [];
+  for (let at = folder; !existsSync(at) && dirname(at) !== at; at = dirname(at)) missing.unshift(at);
   try {
-    mkdirSync(folder, { recursive: true });
+    for (const one of missing) {
+      try {
+        mkdirSync(one);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error; // made by another process just now
+      }
+    }
+    if (!statSync(folder).isDirectory()) throw new Error('it is a file');
+    accessSync(folder, constants.W_OK);
   } catch (cause) {
     throw new PupilError(
       'storage',
-      `${flag}: expected to make the folder ${folder}, ${(cause as Error).message}`,
+      `${flag}: expected a folder that can be written, ${folder}: ${(cause as Error).message}`,
       'Check the path and its rights.',
       { cause },
     );

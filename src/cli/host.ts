@@ -31,8 +31,11 @@ export interface Host {
   close(): Promise<void>;
 }
 
-/** A path of this machine as the session names it: absolute, without the leading slash, with forward slashes. */
+/**
+ * A path of this machine as the session names it: absolute, with forward slashes. So messages name files as people do, and
+ * the experiment in a report can be run again as it stands.
+ */
 export function pathInRoot(path: string): string {
   const full = resolve(path);
-  return relative(parse(full).root, full).split(sep).join('/');
+  return `/${relative(parse(full).root, full).split(sep).join('/')}`;
 }

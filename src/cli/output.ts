@@ -2,7 +2,7 @@
 // errors) goes to stderr, so that a pipe gets results only. With --json stdout is one JSON object a line and nothing else.
 import { PupilError, toPlainError } from '../base/errors';
 import type { Progress } from '../base/progress';
-import type { EvaluationRow, SessionEvent } from '../session/protocol';
+import type { EvaluationRow, PretrainStep, SessionEvent } from '../session/protocol';
 
 export interface OutputStreams {
   out: NodeJS.WritableStream;
@@ -70,6 +70,9 @@ export class Output {
       return;
     }
     switch (event.type) {
+      case 'history':
+        for (const row of event.evaluations) this.note(`  ${rowText(row)}`);
+        return;
       case 'phase':
         if (event.state === 'start') this.note(`— ${PHASES[event.phase]}`);
         return;
@@ -92,6 +95,15 @@ export class Output {
       case 'sample':
       case 'checkpoint':
         return;
+    }
+  }
+
+  /** A step of pretraining. */
+  pretrainStep(step: PretrainStep): void {
+    if (this.json) this.streams.out.write(`${JSON.stringify({ type: 'pretrain-step', ...step })}\n`);
+    else {
+      const { step: done, totalSteps: total, values } = step;
+      this.progress({ task: 'Pretraining', done, total, unit: 'steps' }, metricsText(values));
     }
   }
 
@@ -138,6 +150,7 @@ function metricsText(values: Record<string, number>): string {
     values[key] === undefined ? [] : [`${name} ${values[key].toFixed(digits)}`];
   return [
     ...named('loss', 'loss', 4),
+    ...named('eval_loss', 'development', 4),
     ...named('rewards/margins', 'margin', 3),
     ...named('rewards/accuracies', 'pairs right', 2),
     ...named('tokens_per_second', 'tokens/s', 0),

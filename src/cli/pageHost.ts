@@ -24,7 +24,7 @@ interface Attempt {
   extraFlags?: readonly string[];
 }
 
-/** Flags to be tried in turn where a server's GPU does not show itself under the first. */
+/** To be tried in turn where a server's GPU does not show itself under the first. */
 const VULKAN_ATTEMPTS: readonly Attempt[] = [
   { gpu: 'vulkan' },
   { gpu: 'vulkan', extraFlags: ['--enable-features=Vulkan,VulkanFromANGLE,DefaultANGLEVulkan'] },
@@ -48,36 +48,69 @@ function rememberedPort(file: string | undefined): number {
   return Number.isInteger(port) && port > 0 && port < 65536 ? port : 0;
 }
 
-/** Opens the page in a browser that gives an adapter, trying the ways in turn; the last one is kept whatever it gives. */
+/** What a way to start the browser gave. */
+interface Opened {
+  browser: Pick<LaunchedBrowser, 'close' | 'flags'>;
+  session: Pick<SessionApi, 'doctor'>;
+}
+
+/**
+ * Tries the ways in turn until one gives a hardware adapter. Under the flags for a GPU the browser falls back to software
+ * SILENTLY, so an adapter alone is not enough, unless software is what the way asks for; the last is kept whatever it
+ * gives.
+ */
+export async function firstThatServes<T extends Opened>(
+  attempts: readonly Attempt[],
+  open: (attempt: Attempt) => Promise<T>,
+  note: (text: string) => void,
+): Promise<T> {
+  for (const [i, attempt] of attempts.entries()) {
+    const opened = await open(attempt);
+    try {
+      const { tiers, software } = await opened.session.doctor();
+      const serves = tiers.length > 0 && (!software || attempt.gpu === 'software');
+      if (serves || i === attempts.length - 1) {
+        if (software && attempts.length > 1) {
+          note(
+            'browser: this machine has a GPU, but the browser computes in software; --require-hardware refuses that',
+          );
+        }
+        return opened;
+      }
+      const found = tiers.length === 0 ? 'no adapter' : 'only a software adapter';
+      note(`browser: ${found} with ${opened.browser.flags.slice(-3).join(' ')}; trying another way`);
+    } catch (error) {
+      await opened.browser.close();
+      throw error;
+    }
+    await opened.browser.close();
+  }
+  throw new PupilError('browser', 'browser: expected at least one way to start it, there is none');
+}
+
+/** Opens the page in a browser started in one way. */
 async function openPage(
   server: FileServer,
-  attempts: readonly Attempt[],
+  attempt: Attempt,
   options: HostOptions,
   profile: string | undefined,
 ): Promise<{ browser: LaunchedBrowser; session: SessionApi }> {
-  for (const [i, attempt] of attempts.entries()) {
-    const launch: LaunchOptions = {
-      ...attempt,
-      ...(profile === undefined ? {} : { userDataDir: profile }),
-      onLog: (level, text) => {
-        if (level === 'error') options.note(`browser: ${text}`);
-      },
-    };
-    const browser = await launchBrowser(launch);
-    try {
-      const page = await browser.open(`${server.pageUrl}?automation`);
-      await waitForPort(browser, page);
-      const session = await sessionOf(browser, page);
-      const found = (await session.doctor()).tiers.length > 0;
-      if (found || i === attempts.length - 1) return { browser, session };
-      options.note(`browser: no WebGPU adapter with ${browser.flags.slice(-3).join(' ')}; trying another way`);
-      await browser.close();
-    } catch (error) {
-      await browser.close();
-      throw error;
-    }
+  const launch: LaunchOptions = {
+    ...attempt,
+    ...(profile === undefined ? {} : { userDataDir: profile }),
+    onLog: (level, text) => {
+      if (level === 'error') options.note(`browser: ${text}`);
+    },
+  };
+  const browser = await launchBrowser(launch);
+  try {
+    const page = await browser.open(`${server.pageUrl}?automation`);
+    await waitForPort(browser, page);
+    return { browser, session: await sessionOf(browser, page) };
+  } catch (error) {
+    await browser.close();
+    throw error;
   }
-  throw new PupilError('browser', 'browser: expected at least one way to start it, there is none');
 }
 
 /** Waits until the page's script has put window.pupil there. */
@@ -161,7 +194,11 @@ export async function openPageHost(options: HostOptions): Promise<Host> {
   const server = await startFileServer({ page, port: rememberedPort(portFile) });
   if (portFile !== undefined) writeFileSync(portFile, `${server.port}\n`);
   try {
-    const { browser, session } = await openPage(server, attemptsFor(options.gpu), options, profile);
+    const { browser, session } = await firstThatServes(
+      attemptsFor(options.gpu),
+      (attempt) => openPage(server, attempt, options, profile),
+      options.note,
+    );
     return {
       session,
       about: { browser: browser.executablePath, version: browser.version, flags: browser.flags.join(' ') },

@@ -10,6 +10,7 @@ import { registerDoctor } from './verbs/doctor';
 import { registerEval } from './verbs/eval';
 import { registerExport } from './verbs/export';
 import { registerInspect } from './verbs/inspect';
+import { registerPretrain } from './verbs/pretrain';
 import { registerRun } from './verbs/run';
 import { registerScore } from './verbs/score';
 
@@ -38,6 +39,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerScore(program, context);
   registerExport(program, context);
   registerInspect(program, context);
+  registerPretrain(program, context);
   return program;
 }
 
@@ -64,6 +66,11 @@ export async function main(
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     code = error.exitCode === 0 ? 0 : 2;
+    // Commander has told people already; machines read stdout.
+    if (code !== 0 && argv.includes('--json')) {
+      const message = error.message.replace(/^error: /, '');
+      streams.out.write(`${JSON.stringify({ type: 'error', code: 'usage', message })}\n`);
+    }
   }
   return code;
 }

@@ -2,7 +2,9 @@
 // another. Single fields are checked by schema.ts.
 import type { ConfigProblem } from './problems';
 import { shortJson } from './problems';
-import type { Experiment } from './schema';
+import type { Experiment, TaskId } from './schema';
+
+const WITHOUT_OPTIONS: ReadonlySet<TaskId> = new Set<TaskId>(['multiarith', 'lesson-stories', 'lesson-sums']);
 
 /** Every broken rule. Empty when all is well. */
 export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
@@ -25,6 +27,9 @@ export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
 
   experiment.demonstrations.forEach((entry, i) => {
     const path = `demonstrations[${i}]`;
+    if (entry.files.some((file) => file.startsWith('lesson:')) && !/\bscripted\b/i.test(entry.label)) {
+      add(`${path}.label`, 'a name with the word "scripted": these answers come from a script', entry.label);
+    }
     if (!names.includes(entry.task)) add(`${path}.task`, `the name of a task (${names.join(', ')})`, entry.task);
     if (entry.format === 'cot-aligned' && entry.alignedWith === undefined) {
       add(`${path}.alignedWith`, 'the files that the rationales are aligned with', undefined);
@@ -65,7 +70,7 @@ export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
     if (refine.loss === 'robust' && refine.labelSmoothing === 0) {
       add('phases.selfRefine.labelSmoothing', 'more than 0 for the robust loss', 0);
     }
-    if (experiment.evaluation.probing && experiment.tasks.every((task) => task.id === 'multiarith')) {
+    if (experiment.evaluation.probing && experiment.tasks.every((task) => WITHOUT_OPTIONS.has(task.id))) {
       add('evaluation.probing', 'false: no task of this experiment has options to probe', true);
     }
   }

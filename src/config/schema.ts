@@ -55,10 +55,7 @@ const StudentSchema = v.strictObject({
 });
 
 const AdapterSchema = v.strictObject({
-  rank: v.optional(
-    field(integer(1, 1024), 'Rank r', 'Not given in the paper; QLoRA uses 64.', { origin: 'QLoRA' }),
-    64,
-  ),
+  rank: v.optional(field(integer(1, 256), 'Rank r', 'Not given in the paper; QLoRA uses 64.', { origin: 'QLoRA' }), 64),
   alpha: v.optional(
     field(positive(65536), 'Alpha α', 'The adapter is scaled by α/r (α/√r with rsLoRA).', { origin: 'QLoRA' }),
     16,
@@ -137,7 +134,7 @@ const DemonstrationsSchema = v.strictObject({
   format: field(
     v.picklist(DEMONSTRATION_FORMATS),
     'Format',
-    'llm-adapters: question, chain-of-thought, pred, answer. alpaca: instruction, input, output, answer. prompt-completion: prompt, completion. cot-aligned: rationale strings aligned by index with `alignedWith`. lesson: the prototype’s task files. jsonl: Pupil’s own demonstrations.jsonl.',
+    'llm-adapters: question, chain-of-thought, pred, answer. alpaca: instruction, input, output, answer. prompt-completion: prompt, completion. cot-aligned: rationale strings aligned by index with `alignedWith`. lesson: rows of the lesson’s files. jsonl: Pupil’s own demonstrations.jsonl.',
   ),
   alignedWith: v.exactOptional(
     field(fileList, 'Aligned with', 'For cot-aligned: the files whose rows the rationales belong to, in order.'),
@@ -193,7 +190,15 @@ const DemonstrationsSchema = v.strictObject({
   ),
 });
 
-export const TASK_IDS = ['multiarith', 'csqa', 'lesson'] as const;
+export const TASK_IDS = [
+  'multiarith',
+  'csqa',
+  'lesson',
+  'lesson-stories',
+  'lesson-sums',
+  'lesson-kinds',
+  'lesson-tools',
+] as const;
 export const TASK_USES = ['instruct', 'selfRefine', 'evaluate'] as const;
 
 const SplitSchema = v.strictObject({

@@ -97,6 +97,11 @@ export async function readBnb4bitWeight(reader: TensorReader, weight: string): P
   return { packed: await reader.readBytes(weight), shape, absmax, blockSize: NF4_BLOCK, dtype };
 }
 
+/** The dtype that a weight had before it was quantised, from the JSON beside it. */
+export async function readBnb4bitDtype(reader: TensorReader, weight: string): Promise<Bnb4bitDtype> {
+  return (await readQuantState(reader, weight)).dtype;
+}
+
 const DAMAGED = 'The file is damaged or was written by another tool than bitsandbytes.';
 const MAX_STATE_BYTES = 65_536;
 

@@ -137,9 +137,10 @@ function combine(
     const path = home.get(tensor);
     if (path === undefined) {
       const some = Array.from(home.keys()).slice(0, 5).join(', ');
+      const found = home.size === 0 ? 'it holds none at all' : `there are ${home.size} others (${some} …)`;
       throw new PupilError(
         'checkpoint',
-        `${folder}: expected a tensor "${tensor}", there are ${home.size} others (${some} …)`,
+        `${folder}: expected a tensor "${tensor}", ${found}`,
         'The weights belong to another model, or are incomplete.',
       );
     }

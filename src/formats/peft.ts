@@ -67,15 +67,44 @@ export async function readPeftAdapter(open: OpenFile, folder = 'adapter'): Promi
     'Adapters in adapter_model.bin are not read: save them as safetensors.',
   );
   const file = await readSafetensorsHeader(weightsSource);
+  const isTarget = readTargets(fields, settings.targetModules);
   const rankPattern = readPattern(fields, 'rank_pattern');
   const alphaPattern = readPattern(fields, 'alpha_pattern');
   const tensors = new Map<string, AdapterModule>();
   for (const [path, names] of pairNames(file)) {
+    if (!isTarget(path)) {
+      throw new PupilError(
+        'checkpoint',
+        `${file.source.name}: expected weights of the modules that ${configSource.name} adapts (target_modules ${showValue(settings.targetModules)}), got ${path}`,
+        'PEFT would leave these weights out: the two files are not of one adapter, or one was edited.',
+      );
+    }
     const module = await readModule(file, path, names, patternValue(rankPattern, path) ?? settings.r);
     const alpha = patternValue(alphaPattern, path);
     tensors.set(path, alpha === undefined ? module : { ...module, alpha });
   }
   return { ...settings, tensors };
+}
+
+/**
+ * Whether PEFT would put factors on a module: `target_modules` (a list or "all-linear"; other expressions come from the
+ * file and are not run), `exclude_modules` and `layers_to_transform`. An adapter that says nothing adapts what it has.
+ */
+function readTargets(fields: JsonFields, targets: string | readonly string[]): (path: string) => boolean {
+  const names = (key: string): readonly string[] => {
+    const value = fields.json[key] ?? [];
+    return Array.isArray(value) ? value.filter((name): name is string => typeof name === 'string') : [];
+  };
+  const excluded = names('exclude_modules');
+  const layers = [fields.json['layers_to_transform'] ?? []].flat();
+  const everywhere = typeof targets === 'string' || targets.length === 0;
+  const allLinear = typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
+  return (path) => {
+    if (excluded.some((name) => matchesName(path, name))) return false;
+    const layer = /(?:^|\.)layers\.(\d+)\./.exec(path)?.[1];
+    if (layers.length > 0 && layer !== undefined && !layers.includes(Number(layer))) return false;
+    return everywhere ? !allLinear || path !== 'lm_head' : targets.some((name) => matchesName(path, name));
+  };
 }
 
 /** The settings, with everything refused that would make the adapter compute something else than plain LoRA. */

@@ -1,135 +1,128 @@
-// trainingCheckpoint.ts: the bytes of a training checkpoint: a safetensors file that carries its state as JSON, a format
-// version and a SHA-256 of everything else, so that a torn or altered file is noticed. Where it is kept is storage/'s
-// business, and what the state holds is the session's.
+// trainingCheckpoint.ts: the bytes of a training checkpoint. It consists of parts (JSON, or an array of float32), each known
+// by its SHA-256, and of a commit: a small JSON record that says which parts they are, and carries a SHA-256 of itself. A
+// part that stays as it was is the same part in the next checkpoint. Where parts and commits are kept, and in what order
+// they are written, is storage/'s business; what the state holds is the session's.
 import { PupilError } from '../base/errors';
-import type { DType } from '../base/dtypes';
-import { memorySource } from './byteSource';
-import { isJsonObject, parseStrictJson, type JsonObject } from './jsonText';
-import { readSafetensorsHeader, readTensorBytes } from './safetensors';
-import { inLibraryOrder, writeSafetensors, type TensorData } from './safetensorsWrite';
+import { isJsonObject, parseJsonObject, parseStrictJson } from './jsonText';
 
 /** Raised when older readers could misread what is written. */
-export const TRAINING_CHECKPOINT_VERSION = 1;
+export const TRAINING_CHECKPOINT_VERSION = 2;
 
 const FORMAT = 'pupil-training-checkpoint';
 
-export type CheckpointArray = Float32Array | Uint32Array | Uint8Array;
-
-export interface TrainingCheckpoint {
-  /** Plain JSON: numbers finite, no typed arrays; `undefined` fields are dropped. */
-  state: JsonObject;
-  tensors: Record<string, CheckpointArray>;
+/** A part, ready to be stored. Its name says what it is within its checkpoint: `state`, `metrics/3`, `tensors/adapter`. */
+export interface CheckpointPart {
+  readonly name: string;
+  readonly sha256: string;
+  readonly bytes: Uint8Array;
 }
 
-/** The digest comes first in the header, so its 64 characters lie at one place in every file. */
-const OPENING = '{"__metadata__":{"sha256":"';
-const DIGEST_AT = 8 + OPENING.length;
-const DIGEST_LENGTH = 64;
+/** A part as a commit lists it. */
+export interface CommittedPart {
+  readonly name: string;
+  readonly sha256: string;
+  readonly sizeBytes: number;
+  /** Its number where the run's parts are kept. */
+  readonly number: number;
+}
+
+/** What makes parts a checkpoint. */
+export interface Commit {
+  readonly runId: string;
+  /** Counts the run's checkpoints from 1. */
+  readonly sequence: number;
+  readonly parts: readonly CommittedPart[];
+}
+
+/** SHA-256 in hex. */
+export async function sha256Of(bytes: Uint8Array): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
 
 /**
- * The bytes of a checkpoint; equal content gives equal bytes.
- * @throws PupilError `checkpoint` where the state holds something JSON would lose (NaN, Infinity, bigint, Map, arrays of
+ * A part of plain JSON; equal values give equal bytes, and undefined fields are dropped.
+ * @throws PupilError `checkpoint` where the value holds something JSON would lose (NaN, Infinity, bigint, Map, arrays of
  *   numbers in binary form), naming its key
  */
-export async function encodeTrainingCheckpoint(checkpoint: TrainingCheckpoint): Promise<Uint8Array<ArrayBuffer>> {
-  const tensors = Object.entries(checkpoint.tensors).map(([name, data]): TensorData => {
-    return { name, dtype: dtypeOf(data), shape: [data.length], data };
-  });
-  const bytes = writeSafetensors(inLibraryOrder(tensors), {
-    sha256: '0'.repeat(DIGEST_LENGTH),
-    format: FORMAT,
-    version: String(TRAINING_CHECKPOINT_VERSION),
-    state: stateText(checkpoint.state),
-  });
-  bytes.set(new TextEncoder().encode(await digestOf(bytes)), DIGEST_AT);
-  return bytes;
+export async function jsonPart(name: string, value: unknown): Promise<CheckpointPart> {
+  const bytes = new TextEncoder().encode(plainJson(name, value));
+  return { name, sha256: await sha256Of(bytes), bytes };
+}
+
+/** A part of float32 numbers, kept to the bit. The bytes are the array's own memory: it must not be written to any more. */
+export async function arrayPart(name: string, data: Float32Array): Promise<CheckpointPart> {
+  // Every machine that runs WebGPU is little-endian, so these are the file's bytes.
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return { name, sha256: await sha256Of(bytes), bytes };
+}
+
+/** @throws PupilError `format` where the bytes are no JSON */
+export function readJsonPart(bytes: Uint8Array, label: string): unknown {
+  return parseStrictJson(new TextDecoder().decode(bytes), label);
+}
+
+/** A copy; the bytes may be discarded. @throws PupilError `format` where they are no whole float32 numbers */
+export function readArrayPart(bytes: Uint8Array, label: string): Float32Array {
+  if (bytes.byteLength % 4 !== 0) {
+    throw new PupilError('format', `${label}: expected float32 numbers, got ${bytes.byteLength} bytes`);
+  }
+  return new Float32Array(bytes.slice().buffer);
+}
+
+/** The bytes of a commit. */
+export async function encodeCommit({ runId, sequence, parts }: Commit): Promise<Uint8Array> {
+  const listed = parts.map(({ name, sha256, sizeBytes, number }) => ({ name, sha256, sizeBytes, number }));
+  const commit = { runId, sequence, parts: listed };
+  const encoder = new TextEncoder();
+  const sha256 = await sha256Of(encoder.encode(JSON.stringify(commit)));
+  return encoder.encode(
+    `${JSON.stringify({ format: FORMAT, version: TRAINING_CHECKPOINT_VERSION, sha256, commit })}\n`,
+  );
 }
 
 /**
- * The inverse of {@link encodeTrainingCheckpoint}. The arrays are copies; `bytes` may be discarded.
- * @throws PupilError `format` where the file is cut off, altered or no training checkpoint, e.g.
- *   `step-40.ckpt: expected SHA-256 3f…, the bytes give 9a…`; `checkpoint` where another version of Pupil wrote it
+ * The inverse of {@link encodeCommit}; undefined where a single byte is missing or altered.
+ * @throws PupilError `checkpoint` where another version of Pupil wrote it
  */
-export async function decodeTrainingCheckpoint(bytes: Uint8Array, fileName: string): Promise<TrainingCheckpoint> {
-  const file = await readSafetensorsHeader(memorySource(fileName, bytes));
-  const { format, version, sha256, state } = file.metadata;
-  const opening = new TextDecoder().decode(bytes.subarray(8, DIGEST_AT));
-  if (format !== FORMAT || opening !== OPENING || sha256 === undefined || state === undefined) {
-    throw new PupilError(
-      'format',
-      `${fileName}: expected a training checkpoint of Pupil, got ${format === undefined ? 'other safetensors' : `format "${format}"`}`,
-      'Choose a checkpoint that a run has written.',
-    );
+export async function decodeCommit(bytes: Uint8Array, label: string): Promise<Commit | undefined> {
+  let found: unknown;
+  try {
+    found = parseJsonObject(bytes, label);
+  } catch {
+    return undefined;
   }
-  if (version !== String(TRAINING_CHECKPOINT_VERSION)) {
+  const { format, version, sha256, commit } = found as Record<string, unknown>;
+  if (format !== FORMAT || !isJsonObject(commit)) return undefined;
+  if (version !== TRAINING_CHECKPOINT_VERSION) {
     throw new PupilError(
       'checkpoint',
-      `${fileName}: expected checkpoint version ${TRAINING_CHECKPOINT_VERSION}, got ${version}`,
+      `${label}: expected checkpoint version ${TRAINING_CHECKPOINT_VERSION}, got ${String(version)}`,
       'Another version of Pupil wrote it: continue the run with that version, or start anew.',
     );
   }
-  const actual = await digestOf(bytes);
-  if (actual !== sha256) {
-    throw new PupilError(
-      'format',
-      `${fileName}: expected SHA-256 ${sha256.slice(0, 12)}…, the bytes give ${actual.slice(0, 12)}…`,
-      'The file was altered or not written to its end: use an earlier checkpoint.',
-    );
-  }
-  const value = parseStrictJson(state, `${fileName} (state)`);
-  if (!isJsonObject(value)) {
-    throw new PupilError('format', `${fileName}: expected the state to be a JSON object`);
-  }
-  const tensors: [string, CheckpointArray][] = [];
-  for (const { name, dtype } of file.tensors.values()) {
-    tensors.push([name, arrayOf(dtype, (await readTensorBytes(file, name)).slice(), fileName, name)]);
-  }
-  return { state: value, tensors: Object.fromEntries(tensors) };
-}
-
-function dtypeOf(data: CheckpointArray): DType {
-  if (data instanceof Float32Array) return 'f32';
-  return data instanceof Uint32Array ? 'u32' : 'u8';
-}
-
-function arrayOf(dtype: DType, bytes: Uint8Array<ArrayBuffer>, fileName: string, name: string): CheckpointArray {
-  if (dtype === 'f32') return new Float32Array(bytes.buffer);
-  if (dtype === 'u32') return new Uint32Array(bytes.buffer);
-  if (dtype === 'u8') return bytes;
-  throw new PupilError('format', `${fileName}: tensor "${name}": expected f32, u32 or u8, got ${dtype}`);
+  if (sha256 !== (await sha256Of(new TextEncoder().encode(JSON.stringify(commit))))) return undefined;
+  const whole = await encodeCommit(commit as unknown as Commit);
+  const same = whole.byteLength === bytes.byteLength && whole.every((byte, i) => byte === bytes[i]);
+  return same ? (commit as unknown as Commit) : undefined;
 }
 
 /** JSON that reads back as what was given; JSON.stringify alone turns NaN into null and a Map into {}. */
-function stateText(state: JsonObject): string {
-  return JSON.stringify(state, (key, value: unknown) => {
+function plainJson(name: string, value: unknown): string {
+  return JSON.stringify(value, (key, inner: unknown) => {
     const plain =
-      value === null ||
-      typeof value !== 'object' ||
-      Array.isArray(value) ||
-      Object.getPrototypeOf(value) === Object.prototype;
-    const lost = typeof value === 'bigint' || typeof value === 'function' || typeof value === 'symbol';
-    if (!plain || lost || (typeof value === 'number' && !Number.isFinite(value))) {
+      inner === null ||
+      typeof inner !== 'object' ||
+      Array.isArray(inner) ||
+      Object.getPrototypeOf(inner) === Object.prototype;
+    const lost = typeof inner === 'bigint' || typeof inner === 'function' || typeof inner === 'symbol';
+    if (!plain || lost || (typeof inner === 'number' && !Number.isFinite(inner))) {
       throw new PupilError(
         'checkpoint',
-        `encodeTrainingCheckpoint: "${key}": expected plain JSON with finite numbers, got ${String(value)}`,
+        `checkpoint part ${name}: "${key}": expected plain JSON with finite numbers, got ${String(inner)}`,
         'Put arrays of numbers into tensors; a non-finite number means that training has diverged.',
       );
     }
-    return value;
+    return inner;
   });
-}
-
-/**
- * SHA-256, in hex, over the digests of header and data; the stored digest itself counts as zeros. Two parts, so that the
- * data (gigabytes, perhaps) need not be copied to blank 64 bytes of the header.
- */
-async function digestOf(bytes: Uint8Array): Promise<string> {
-  const headerEnd = 8 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  const header = bytes.slice(0, headerEnd).fill(0x30, DIGEST_AT, DIGEST_AT + DIGEST_LENGTH);
-  const data = bytes.subarray(headerEnd) as Uint8Array<ArrayBuffer>;
-  const both = new Uint8Array(64);
-  both.set(new Uint8Array(await crypto.subtle.digest('SHA-256', header)));
-  both.set(new Uint8Array(await crypto.subtle.digest('SHA-256', data)), 32);
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', both));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

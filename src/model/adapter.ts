@@ -32,6 +32,8 @@ export interface LoraSite {
 }
 
 const PREFIX = 'base_model.model.';
+/** What the kernels of a branch (kernels/lora.ts) are made for. */
+const MAX_RANK = 256;
 
 export class Adapter {
   readonly parameters: FlatParameters;
@@ -107,8 +109,8 @@ export class Adapter {
    */
   static create(student: Student, settings: AdapterSettings, seed: number): Adapter {
     const { rank, alpha, dropout } = settings;
-    if (!(Number.isInteger(rank) && rank >= 1 && rank <= 1024)) {
-      throw new PupilError('config', `adapter: rank must be a whole number from 1 to 1024, got ${rank}`);
+    if (!(Number.isInteger(rank) && rank >= 1 && rank <= MAX_RANK)) {
+      throw new PupilError('config', `adapter: rank must be a whole number from 1 to ${MAX_RANK}, got ${rank}`);
     }
     if (!(dropout >= 0 && dropout < 1)) {
       throw new PupilError('config', `adapter: dropout must be in [0, 1), got ${dropout}`);

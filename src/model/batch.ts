@@ -28,6 +28,13 @@ export interface PackedBatch {
   readonly targetStarts: Uint32Array; // (S+1)
 }
 
+/** The largest batch that something is made for. */
+export interface BatchLimits {
+  tokens: number;
+  targets: number;
+  sequences: number;
+}
+
 /** Number of targets that a sequence will contribute. */
 export function countTargets(sequence: Sequence): number {
   let count = 0;

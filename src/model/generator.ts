@@ -15,10 +15,12 @@ import { embeddingForward } from '../kernels/embedding';
 import { linearForward } from '../kernels/linear';
 import { rmsnormForward } from '../kernels/rmsnorm';
 import { FINISHED, sampleTokens } from '../kernels/sampling';
+import type { BlockContext } from './adaptedLinear';
 import type { Adapter } from './adapter';
 import { packSequences } from './batch';
+import { makeActivations } from './blockTensors';
 import { DecodeRows, type Answer, type Decoding } from './decodeRows';
-import { blockDecode, blockForward, makeActivations, type BlockContext, type LayerCache } from './decoder';
+import { blockDecode, blockForward, type LayerCache } from './decoder';
 import type { Student } from './student';
 
 export interface GeneratorOptions {

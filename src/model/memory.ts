@@ -2,9 +2,9 @@
 // trainer.ts and generator.ts will allocate. An estimate of time is not made here.
 import { elementCount } from '../base/dtypes';
 import type { ModelConfig } from '../formats/modelConfig';
+import type { BatchLimits } from './batch';
 import { linearShape, parseLinearNames } from './linearNames';
 import { parameterShapes, type Quantization } from './student';
-import type { BatchLimits } from './trainer';
 
 export interface MemoryRequest {
   quantize: Quantization;
@@ -41,6 +41,23 @@ function nf4Bytes(elements: number, double: boolean): number {
   return double ? packed + blocks + 4 * (257 + Math.ceil(blocks / NESTED_BLOCK)) : packed + 4 * blocks;
 }
 
+/** Activations of all blocks are kept below this. */
+const KEEP_BELOW_BYTES = 256 * 2 ** 20;
+/** Adapted layers of a block, at most. */
+const BLOCK_LINEARS = 7;
+
+/** Bytes that one block of N rows keeps for its backward; `loraWidth` is the sum of its adapters' ranks. */
+export function activationBytes(config: ModelConfig, loraWidth: number, N: number): number {
+  const { hiddenSize: C, intermediateSize: F, heads: H, kvHeads, headSize: K } = config;
+  return 4 * N * (3 * C + 3 * F + 2 * H * K + 2 * kvHeads * K + H + 2 + loraWidth);
+}
+
+/** Whether all blocks keep their activations, or run their forward again in the backward. The bits are the same. */
+export function activationPolicy(config: ModelConfig, rank: number, N: number): 'keep' | 'recompute' {
+  const bytes = config.layers * activationBytes(config, BLOCK_LINEARS * rank, N);
+  return bytes <= KEEP_BELOW_BYTES ? 'keep' : 'recompute';
+}
+
 /** What a run will hold at its peak, by part. Uniform buffers and staging (a few MiB) are left out. */
 export function planMemory(config: ModelConfig, request: MemoryRequest): MemoryPlan {
   const { matrices, norms } = parameterShapes(config);
@@ -70,8 +87,7 @@ export function planMemory(config: ModelConfig, request: MemoryRequest): MemoryP
   const { hiddenSize: C, intermediateSize: F, heads: H, kvHeads, headSize: K, layers: L, vocabSize: V } = config;
   const Q = H * K;
   const KV = kvHeads * K;
-  const block = (N: number): number =>
-    4 * N * (3 * C + 3 * F + 2 * Q + 2 * KV + H + 2 + request.adapter.targets.length * rank);
+  const block = (N: number): number => activationBytes(config, request.adapter.targets.length * rank, N);
   const { tokens: N, targets: M } = request.training;
   const backward = 4 * N * (C + 2 * Q + 2 * KV + H + 3 * F + rank);
   const residual = 4 * N * C * (L + 1);

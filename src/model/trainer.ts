@@ -1,49 +1,21 @@
-// trainer.ts: forward, backward and update over packed batches, as commands prepared once. A step is: beginStep, any number
-// of accumulate calls (each one submission), update. Losses are token means (supervised) or pair means (preference) over the
-// GLOBAL batch, so accumulation equals one large batch. It knows no data, no schedule and no epochs.
+// trainer.ts: forward, backward and update over packed batches, by replaying commands prepared once (trainerGraph.ts). A
+// step is: beginStep, any number of accumulate calls (each one submission), update. Losses are token means (supervised) or
+// pair means (preference) over the GLOBAL batch, so accumulation equals one large batch. It knows no data, no schedule and
+// no epochs.
 import { PupilError } from '../base/errors';
 import { Recorder, ClearCommand, type Command, type KernelTiming } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import { StagingRing } from '../gpu/readback';
-import { Rows } from '../gpu/rows';
 import { view, type Arena, type Tensor } from '../gpu/tensor';
-import { gatherRows, scatterRows } from '../kernels/elementwise';
-import { embeddingBackward, embeddingForward } from '../kernels/embedding';
-import { headBackward, headForward, headScratchRows, vocabularyChunks } from '../kernels/head';
+import { vocabularyChunks } from '../kernels/head';
 import { linearForward } from '../kernels/linear';
-import { dpoLoss, dpoRowWeights, lossSum, sequenceLogps, type PreferenceLoss } from '../kernels/loss';
-import { rmsnormBackwardInput, rmsnormBackwardWeight, rmsnormForward } from '../kernels/rmsnorm';
 import type { Adapter } from './adapter';
-import { sequencesIn, targetsIn, tokensIn, type PackedBatch } from './batch';
-import {
-  blockBackward,
-  blockForward,
-  makeActivations,
-  makeBackwardScratch,
-  type Activations,
-  type BackwardScratch,
-  type BatchStructure,
-  type BlockContext,
-  type DropoutState,
-  type Scratch,
-} from './decoder';
+import { sequencesIn, targetsIn, tokensIn, type BatchLimits, type PackedBatch } from './batch';
+import { checkBatch, makeBatchTensors, uploadBatch, type BatchTensors } from './batchTensors';
 import type { FlatParameters } from './flatParameters';
+import { joinPairs, PreferencePart, type PreferenceMetrics, type PreferenceOptions } from './preferenceLoss';
 import type { Student } from './student';
-
-/** The largest batch that the commands are made for. */
-export interface BatchLimits {
-  tokens: number;
-  targets: number;
-  sequences: number;
-}
-
-export interface PreferenceOptions {
-  loss: PreferenceLoss;
-  beta: number;
-  labelSmoothing: number;
-  /** Pairs of the global batch: the loss is their mean. */
-  totalPairs: number;
-}
+import { prepareGraph, type TrainerGraph } from './trainerGraph';
 
 export interface UpdateOptions {
   learningRate: number;
@@ -80,15 +52,8 @@ export interface TrainerOptions {
   /** How parameters are updated (optim/optimizer.ts); not needed for scoring and for gradients. */
   optimizer?: OptimizerFactory;
   dropoutSeed?: number;
-}
-
-/** Per pair, in the order accumulated. */
-export interface PreferenceMetrics {
-  losses: Float32Array;
-  rewardsChosen: Float32Array;
-  rewardsRejected: Float32Array;
-  /** Chosen at 2p, rejected at 2p+1: sums, or per-token means for ipo. */
-  policyLogps: Float32Array;
+  /** Scores and logits only: nothing of a backward is allocated or compiled. */
+  scoringOnly?: boolean;
 }
 
 export interface StepMetrics {
@@ -101,29 +66,10 @@ export interface StepMetrics {
   pairs?: PreferenceMetrics;
 }
 
-const KEEP_BELOW_BYTES = 256 * 2 ** 20;
+/** Results in flight before the CPU waits for the GPU. */
 const STAGING_SLOTS = 16;
-const COUNTER_STRIDE = 64; // words
-
-/** Everything made at set-up for one direction of data flow. */
-interface Graph {
-  tokenRows: Rows;
-  targetRows: Rows;
-  sequenceRows: Rows;
-  pairRows: Rows;
-  structure: BatchStructure;
-  ids: Tensor;
-  targetIndex: Tensor;
-  targets: Tensor;
-  sequenceOf: Tensor;
-  targetStarts: Tensor;
-  lengths: Tensor;
-  rowWeights: Tensor;
-  tokenLogps: Tensor;
-  sums: Tensor;
-  means: Tensor;
-  finalNormed: Tensor;
-}
+/** Room in a slot for the loss and the clip state. */
+const METRICS_BYTES = 256;
 
 /**
  * Trains an adapter, or (without one, when the student was loaded trainable) all weights; or only scores.
@@ -131,230 +77,50 @@ interface Graph {
 export class Trainer {
   readonly gpu: Gpu;
   private readonly arena: Arena;
-  private readonly flat: FlatParameters | undefined;
+  private readonly trained: FlatParameters | undefined;
+  private readonly batch: BatchTensors;
+  private readonly graph: TrainerGraph;
+  private readonly preference: PreferencePart;
   private readonly optimizer: ParameterOptimizer | undefined;
-  private readonly graph: Graph;
-  private readonly forwardScore: Command[];
-  private readonly headScore: Command[];
-  private readonly forwardTrain: Command[];
-  private readonly backwardTrain: Command[];
-  /** Without dropout, for preference losses. */
-  private readonly backwardScore: Command[];
-  private readonly preference = new Map<string, Command[]>();
-  private readonly sequenceSums: Command[];
-  private readonly lossCommands: Command[];
-  /** Four counters a layer with an adapter, 256 bytes apart so that each can be bound. */
-  private dropoutCounters: { table: Tensor; words: Uint32Array<ArrayBuffer> } | undefined;
   private readonly ring: StagingRing;
-  private readonly lossTotal: Tensor;
-  private readonly pairTensors: {
-    reference: Tensor;
-    hyper: Tensor;
-    losses: Tensor;
-    rewardsChosen: Tensor;
-    rewardsRejected: Tensor;
-    dPolicy: Tensor;
-    rowWeights: Tensor;
-  };
-  private pending: { read: Promise<ArrayBuffer[]>; pairs: number; perTokenMean: boolean }[] = [];
+  /** Preference batches of this step whose numbers are on the way. */
+  private pending: Promise<ArrayBuffer[]>[] = [];
+  private totalPairs = 0;
   private microBatch = 0;
   private stepIndex = 0;
-  private supervised = false;
   private lastDispatches = 0;
   private stepDispatches = 0;
-  readonly activationPolicy: 'keep' | 'recompute' | 'none';
 
   constructor(
     readonly student: Student,
     readonly adapter: Adapter | undefined,
     readonly options: TrainerOptions,
   ) {
-    this.gpu = student.gpu;
-    const gpu = this.gpu;
-    const { limits } = options;
-    for (const [name, value] of Object.entries(limits)) {
-      if (!Number.isInteger(value) || value < 1)
-        throw new PupilError('shape', `Trainer: limits.${name} must be ≥ 1, got ${value}`);
-    }
+    const gpu = (this.gpu = student.gpu);
     const arena = (this.arena = gpu.arena('training'));
-    const flat = (this.flat = adapter?.parameters ?? student.parameters);
-    const { tokens: N, targets: M } = limits;
-    const P = Math.ceil(limits.sequences / 2);
-    const S = 2 * P;
-    const { hiddenSize: C, layers: L } = student.config;
-    const u32 = (label: string, size: number): Tensor => arena.tensor(label, [size], 'u32');
-    const f32 = (label: string, ...shape: number[]): Tensor => arena.tensor(label, shape);
-
-    const graph: Graph = (this.graph = {
-      tokenRows: new Rows(gpu, arena, 'tokens', N),
-      targetRows: new Rows(gpu, arena, 'targets', M),
-      sequenceRows: new Rows(gpu, arena, 'sequences', S),
-      pairRows: new Rows(gpu, arena, 'pairs', P),
-      structure: {
-        positions: u32('positions', N),
-        sequenceStart: u32('sequence start', N),
-        sequenceEnd: u32('sequence end', N),
-      },
-      ids: u32('ids', N),
-      targetIndex: u32('target index', M),
-      targets: u32('targets', M),
-      sequenceOf: u32('sequence of', M),
-      targetStarts: u32('target starts', S + 1),
-      lengths: u32('lengths', S),
-      rowWeights: f32('row weights', M),
-      tokenLogps: f32('token logps', M),
-      sums: f32('sequence sums', S),
-      means: f32('sequence means', S),
-      finalNormed: f32('final normed', N, C),
-    });
-    this.lossTotal = f32('loss', 1);
-    this.pairTensors = {
-      reference: f32('reference logps', 2 * P),
-      hyper: f32('preference hyper', 4),
-      losses: f32('pair losses', P),
-      rewardsChosen: f32('rewards chosen', P),
-      rewardsRejected: f32('rewards rejected', P),
-      dPolicy: f32('d policy', 2 * P),
-      rowWeights: graph.rowWeights,
-    };
-
-    // --- forward, and the scores of the targets
-    const { tokenRows, targetRows, sequenceRows } = graph;
-    const perBlock = activationBytes(student, adapter, N);
-    const trains = flat !== undefined;
-    this.activationPolicy = !trains
-      ? 'none'
-      : (options.activations ?? (perBlock * L <= KEEP_BELOW_BYTES ? 'keep' : 'recompute'));
-    const keep = this.activationPolicy === 'keep';
-    const residual = Array.from({ length: trains ? L + 1 : Math.min(2, L + 1) }, (_, l) => f32(`residual ${l}`, N, C));
-    const x = (l: number): Tensor => residual[l % residual.length]!;
-    const activations: Activations[] = Array.from({ length: keep ? Math.max(1, L) : 1 }, (_, l) =>
-      makeActivations(arena, student, adapter, N, `block ${l}`),
-    );
-    const act = (l: number): Activations => activations[l % activations.length]!;
-    const scratch: Scratch = { branch: f32('branch', N, C) };
-    const finalInverseRms = f32('final inverse rms', N);
-    const headInput = f32('head input', M, C);
-    const logits = f32('logits', M, headScratchRows(gpu, student.head, M));
-    const logsumexp = f32('head logsumexp', M);
-    const targetLogit = f32('target logit', M);
-
-    const rate = adapter?.settings.dropout ?? 0;
-    const dropout = trains && rate > 0 ? this.makeDropout(arena, N) : undefined;
-    const context = (dropout: DropoutState | undefined): BlockContext => ({
-      gpu,
-      student,
-      adapter,
-      rows: tokenRows,
-      dropout,
-    });
-    const forward = (dropout: DropoutState | undefined): Command[] => [
-      ...embeddingForward(gpu, { ids: graph.ids, table: student.embedding.data, y: x(0) }, { rows: tokenRows }),
-      ...student.layers.flatMap((_, l) =>
-        blockForward(context(dropout), l, x(l), x(l + 1), graph.structure, act(l), scratch),
-      ),
-      ...rmsnormForward(
-        gpu,
-        { x: x(L), weight: student.finalNorm, y: graph.finalNormed, inverseRms: finalInverseRms },
-        { rows: tokenRows, epsilon: student.config.rmsNormEps },
-      ),
-    ];
-    this.forwardScore = forward(undefined);
-    this.forwardTrain = dropout === undefined ? this.forwardScore : forward(dropout);
-    this.headScore = [
-      ...gatherRows(
-        gpu,
-        { x: graph.finalNormed, index: graph.targetIndex, y: headInput },
-        { rows: targetRows, width: C },
-      ),
-      ...headForward(
-        gpu,
-        { x: headInput, targets: graph.targets, logits, logsumexp, targetLogit, tokenLogps: graph.tokenLogps },
-        { rows: targetRows, weight: student.head },
-      ),
-    ];
-    this.sequenceSums = sequenceLogps(
-      gpu,
-      { tokenLogps: graph.tokenLogps, starts: graph.targetStarts, sums: graph.sums, means: graph.means },
-      { sequences: sequenceRows },
-    );
-    this.lossCommands = lossSum(
-      gpu,
-      { tokenLogps: graph.tokenLogps, rowWeights: graph.rowWeights, out: this.lossTotal },
-      { rows: targetRows },
-    );
-
-    // --- backward, in mirror order
-    this.backwardScore = [];
-    this.backwardTrain = [];
-    if (flat !== undefined) {
-      const full = adapter === undefined ? flat : undefined;
-      const back: BackwardScratch = makeBackwardScratch(arena, student, adapter, N);
-      const dHeadInput = f32('d head input', M, C);
-      const dFinal = back.dNormed; // free until the blocks run
-      const dX = f32('d residual', N, C);
-      const backward = (dropout: DropoutState | undefined): Command[] => {
-        const ctx = context(dropout);
-        const commands = [
-          ...headBackward(
-            gpu,
-            {
-              x: headInput,
-              targets: graph.targets,
-              logits,
-              logsumexp,
-              rowWeights: graph.rowWeights,
-              dX: dHeadInput,
-              ...(full === undefined
-                ? {}
-                : {
-                    dWeight: full.gradientOf(
-                      student.config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight',
-                    ),
-                  }),
-            },
-            { rows: targetRows, weight: student.head, reuseLogits: true },
-          ),
-          new ClearCommand(dFinal),
-          new ClearCommand(dX),
-          ...scatterRows(gpu, { x: dHeadInput, index: graph.targetIndex, y: dFinal }, { rows: targetRows, width: C }),
-          ...(full === undefined
-            ? []
-            : rmsnormBackwardWeight(
-                gpu,
-                { x: x(L), inverseRms: finalInverseRms, dY: dFinal, dWeight: full.gradientOf('model.norm.weight') },
-                { rows: tokenRows },
-              )),
-          ...rmsnormBackwardInput(
-            gpu,
-            { x: x(L), weight: student.finalNorm, inverseRms: finalInverseRms, dY: dFinal, dX },
-            { rows: tokenRows },
-          ),
-        ];
-        for (let l = L - 1; l >= 0; l--) {
-          if (!keep) commands.push(...blockForward(ctx, l, x(l), undefined, graph.structure, act(l), scratch));
-          commands.push(...blockBackward(ctx, l, x(l), dX, graph.structure, act(l), back, full !== undefined || l > 0));
-        }
-        if (full !== undefined) {
-          commands.push(
-            ...embeddingBackward(
-              gpu,
-              { ids: graph.ids, dY: dX, dTable: full.gradientOf('model.embed_tokens.weight') },
-              { rows: tokenRows },
-            ),
-          );
-        }
-        return commands;
-      };
-      this.backwardScore = backward(undefined);
-      this.backwardTrain = dropout === undefined ? this.backwardScore : backward(dropout);
-      this.optimizer = options.optimizer?.(gpu, arena, {
-        parameter: flat.values,
-        gradient: flat.gradient,
-        decayElements: flat.decayElements,
-      });
+    const trained = (this.trained =
+      options.scoringOnly === true ? undefined : (adapter?.parameters ?? student.parameters));
+    try {
+      this.batch = makeBatchTensors(gpu, arena, options.limits);
+      this.graph = prepareGraph(arena, this.batch, { student, adapter, trained, activations: options.activations });
+      this.preference = new PreferencePart(gpu, arena, this.batch, this.graph);
+      if (trained !== undefined) {
+        this.optimizer = options.optimizer?.(gpu, arena, {
+          parameter: trained.values,
+          gradient: trained.gradient,
+          decayElements: trained.decayElements,
+        });
+      }
+      const slotBytes = Math.max(METRICS_BYTES, this.preference.resultBytes, this.graph.tokenLogps.sizeBytes);
+      this.ring = new StagingRing(gpu, arena, 'metrics', STAGING_SLOTS, slotBytes);
+    } catch (error) {
+      arena.destroy(); // of a batch too large for this adapter, what was allocated before it was refused
+      throw error;
     }
-    this.ring = new StagingRing(gpu, arena, 'metrics', STAGING_SLOTS, 256 + 4 * (3 * P + S));
+  }
+
+  get activationPolicy(): TrainerGraph['activations'] {
+    return this.graph.activations;
   }
 
   /** Bytes of activations, gradients and optimiser state. */
@@ -380,69 +146,69 @@ export class Trainer {
 
   /** log π(target) of every target, in batch order. No dropout. */
   async tokenLogps(batch: PackedBatch): Promise<Float32Array> {
-    this.upload(batch);
-    this.submit(this.forwardScore, this.headScore);
-    return (await this.gpu.readF32(this.graph.tokenLogps)).slice(0, targetsIn(batch));
+    const { forward, head, tokenLogps } = this.graph;
+    const [logps] = await this.score(batch, [forward.plain, head], [view(tokenLogps, 0, [targetsIn(batch)])]);
+    return logps!;
   }
 
   /** Σ and mean of the targets' log-probabilities per sequence; 0 for a sequence without targets. */
   async sequenceLogps(batch: PackedBatch): Promise<{ sums: Float32Array; means: Float32Array }> {
-    this.upload(batch);
-    this.submit(this.forwardScore, this.headScore, this.sequenceSums);
+    const { forward, head, sequences, sums, means } = this.graph;
     const S = sequencesIn(batch);
-    return {
-      sums: (await this.gpu.readF32(this.graph.sums)).slice(0, S),
-      means: (await this.gpu.readF32(this.graph.means)).slice(0, S),
-    };
+    const results = [view(sums, 0, [S]), view(means, 0, [S])];
+    const [ofSums, ofMeans] = await this.score(batch, [forward.plain, head, sequences], results);
+    return { sums: ofSums!, means: ofMeans! };
   }
 
   /** Logits of every token, (N, V). Makes buffers of its own: for inspection, not for training. */
   async logits(batch: PackedBatch): Promise<Float32Array> {
-    this.upload(batch);
     const { gpu, student, graph } = this;
+    checkBatch(batch, this.options.limits, student.config);
+    uploadBatch(gpu, this.batch, batch);
+    this.submit(graph.forward.plain);
     const N = tokensIn(batch);
     const [V] = student.head.shape;
+    const rows = this.batch.rows.tokens;
     const out = new Float32Array(N * V);
-    const arena = gpu.arena('logits');
-    try {
-      this.submit(this.forwardScore);
-      for (const chunk of vocabularyChunks(gpu, student.head)) {
-        const Vc = chunk.shape[0];
-        const y = arena.tensor('logits', [graph.tokenRows.capacity, Vc]);
-        const commands = linearForward(gpu, { x: graph.finalNormed, y }, { rows: graph.tokenRows, weight: chunk });
+    for (const chunk of vocabularyChunks(gpu, student.head)) {
+      const Vc = chunk.shape[0];
+      const arena = gpu.arena('logits');
+      try {
+        const y = arena.tensor('logits', [rows.capacity, Vc]);
+        const commands = linearForward(gpu, { x: graph.finalNormed, y }, { rows, weight: chunk });
         await gpu.settled();
         this.submit(commands);
         const part = await gpu.readF32(y);
         for (let n = 0; n < N; n++) out.set(part.subarray(n * Vc, (n + 1) * Vc), n * V + chunk.start);
+      } finally {
+        arena.destroy();
       }
-      return out;
-    } finally {
-      arena.destroy();
     }
+    return out;
   }
 
   // ------------------------------------------------------------------------------------------------ training
 
   /**
-   * Zeroes gradients and losses. The number of completed updates is part of the dropout counters, so that a resumed run
-   * draws the same masks.
+   * Zeroes gradients and losses; an unfinished step before it is forgotten. The number of completed updates is part of the
+   * dropout counters, so that a resumed run draws the same masks.
    */
   beginStep(completedSteps: number): void {
-    const { gpu } = this;
     this.stepIndex = completedSteps;
     this.pending = [];
     this.microBatch = 0;
     this.stepDispatches = 0;
-    new Recorder(gpu, 'begin step')
-      .add(new ClearCommand(this.trainable().gradient), new ClearCommand(this.lossTotal))
+    new Recorder(this.gpu, 'begin step')
+      .add(new ClearCommand(this.trainable().gradient), new ClearCommand(this.graph.lossTotal))
       .submit();
   }
 
   /**
-   * Adds the gradient of −Σ log π(target) / totalTargets.
+   * Adds the gradient of −Σ log π(target) / totalTargets. A batch that is refused adds nothing: the step may go on.
    * @throws PupilError `training` when the batch has no target: every label is masked, and the loss would be a silent 0.
    */
   async accumulateSupervised(batch: PackedBatch, totalTargets: number): Promise<void> {
+    this.trainable();
     const M = targetsIn(batch);
     if (M === 0) {
       throw new PupilError(
@@ -457,57 +223,35 @@ export class Trainer {
         `accumulateSupervised: totalTargets must be at least the batch's ${M}, got ${totalTargets}`,
       );
     }
-    this.upload(batch);
-    this.gpu.write(this.graph.rowWeights, new Float32Array(M).fill(1 / totalTargets));
-    this.nextMicroBatch();
-    this.supervised = true;
-    this.submit(this.forwardTrain, this.headScore, this.lossCommands, this.backwardTrain);
+    this.uploadSupervised(batch, totalTargets);
+    this.submit(...this.supervisedCommands());
   }
 
   /**
    * Adds the gradient of the mean preference loss. The batch holds chosen at 2p and rejected at 2p+1, scored under the
-   * reference as given. No dropout: otherwise the first loss would not be ln 2.
+   * reference as given. No dropout: otherwise the first loss would not be ln 2. A batch that is refused adds nothing.
    */
   async accumulatePreference(batch: PackedBatch, reference: Float32Array, options: PreferenceOptions): Promise<void> {
-    const S = sequencesIn(batch);
-    if (S % 2 !== 0 || reference.length !== S) {
-      throw new PupilError(
-        'shape',
-        `accumulatePreference: expected chosen and rejected with a reference each, got ${S} sequences and ${reference.length} references`,
-      );
-    }
-    for (let s = 0; s < S; s++) {
-      if (batch.targetStarts[s + 1] === batch.targetStarts[s]) {
-        throw new PupilError(
-          'training',
-          `accumulatePreference: ${s % 2 === 0 ? 'chosen' : 'rejected'} answer of pair ${s >> 1} has no target token`,
-        );
-      }
-    }
-    this.upload(batch);
-    const { gpu, graph, pairTensors } = this;
-    graph.pairRows.set(S / 2);
-    gpu.write(pairTensors.reference, reference);
-    gpu.write(pairTensors.hyper, Float32Array.of(options.beta, options.labelSmoothing, 1 / options.totalPairs, 0));
-    this.nextMicroBatch();
-    this.supervised = false;
-    const commands = this.preferenceCommands(options.loss);
+    this.trainable();
+    const { gpu, graph, preference } = this;
+    preference.check(batch, reference, options);
+    checkBatch(batch, this.options.limits, this.student.config);
+    const between = preference.commands(options.loss);
     await gpu.pipelines.ready();
     await this.ring.free();
+    // From here to the submission nothing waits: no other call can put its batch into the same tensors.
+    uploadBatch(gpu, this.batch, batch);
+    preference.upload(reference, options);
+    this.microBatch++;
     const recorder = new Recorder(gpu, 'preference');
-    recorder.add(...this.forwardScore, ...this.headScore, ...commands, ...this.backwardScore);
-    const perTokenMean = options.loss === 'ipo';
-    const { losses, rewardsChosen, rewardsRejected } = pairTensors;
-    const P = S / 2;
-    const read = this.ring.copy(recorder, [
-      view(losses, 0, [P]),
-      view(rewardsChosen, 0, [P]),
-      view(rewardsRejected, 0, [P]),
-      view(perTokenMean ? graph.means : graph.sums, 0, [S]),
-    ]);
+    recorder.add(...graph.forward.plain, ...graph.head, ...between, ...graph.backward.plain);
+    const read = this.ring.copy(recorder, preference.results(options.loss, sequencesIn(batch) / 2));
     this.stepDispatches += recorder.dispatches;
     recorder.submit();
-    this.pending.push({ read: read(), pairs: options.totalPairs, perTokenMean });
+    const results = read();
+    results.catch(() => undefined); // where the step is given up nobody asks for them
+    this.pending.push(results);
+    this.totalPairs = options.totalPairs;
   }
 
   /** Clips by the global norm and updates. With a non-finite gradient nothing changes and metrics say so. */
@@ -520,35 +264,18 @@ export class Trainer {
 
   /** Loss (before the update), gradient norm, and the pairs' numbers of the last step. */
   async metrics(): Promise<StepMetrics> {
-    const { gpu } = this;
+    const clipState = this.requireOptimizer().clipState;
     await this.ring.free();
-    const recorder = new Recorder(gpu, 'metrics');
-    const read = this.ring.copy(recorder, [this.lossTotal, this.requireOptimizer().clipState]);
+    const recorder = new Recorder(this.gpu, 'metrics');
+    const read = this.ring.copy(recorder, [this.graph.lossTotal, clipState]);
     recorder.submit();
     const [loss, clip] = await read();
-    const state = new Float32Array(clip!);
-    const base = { gradNorm: state[0]!, nonFinite: new Uint32Array(clip!)[2] !== 0 };
-    if (this.supervised) return { loss: new Float32Array(loss!)[0]!, ...base };
-    const parts = await Promise.all(
-      this.pending.map(async (p) => ({ ...p, arrays: (await p.read).map((b) => new Float32Array(b)) })),
-    );
-    const join = (index: number): Float32Array => {
-      const total = parts.reduce((sum, p) => sum + p.arrays[index]!.length, 0);
-      const out = new Float32Array(total);
-      let at = 0;
-      for (const p of parts) {
-        out.set(p.arrays[index]!, at);
-        at += p.arrays[index]!.length;
-      }
-      return out;
-    };
-    const losses = join(0);
-    const total = parts[0]?.pairs ?? 1;
-    return {
-      loss: losses.reduce((sum, value) => sum + value, 0) / total,
-      ...base,
-      pairs: { losses, rewardsChosen: join(1), rewardsRejected: join(2), policyLogps: join(3) },
-    };
+    const numbers = { gradNorm: new Float32Array(clip!)[0]!, nonFinite: new Uint32Array(clip!)[2] !== 0 };
+    const supervised = new Float32Array(loss!)[0]!; // 0 in a step of preferences
+    if (this.pending.length === 0) return { loss: supervised, ...numbers };
+    const pairs = joinPairs(await Promise.all(this.pending));
+    const ofPairs = pairs.losses.reduce((sum, value) => sum + value, 0) / this.totalPairs;
+    return { loss: supervised + ofPairs, ...numbers, pairs };
   }
 
   /** Gradients as accumulated so far, before clipping, by tensor name. */
@@ -562,36 +289,30 @@ export class Trainer {
     return { m: m === undefined ? new Float32Array(0) : await this.gpu.readF32(m), v: await this.gpu.readF32(v) };
   }
 
+  /** @throws PupilError `shape` where the moments are those of another optimiser or of other parameters. */
   loadOptimizerState(state: { m: Float32Array; v: Float32Array }): void {
     const { m, v } = this.requireOptimizer().state();
+    const elements = { m: m?.shape[0] ?? 0, v: v.shape[0]! };
+    if (state.m.length !== elements.m || state.v.length !== elements.v) {
+      throw new PupilError(
+        'shape',
+        `loadOptimizerState: expected moments of ${elements.m} and ${elements.v} elements, got ${state.m.length} and ${state.v.length}`,
+        'They were saved by another optimiser, or for another adapter.',
+      );
+    }
     if (m !== undefined) this.gpu.write(m, state.m);
     this.gpu.write(v, state.v);
   }
 
   /** Time of every dispatch of one supervised micro-batch; empty without timestamps. */
   async profileSupervised(batch: PackedBatch): Promise<KernelTiming[]> {
-    this.upload(batch);
-    const M = targetsIn(batch);
-    this.gpu.write(this.graph.rowWeights, new Float32Array(M).fill(1 / M));
+    this.uploadSupervised(batch, targetsIn(batch));
     const recorder = new Recorder(this.gpu, 'profile', true);
-    recorder.add(...this.forwardTrain, ...this.headScore, ...this.lossCommands, ...this.backwardTrain);
+    for (const list of this.supervisedCommands()) recorder.add(...list);
     return recorder.submitAndTime();
   }
 
   // ------------------------------------------------------------------------------------------------ private
-
-  private makeDropout(arena: Arena, N: number): DropoutState {
-    const { hiddenSize: C, intermediateSize: F, heads: H, headSize: K } = this.student.config;
-    const streams = [...this.adapter!.sites()].map((site) => site.stream);
-    const words = new Uint32Array(streams.length * COUNTER_STRIDE);
-    streams.forEach((stream, s) => (words[s * COUNTER_STRIDE + 3] = stream));
-    const table = arena.tensor('dropout counters', [words.length], 'u32');
-    this.dropoutCounters = { table, words };
-    return {
-      counters: (stream) => view(table, streams.indexOf(stream) * COUNTER_STRIDE, [4], 'dropout counters'),
-      scratch: arena.tensor('dropout', [N, Math.max(C, F, H * K)]),
-    };
-  }
 
   private requireOptimizer(): ParameterOptimizer {
     this.trainable();
@@ -606,112 +327,30 @@ export class Trainer {
   }
 
   private trainable(): FlatParameters {
-    if (this.flat === undefined) {
+    if (this.trained === undefined) {
       throw new PupilError(
         'config',
-        'Trainer: nothing to train: neither an adapter nor a trainable student was given',
-        'Pass an adapter.',
+        this.options.scoringOnly === true
+          ? 'Trainer: nothing to train: it was made for scoring only'
+          : 'Trainer: nothing to train: neither an adapter nor a trainable student was given',
+        'Pass an adapter, and leave scoringOnly out.',
       );
     }
-    return this.flat;
+    return this.trained;
   }
 
-  /** Dropout masks depend on (seed, step, micro-batch), so a resumed run draws the same ones. */
-  private nextMicroBatch(): void {
-    if (this.dropoutCounters !== undefined) {
-      const { table, words } = this.dropoutCounters;
-      for (let at = 0; at < words.length; at += COUNTER_STRIDE) {
-        words[at] = this.options.dropoutSeed ?? 0;
-        words[at + 1] = this.stepIndex;
-        words[at + 2] = this.microBatch;
-      }
-      this.gpu.write(table, words);
-    }
-    this.microBatch++;
+  private supervisedCommands(): Command[][] {
+    const { forward, head, loss, backward } = this.graph;
+    return [forward.dropped, head, loss, backward.dropped];
   }
 
-  private preferenceCommands(loss: PreferenceLoss): Command[] {
-    let commands = this.preference.get(loss);
-    if (commands === undefined) {
-      const { gpu, graph, pairTensors } = this;
-      const perTokenMean = loss === 'ipo';
-      const policy = perTokenMean ? graph.means : graph.sums;
-      commands = [
-        ...this.sequenceSums,
-        ...dpoLoss(
-          gpu,
-          {
-            policy,
-            reference: pairTensors.reference,
-            hyper: pairTensors.hyper,
-            losses: pairTensors.losses,
-            rewardsChosen: pairTensors.rewardsChosen,
-            rewardsRejected: pairTensors.rewardsRejected,
-            dPolicy: pairTensors.dPolicy,
-          },
-          { pairs: graph.pairRows, loss },
-        ),
-        ...dpoRowWeights(
-          gpu,
-          {
-            dPolicy: pairTensors.dPolicy,
-            sequenceOf: graph.sequenceOf,
-            lengths: graph.lengths,
-            rowWeights: graph.rowWeights,
-          },
-          { rows: graph.targetRows, perTokenMean },
-        ),
-      ];
-      this.preference.set(loss, commands);
-    }
-    return commands;
-  }
-
-  private upload(batch: PackedBatch): void {
+  private uploadSupervised(batch: PackedBatch, totalTargets: number): void {
     const { gpu, graph } = this;
-    const { limits } = this.options;
-    const N = tokensIn(batch);
-    const M = targetsIn(batch);
-    const S = sequencesIn(batch);
-    if (N > limits.tokens || M > limits.targets || S > limits.sequences) {
-      throw new PupilError(
-        'shape',
-        `Trainer: a batch of ${N} tokens, ${M} targets, ${S} sequences exceeds the limits ${limits.tokens}, ${limits.targets}, ${limits.sequences}`,
-      );
-    }
-    const V = this.student.config.vocabSize;
-    const T = this.student.config.maxPositions;
-    for (let n = 0; n < N; n++) {
-      if (batch.ids[n]! >= V)
-        throw new PupilError('shape', `Trainer: token id ${batch.ids[n]} at ${n} is outside the vocabulary of ${V}`);
-      if (batch.positions[n]! >= T) {
-        throw new PupilError(
-          'shape',
-          `Trainer: position ${batch.positions[n]} exceeds the student's context of ${T}`,
-          'Shorten the sequence.',
-        );
-      }
-    }
-    for (let m = 0; m < M; m++) {
-      if (batch.targets[m]! >= V)
-        throw new PupilError('shape', `Trainer: label ${batch.targets[m]} is outside the vocabulary of ${V}`);
-    }
-    graph.tokenRows.set(N);
-    graph.targetRows.set(M);
-    graph.sequenceRows.set(S);
-    gpu.write(graph.ids, batch.ids);
-    gpu.write(graph.structure.positions, batch.positions);
-    gpu.write(graph.structure.sequenceStart, batch.sequenceStart);
-    gpu.write(graph.structure.sequenceEnd, batch.sequenceEnd);
-    gpu.write(graph.targetStarts, batch.targetStarts);
-    if (M > 0) {
-      gpu.write(graph.targetIndex, batch.targetIndex);
-      gpu.write(graph.targets, batch.targets);
-      gpu.write(graph.sequenceOf, batch.sequenceOf);
-    }
-    const lengths = new Uint32Array(S);
-    for (let s = 0; s < S; s++) lengths[s] = batch.targetStarts[s + 1]! - batch.targetStarts[s]!;
-    gpu.write(graph.lengths, lengths);
+    checkBatch(batch, this.options.limits, this.student.config);
+    uploadBatch(gpu, this.batch, batch);
+    gpu.write(graph.rowWeights, new Float32Array(targetsIn(batch)).fill(1 / totalTargets));
+    graph.dropout?.set(this.options.dropoutSeed ?? 0, this.stepIndex, this.microBatch);
+    this.microBatch++;
   }
 
   private submit(...lists: Command[][]): void {
@@ -720,11 +359,20 @@ export class Trainer {
     this.stepDispatches += recorder.dispatches;
     recorder.submit();
   }
-}
 
-/** Bytes that one block keeps for its backward. */
-export function activationBytes(student: Student, adapter: Adapter | undefined, N: number): number {
-  const { hiddenSize: C, intermediateSize: F, heads: H, kvHeads, headSize: K } = student.config;
-  const rank = adapter?.settings.rank ?? 0;
-  return 4 * N * (3 * C + 3 * F + 2 * H * K + 2 * kvHeads * K + H + 2 + 7 * rank);
+  /** Plays commands over a batch and brings small results back through the ring. */
+  private async score(
+    batch: PackedBatch,
+    commands: readonly Command[][],
+    results: readonly Tensor[],
+  ): Promise<Float32Array[]> {
+    checkBatch(batch, this.options.limits, this.student.config);
+    await this.ring.free();
+    uploadBatch(this.gpu, this.batch, batch);
+    const recorder = new Recorder(this.gpu, 'score');
+    for (const list of commands) recorder.add(...list);
+    const read = this.ring.copy(recorder, results);
+    recorder.submit();
+    return (await read()).map((bytes) => new Float32Array(bytes));
+  }
 }

@@ -16,7 +16,7 @@ import type { Student } from '../model/student';
 import { Trainer } from '../model/trainer';
 import { boundsOf, microBatches } from './batches';
 import { filesIn, loadAdapterFile, loadStudent, oneOf, type ReadableFiles, type WritableFiles } from './files';
-import { InspectOptions, readBatch, type InspectJob } from './inspectInput';
+import { InspectOptions, parsePrompts, readBatch, type InspectJob } from './inspectInput';
 import { inspectDpo, inspectGradients } from './inspectTraining';
 
 /** Tokens of one forward pass. */
@@ -60,10 +60,10 @@ async function optionalAdapter(
 
 /** `--batch` (input_ids, attention_mask I64 [B,T]) → `logits` F32 [B,T,V]; padded positions are 0. */
 async function inspectLogits(student: Student, job: InspectJob, options: InspectOptions): Promise<void> {
-  const batch = await readBatch(job.files, options.path('batch'), student.config.vocabSize, false);
+  const batch = await readBatch(job.files, options.path('batch'), student.config, false);
   const adapter = await optionalAdapter(student, job, options);
   const units = batch.sequences.map((sequence) => [sequence]);
-  const trainer = new Trainer(student, adapter, { limits: boundsOf(units, MAX_TOKENS, batch.B) });
+  const trainer = new Trainer(student, adapter, { limits: boundsOf(units, MAX_TOKENS, batch.B), scoringOnly: true });
   try {
     await trainer.ready();
     const V = student.config.vocabSize;
@@ -89,12 +89,13 @@ async function inspectLogits(student: Student, job: InspectJob, options: Inspect
 /** `--prompts` [[ids], …] → [{"ids": [new ids], "stopped": "eos" | "length"}, …]. */
 async function inspectGenerate(student: Student, job: InspectJob, options: InspectOptions): Promise<void> {
   const path = options.path('prompts');
-  const prompts = parsePrompts(await job.files.readText(path), path);
+  const maxNewTokens = options.number('maxNewTokens', 64);
+  const prompts = parsePrompts(await job.files.readText(path), path, student.config, maxNewTokens);
   const adapter = await optionalAdapter(student, job, options);
   const generator = new Generator(student, adapter, {
     batchSize: Math.max(1, Math.min(32, prompts.length)),
     maxPromptTokens: prompts.reduce((most, prompt) => Math.max(most, prompt.length), 1),
-    maxNewTokens: options.number('maxNewTokens', 64),
+    maxNewTokens,
     temperature: options.number('temperature', 0),
     eosIds: await endIds(student, job.files, options.path('student')),
   });
@@ -119,21 +120,6 @@ async function endIds(student: Student, files: ReadableFiles, folder: string): P
     if (ids.length > 0) return ids;
   }
   return [...student.config.eosTokenIds];
-}
-
-function parsePrompts(text: string, path: string): number[][] {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new PupilError('format', `${path}: expected JSON, ${(cause as Error).message}`, undefined, { cause });
-  }
-  const isIds = (ids: unknown): boolean =>
-    Array.isArray(ids) && ids.length > 0 && ids.every((id) => Number.isInteger(id) && id >= 0);
-  if (!Array.isArray(value) || !value.every(isIds)) {
-    throw new PupilError('format', `${path}: expected a list of prompts, each a list of token ids: [[1, 2], [3]]`);
-  }
-  return value as number[][];
 }
 
 /**

@@ -71,14 +71,39 @@ export interface InspectBatch {
   sequences: Sequence[];
 }
 
+/** The student's sizes that ids and lengths must keep. */
+export interface IdLimits {
+  vocabSize: number;
+  maxPositions: number;
+}
+
+/** Throws `format` unless all of `ids` are token ids and, with `room` for more, fit the student's context. */
+function expectIds(where: string, ids: readonly number[], { vocabSize, maxPositions }: IdLimits, room = 0): void {
+  const bad = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize));
+  if (bad !== undefined) {
+    throw new PupilError(
+      'format',
+      `${where}: expected token ids in 0 … ${vocabSize - 1}, got ${JSON.stringify(bad)}`,
+      'The ids are of another tokenizer than the student, or the student is another one.',
+    );
+  }
+  if (ids.length + room <= maxPositions) return;
+  const got = room === 0 ? `${ids.length}` : `${ids.length} and ${room} new ones`;
+  throw new PupilError(
+    'format',
+    `${where}: expected at most ${maxPositions} tokens, the student's context (max_position_embeddings), got ${got}`,
+    'Shorten it.',
+  );
+}
+
 /**
  * `input_ids`, `attention_mask` and (where asked for) `labels`, all integers of shape [B, T], right-padded.
- * @throws PupilError `format` naming tensor, row and what was expected.
+ * @throws PupilError `format` naming file, tensor, row and what was expected.
  */
 export async function readBatch(
   files: ReadableFiles,
   path: string,
-  vocabSize: number,
+  limits: IdLimits,
   withLabels: boolean,
 ): Promise<InspectBatch> {
   const source = await files.open(path);
@@ -93,27 +118,34 @@ export async function readBatch(
   const sequences = Array.from({ length: B }, (_, b): Sequence => {
     const row = (values: Float64Array): number[] => Array.from(values.subarray(b * T, (b + 1) * T));
     const rowMask = row(mask);
-    const length = rowMask.filter((bit) => bit !== 0).length;
-    if (rowMask.some((bit, t) => (bit !== 0) !== t < length)) {
+    const badBit = rowMask.find((bit) => bit !== 0 && bit !== 1);
+    if (badBit !== undefined) {
+      throw new PupilError('format', `${path}: attention_mask: expected 0 or 1, row ${b} has ${badBit}`);
+    }
+    const length = rowMask.filter((bit) => bit === 1).length;
+    if (rowMask.some((bit, t) => (bit === 1) !== t < length)) {
       throw new PupilError('format', `${path}: attention_mask: expected right padding, row ${b} has a gap`);
     }
-    if (length === 0)
+    if (length === 0) {
       throw new PupilError('format', `${path}: attention_mask: expected tokens in row ${b}, it has none`);
-    const own = row(ids.data).slice(0, length);
-    const bad = own.find((id) => id < 0 || id >= vocabSize);
-    if (bad !== undefined) {
-      throw new PupilError('format', `${path}: input_ids: expected ids in 0 … ${vocabSize - 1}, row ${b} has ${bad}`);
     }
+    const own = row(ids.data).slice(0, length);
+    expectIds(`${path}: input_ids: row ${b}`, own, limits);
     if (labels === undefined) return { ids: own };
     const ownLabels = row(labels).slice(0, length);
-    const badLabel = ownLabels.find((label) => label !== IGNORED && (label < 0 || label >= vocabSize));
+    const badLabel = ownLabels.find((label) => label !== IGNORED && (label < 0 || label >= limits.vocabSize));
     if (badLabel !== undefined) {
-      throw new PupilError('format', `${path}: labels: expected ids or −100, row ${b} has ${badLabel}`);
+      throw new PupilError(
+        'format',
+        `${path}: labels: expected ids in 0 … ${limits.vocabSize - 1} or −100, row ${b} has ${badLabel}`,
+      );
     }
     return { ids: own, labels: ownLabels };
   });
   return { B, T, sequences };
 }
+
+const INTEGERS: ReadonlySet<string> = new Set(['i64', 'i32', 'i16', 'i8', 'u64', 'u32', 'u16', 'u8', 'bool']);
 
 async function matrix(
   file: TensorReader,
@@ -121,18 +153,24 @@ async function matrix(
   name: string,
   shape?: readonly [number, number],
 ): Promise<{ shape: [number, number]; data: Float64Array }> {
-  if (!file.has(name)) throw new PupilError('format', `${path}: expected a tensor ${name}, there is none`);
-  const found = file.info(name).shape;
+  if (!file.has(name)) {
+    const found = file.tensorNames.length === 0 ? 'nothing' : file.tensorNames.slice(0, 8).join(', ');
+    throw new PupilError('format', `${path}: expected a tensor ${name}, the file has ${found}`);
+  }
+  const { shape: found, dtype } = file.info(name);
+  if (!INTEGERS.has(dtype)) {
+    throw new PupilError(
+      'format',
+      `${path}: ${name}: expected I64, got ${dtype.toUpperCase()}`,
+      'Save ids as integers.',
+    );
+  }
   const fits = found.length === 2 && (shape === undefined || (found[0] === shape[0] && found[1] === shape[1]));
   if (!fits) {
     const expected = shape === undefined ? '[B, T]' : `[${shape.join(', ')}]`;
     throw new PupilError('format', `${path}: ${name}: expected shape ${expected}, got [${found.join(', ')}]`);
   }
-  const data = await file.readNumbers(name);
-  if (data.some((value) => !Number.isInteger(value))) {
-    throw new PupilError('format', `${path}: ${name}: expected integers`);
-  }
-  return { shape: [found[0]!, found[1]!], data };
+  return { shape: [found[0]!, found[1]!], data: await file.readNumbers(name) };
 }
 
 export interface InspectPair {
@@ -141,31 +179,57 @@ export interface InspectPair {
   rejected: number[];
 }
 
-/** `[{"prompt":[ids],"chosen":[ids],"rejected":[ids]}]`. Throws `format` naming the pair. */
-export function parsePairs(text: string, path: string, vocabSize: number): InspectPair[] {
-  let value: unknown;
+function parseJson(text: string, path: string): unknown {
   try {
-    value = JSON.parse(text);
+    return JSON.parse(text) as unknown;
   } catch (cause) {
     throw new PupilError('format', `${path}: expected JSON, ${(cause as Error).message}`, undefined, { cause });
   }
+}
+
+const isList = (value: unknown): value is number[] => Array.isArray(value) && value.length > 0;
+
+/** `[{"prompt":[ids],"chosen":[ids],"rejected":[ids]}]`. Throws `format` naming file and pair. */
+export function parsePairs(text: string, path: string, limits: IdLimits): InspectPair[] {
+  const value = parseJson(text, path);
   if (!Array.isArray(value) || value.length === 0) {
     throw new PupilError('format', `${path}: expected a list of at least one pair`);
   }
-  value.forEach((pair: unknown, p) => {
+  return value.map((pair: Partial<InspectPair> | null, p) => {
+    const list = (name: keyof InspectPair): number[] => {
+      const ids: unknown = pair?.[name];
+      if (isList(ids)) return ids;
+      throw new PupilError(
+        'format',
+        `${path}: pair ${p}: ${name}: expected a list of at least one token id, got ${JSON.stringify(ids) ?? 'nothing'}`,
+        'A pair looks like {"prompt": [1, 5], "chosen": [7, 2], "rejected": [9, 2]}.',
+      );
+    };
+    const read = { prompt: list('prompt'), chosen: list('chosen'), rejected: list('rejected') };
     for (const name of ['prompt', 'chosen', 'rejected'] as const) {
-      const ids = (pair as Partial<InspectPair> | null)?.[name];
-      if (
-        !Array.isArray(ids) ||
-        ids.length === 0 ||
-        ids.some((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize))
-      ) {
-        throw new PupilError(
-          'format',
-          `${path}: pair ${p}: ${name}: expected token ids in 0 … ${vocabSize - 1}, at least one`,
-        );
-      }
+      expectIds(`${path}: pair ${p}: ${name}`, read[name], { ...limits, maxPositions: Infinity });
     }
+    expectIds(`${path}: pair ${p}: prompt and chosen`, [...read.prompt, ...read.chosen], limits);
+    expectIds(`${path}: pair ${p}: prompt and rejected`, [...read.prompt, ...read.rejected], limits);
+    return read;
   });
-  return value as InspectPair[];
+}
+
+/** `[[ids], …]`, each with room for so many new tokens. Throws `format` naming file and prompt. */
+export function parsePrompts(text: string, path: string, limits: IdLimits, maxNewTokens: number): number[][] {
+  const value = parseJson(text, path);
+  if (!Array.isArray(value)) {
+    throw new PupilError('format', `${path}: expected a list of prompts, each a list of token ids: [[1, 2], [3]]`);
+  }
+  return value.map((ids: unknown, p) => {
+    if (!isList(ids)) {
+      throw new PupilError(
+        'format',
+        `${path}: prompt ${p}: expected a list of at least one token id, got ${JSON.stringify(ids)}`,
+        'The file looks like [[1, 2], [3]].',
+      );
+    }
+    expectIds(`${path}: prompt ${p}`, ids, limits, maxNewTokens);
+    return ids;
+  });
 }

@@ -58,22 +58,23 @@ async function exportAdapter(job: InspectJob, folder: string, adapter: Adapter, 
 
 /**
  * `--batch` (input_ids, attention_mask, labels I64 [B,T]) → `loss` [1], the mean over all target tokens; `token_logps`
- * [B,T−1], entry t scores input_ids[t+1], 0 where ignored; `grad.<PEFT name>`. With `--steps`: `losses` [N+1] (before
- * each step, and after the last), `grad_norms` [N] before clipping, and the adapter to `--adapter-out`.
- * @throws PupilError `usage` without `--adapter`: there is nothing to differentiate by.
+ * [B,T−1], entry t scores input_ids[t+1], 0 where ignored; `grad.<PEFT name>`, of the adapter's factors: none without
+ * one. With `--steps`: `losses` [N+1] (before each step, and after the last), `grad_norms` [N] before clipping, and the
+ * adapter to `--adapter-out`.
+ * @throws PupilError `usage` for `--steps` without `--adapter`: there is nothing to train.
  */
 export async function inspectGradients(student: Student, job: InspectJob, options: InspectOptions): Promise<void> {
   const folder = options.optionalPath('adapter');
-  if (folder === undefined) {
+  const stepping = stepOptions(options);
+  if (folder === undefined && stepping !== undefined) {
     throw new PupilError(
       'usage',
-      'inspect gradients: --adapter: expected a PEFT adapter, got nothing',
-      'Gradients are those of LoRA factors: give an adapter (one with B = 0 leaves the student as it is).',
+      'inspect gradients: --adapter: expected the PEFT adapter to train, got nothing',
+      'Steps change LoRA factors: give an adapter (one with B = 0 leaves the student as it is).',
     );
   }
-  const file = await loadAdapterFile(job.files, folder);
-  const stepping = stepOptions(options);
-  const batch = await readBatch(job.files, options.path('batch'), student.config.vocabSize, true);
+  const file = folder === undefined ? undefined : await loadAdapterFile(job.files, folder);
+  const batch = await readBatch(job.files, options.path('batch'), student.config, true);
   const units: Unit[] = batch.sequences.map((sequence) => [sequence]);
   const totalTargets = batch.sequences.reduce((sum, sequence) => sum + countTargets(sequence), 0);
   if (totalTargets === 0) {
@@ -89,10 +90,10 @@ export async function inspectGradients(student: Student, job: InspectJob, option
     MAX_TOKENS,
   ).map((group) => packSequences(group.flat()));
 
-  const adapter = makeAdapter(student, file);
+  const adapter = file === undefined ? undefined : makeAdapter(student, file);
   const trainer = new Trainer(student, adapter, {
     limits: boundsOf(units, MAX_TOKENS, batch.B),
-    optimizer: optimizer('adamw'),
+    ...(adapter === undefined ? {} : { optimizer: optimizer('adamw') }),
   });
   try {
     await trainer.ready();
@@ -115,12 +116,11 @@ export async function inspectGradients(student: Student, job: InspectJob, option
         if (sequence.labels![t] !== IGNORED) tokenLogps[b * (batch.T - 1) + t - 1] = logps[next++]!;
       }
     });
-    await accumulate(0);
-    const tensors = [
-      f32('loss', [1], [lossOf(logps)]),
-      f32('token_logps', [batch.B, batch.T - 1], tokenLogps),
-      ...(await gradientTensors(trainer)),
-    ];
+    const tensors = [f32('loss', [1], [lossOf(logps)]), f32('token_logps', [batch.B, batch.T - 1], tokenLogps)];
+    if (adapter !== undefined) {
+      await accumulate(0);
+      tensors.push(...(await gradientTensors(trainer)));
+    }
     if (stepping !== undefined) {
       const losses: number[] = [];
       const norms: number[] = [];
@@ -133,12 +133,12 @@ export async function inspectGradients(student: Student, job: InspectJob, option
       }
       losses.push(lossOf(await score()));
       tensors.push(f32('losses', [losses.length], losses), f32('grad_norms', [norms.length], norms));
-      if (stepping.adapterOut !== undefined) await exportAdapter(job, stepping.adapterOut, adapter, file);
+      if (stepping.adapterOut !== undefined) await exportAdapter(job, stepping.adapterOut, adapter!, file!);
     }
     await job.out.write(options.path('out'), writeSafetensors(inLibraryOrder(tensors)));
   } finally {
     trainer.destroy();
-    adapter.destroy();
+    adapter?.destroy();
   }
 }
 
@@ -156,7 +156,7 @@ export async function inspectDpo(student: Student, job: InspectJob, options: Ins
   const referenceFile = await loadAdapterFile(job.files, options.path('referenceAdapter'));
   const stepping = stepOptions(options);
   const path = options.path('pairs');
-  const pairs = parsePairs(await job.files.readText(path), path, student.config.vocabSize);
+  const pairs = parsePairs(await job.files.readText(path), path, student.config);
   const P = pairs.length;
   const units: Unit[] = pairs.map(({ prompt, chosen, rejected }) => [
     completionSequence(prompt, chosen),

@@ -2,6 +2,7 @@
 // the run's state; where they go is the store's business.
 import { mcnemarExact } from '../base/statistics';
 import type { Experiment } from '../config/experiment';
+import { writeAdapterNote } from '../formats/adapterNote';
 import { writePeftAdapter } from '../formats/peft';
 import type { Adapter } from '../model/adapter';
 import { renderReport } from '../report/html';
@@ -53,7 +54,10 @@ export function predictionRows(set: PredictionSet, prepared: Prepared): Record<s
   });
 }
 
-/** An adapter's two PEFT files under `adapters/<name>/`. Leaves the adapter holding these parameters. */
+/**
+ * An adapter's two PEFT files under `adapters/<name>/`, and the note that says over which weights it was trained. Leaves
+ * the adapter holding these parameters.
+ */
 export async function writeAdapterFiles(
   book: RunBook,
   adapter: Adapter,
@@ -61,7 +65,11 @@ export async function writeAdapterFiles(
   name: 'instruct' | 'self-refine',
 ): Promise<void> {
   adapter.writeParameters(parameters);
-  const files = writePeftAdapter(await adapter.toPeft(book.state.student.source));
+  const { student } = book.state;
+  const files = {
+    ...writePeftAdapter(await adapter.toPeft(student.source)),
+    ...writeAdapterNote({ runId: book.runId, student: { ...student, quantize: adapter.student.quantization } }),
+  };
   for (const [file, bytes] of Object.entries(files)) {
     await book.store.saveArtefact(book.runId, `adapters/${name}/${file}`, bytes);
   }

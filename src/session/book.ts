@@ -8,7 +8,8 @@ import type { MetricsRow, PhaseName } from '../report/types';
 import type { RunRecord, RunStore } from '../storage/runStore';
 import type { RunControl } from './control';
 import type { RunState as SessionRunState, SessionEvent } from './protocol';
-import { addMetrics, addTiming, encodeRunState, type RunState } from './runState';
+import { addMetrics, addTiming, type RunState } from './runState';
+import { StateParts } from './stateParts';
 
 /** A batch of answers is saved unless the last save is more recent; a training step after this long in any case. */
 const BATCH_SAVE_MS = 2_000;
@@ -19,6 +20,7 @@ export class RunBook {
   training: { trainer: Trainer; adapter: Adapter } | undefined;
   /** The present state has been saved and nothing was done since. */
   savedForStop = false;
+  private readonly parts = new StateParts();
   private lastSaveMs = performance.now();
   private markMs = performance.now();
 
@@ -78,11 +80,12 @@ export class RunBook {
     }
     run.gpuPeak = Math.max(run.gpuPeak, this.gpu.account.peak);
     run.sequence++;
-    const bytes = await encodeRunState(run);
-    run.checkpointBytes = bytes.byteLength;
-    await this.store.saveCheckpoint(this.record(state), bytes);
+    const parts = await this.parts.of(run);
+    const sizeBytes = parts.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+    run.checkpointBytes = sizeBytes;
+    await this.store.saveCheckpoint(this.record(state), parts);
     this.lastSaveMs = performance.now();
-    this.emit({ type: 'checkpoint', phase: run.phase, step: run.step, sizeBytes: bytes.byteLength });
+    this.emit({ type: 'checkpoint', phase: run.phase, step: run.step, sizeBytes });
   }
 
   record(state: SessionRunState): RunRecord {

@@ -120,6 +120,7 @@ async function probeSystem(
     const units = probeUnits(questions);
     const trainer = new Trainer(system.student, system.adapter, {
       limits: boundsOf(units, PROBE_TOKENS, units.length),
+      scoringOnly: true,
     });
     try {
       await trainer.ready();

@@ -1,25 +1,28 @@
-// exportStudent.ts: an adapter as PEFT files, or merged into its student's weights: W + scale·B·A in float32, as a Hugging
-// Face checkpoint that any other engine reads. On the CPU: no GPU is needed, and sums are in float64.
+// exportStudent.ts: an adapter as PEFT files, or merged into its student's weights as a Hugging Face checkpoint that any other
+// engine reads, tokenizer files included. Over which weights it is merged decides whether the result answers as the
+// student did that was trained (docs/decisions/0004). A GPU is needed only to merge over NF4 values.
 import { PupilError } from '../base/errors';
-import { elementCount } from '../base/dtypes';
+import { DTYPE_BYTES, elementCount } from '../base/dtypes';
+import { readAdapterNote, type AdapterNote } from '../formats/adapterNote';
 import { readWhole } from '../formats/byteSource';
-import { isBnb4bitWeight, readBnb4bitWeight } from '../formats/bnb4bit';
-import { openCheckpoint, type Checkpoint } from '../formats/checkpointIndex';
-import { parseModelConfig } from '../formats/modelConfig';
-import { writePeftAdapter, type AdapterFile, type AdapterModule } from '../formats/peft';
+import { openCheckpoint } from '../formats/checkpointIndex';
+import { parseModelConfig, type ModelConfig } from '../formats/modelConfig';
+import { writePeftAdapter, type AdapterFile } from '../formats/peft';
 import { inLibraryOrder, writeSafetensors, type TensorData } from '../formats/safetensorsWrite';
+import type { Gpu } from '../gpu/device';
 import { parameterShapes } from '../model/student';
+import { throughNf4 } from '../model/studentWeights';
 import { filesIn, loadAdapterFile } from '../recipes/files';
-import { nf4Dequantize, nf4DequantizeAbsmax } from '../reference/nf4';
 import type { OpenRoot } from '../sources/openRoot';
+import { fingerprintOf } from './load';
+import { mergedDtype, mergedTensor, type MergedDtype, type MergeSettings, type RoundingAccount } from './mergedTensor';
+import type { ExportRequest, ExportSummary } from './protocol';
 
-export interface ExportJob {
+export interface ExportJob extends Omit<ExportRequest, 'files' | 'out'> {
   files: OpenRoot;
   out: OpenRoot;
-  /** Folders within `files`. */
-  student: string;
-  adapter: string;
-  format: 'peft' | 'merged';
+  /** Asked for where NF4 values are needed. */
+  gpu: () => Promise<Gpu>;
   /** Bytes of one weights file; more are sharded. */
   shardBytes?: number;
   onProgress?: (done: number, total: number) => void;
@@ -31,17 +34,23 @@ const COMPANIONS = [
   'tokenizer.json',
   'tokenizer_config.json',
   'special_tokens_map.json',
+  'added_tokens.json',
   'tokenizer.model',
   'vocab.json',
+  'merges.txt',
   'chat_template.jinja',
+  'chat_template.json',
 ];
 const MAX_COMPANION_BYTES = 2 ** 28;
 
+const TORCH_NAMES: Record<MergedDtype, string> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' };
+
 /**
- * Writes the export and returns the paths written.
- * @throws PupilError `checkpoint` where the adapter trains a layer that the student does not have.
+ * Writes the export.
+ * @throws PupilError `checkpoint` where the adapter trains a layer that the student does not have; `config` where a base
+ *   that is quantised already is to be quantised again
  */
-export async function exportStudent(job: ExportJob): Promise<string[]> {
+export async function exportStudent(job: ExportJob): Promise<ExportSummary> {
   const adapter = await loadAdapterFile(job.files, job.adapter);
   const written: string[] = [];
   const write = async (path: string, bytes: Uint8Array): Promise<void> => {
@@ -50,26 +59,106 @@ export async function exportStudent(job: ExportJob): Promise<string[]> {
   };
   const open = filesIn(job.files, job.student);
   const checkpoint = await openCheckpoint(open, job.student);
-  const config = parseModelConfig(checkpoint.config);
-  const { matrices, norms } = parameterShapes(config);
-  expectModules(adapter, new Set(matrices.map(({ name }) => name)));
+  const config = parseModelConfig(checkpoint.config, `${checkpoint.name}/config.json`);
+  expectModules(adapter, config);
   if (job.format === 'peft') {
     for (const [name, bytes] of Object.entries(writePeftAdapter(adapter))) await write(name, bytes);
-    return written;
+    return { written, notes: [] };
   }
+  const note = await readAdapterNote(filesIn(job.files, job.adapter));
+  const base = chooseBase(job.quantize, note, config);
+  const settings: MergeSettings = {
+    checkpoint,
+    adapter,
+    dtype: job.dtype ?? 'keep',
+    quantize:
+      base.quantize === 'none'
+        ? undefined
+        : async (name, shape, values) =>
+            throughNf4(await job.gpu(), name, shape, values, base.quantize === 'nf4-double'),
+  };
+  const account: RoundingAccount = { rounding: 0, update: 0 };
+  const dtype = await writeWeights(job, settings, config, account, write);
+  const { quantization_config: _quantization, dtype: _dtype, ...rest } = checkpoint.config;
+  await write('config.json', jsonBytes({ ...rest, torch_dtype: TORCH_NAMES[dtype] }));
+  for (const name of COMPANIONS) {
+    const file = await open(name);
+    if (file !== undefined) await write(name, await readWhole(file, MAX_COMPANION_BYTES));
+  }
+  const notes = [...base.notes];
+  if (note !== undefined && note.student.fingerprint !== (await fingerprintOf(checkpoint))) {
+    notes.push(
+      `warning: the adapter was trained on another student (${note.student.source}): config or tensors differ from those of ${job.student}`,
+    );
+  }
+  const roundingShare = account.update === 0 ? 0 : Math.sqrt(account.rounding / account.update);
+  if (account.rounding > 0) {
+    notes.push(
+      `rounding to ${dtype} moves the weights by ${roundingShare.toPrecision(2)} times what the adapter does; --dtype f32 keeps all of it`,
+    );
+  }
+  return { written, notes, merged: { quantize: base.quantize, dtype, roundingShare } };
+}
 
+const jsonBytes = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
+
+/** Over which values: as asked; unasked as the adapter was trained, where its folder says so; else as stored. */
+function chooseBase(
+  asked: ExportJob['quantize'],
+  note: AdapterNote | undefined,
+  config: ModelConfig,
+): { quantize: NonNullable<ExportJob['quantize']>; notes: string[] } {
+  const trained = note?.student.quantize;
+  if (config.quantization !== undefined) {
+    if (asked === undefined || asked === 'none') return { quantize: 'none', notes: [] };
+    throw new PupilError(
+      'config',
+      `export: the student is already quantised (bitsandbytes NF4), --quantize ${asked} was asked for`,
+      'Leave --quantize out: the adapter is merged over the values it holds.',
+    );
+  }
+  const quantize = asked ?? trained ?? 'none';
+  if (quantize === trained && asked === undefined && quantize !== 'none') {
+    return {
+      quantize,
+      notes: [
+        `the adapter was trained over ${quantize} values of this student, so it is merged over these and all linear layers hold them; --quantize none merges over the stored weights`,
+      ],
+    };
+  }
+  if (trained === undefined || trained === quantize) return { quantize, notes: [] };
+  return {
+    quantize,
+    notes: [
+      `warning: the adapter was trained over ${trained === 'none' ? 'the stored weights' : `${trained} values`} of its student and is merged over ${quantize === 'none' ? 'the stored weights' : `${quantize} values`}, as asked: its answers will not be those of the run`,
+    ],
+  };
+}
+
+/** All weights, in as many files as it takes; returns the dtype that most of them have. */
+async function writeWeights(
+  job: ExportJob,
+  settings: MergeSettings,
+  config: ModelConfig,
+  account: RoundingAccount,
+  write: (path: string, bytes: Uint8Array) => Promise<void>,
+): Promise<MergedDtype> {
+  const { matrices, norms } = parameterShapes(config);
+  const specs: { name: string; shape: readonly number[]; dtype: MergedDtype }[] = [];
+  for (const { name, shape } of [...matrices, ...norms]) {
+    specs.push({ name, shape, dtype: await mergedDtype(settings, name) });
+  }
+  const sizeOf = ({ shape, dtype }: (typeof specs)[number]): number => DTYPE_BYTES[dtype] * elementCount(shape);
   // Shards hold as many tensors as fit; none is split.
-  const specs = inLibraryOrder([...matrices, ...norms].map((spec) => ({ ...spec, dtype: 'f32' as const })));
   const shards: (typeof specs)[] = [];
   let room = 0;
-  for (const spec of specs) {
-    const bytes = 4 * elementCount(spec.shape);
-    if (shards.length === 0 || bytes > room) {
+  for (const spec of inLibraryOrder(specs)) {
+    if (shards.length === 0 || sizeOf(spec) > room) {
       shards.push([]);
       room = job.shardBytes ?? 2 ** 30;
     }
     shards.at(-1)!.push(spec);
-    room -= bytes;
+    room -= sizeOf(spec);
   }
   const number = (i: number): string => String(i).padStart(5, '0');
   const weightMap: Record<string, string> = {};
@@ -78,30 +167,25 @@ export async function exportStudent(job: ExportJob): Promise<string[]> {
     const file =
       shards.length === 1 ? 'model.safetensors' : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
     const tensors: TensorData[] = [];
-    for (const { name, shape } of shard) {
-      const data = await mergedTensor(checkpoint, adapter, name, shape);
-      tensors.push({ name, dtype: 'f32', shape, data });
-      weightMap[name] = file;
+    for (const spec of shard) {
+      tensors.push({ ...spec, data: await mergedTensor(settings, account, spec) });
+      weightMap[spec.name] = file;
       job.onProgress?.(++done, specs.length);
     }
     await write(file, writeSafetensors(tensors, { format: 'pt' }));
   }
-  const json = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
   if (shards.length > 1) {
-    const totalSize = specs.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+    const totalSize = specs.reduce((sum, spec) => sum + sizeOf(spec), 0);
     const index = { metadata: { total_size: totalSize }, weight_map: weightMap };
-    await write('model.safetensors.index.json', json(index));
+    await write('model.safetensors.index.json', jsonBytes(index));
   }
-  const { quantization_config: _quantization, dtype: _dtype, ...rest } = checkpoint.config;
-  await write('config.json', json({ ...rest, torch_dtype: 'float32' }));
-  for (const name of COMPANIONS) {
-    const file = await open(name);
-    if (file !== undefined) await write(name, await readWhole(file, MAX_COMPANION_BYTES));
-  }
-  return written;
+  const elementsOf = (dtype: MergedDtype): number =>
+    specs.reduce((sum, spec) => sum + (spec.dtype === dtype ? elementCount(spec.shape) : 0), 0);
+  return (['f32', 'bf16', 'f16'] as const).reduce((a, b) => (elementsOf(b) > elementsOf(a) ? b : a));
 }
 
-function expectModules(adapter: AdapterFile, weights: ReadonlySet<string>): void {
+function expectModules(adapter: AdapterFile, config: ModelConfig): void {
+  const weights = new Set(parameterShapes(config).matrices.map(({ name }) => name));
   for (const path of adapter.tensors.keys()) {
     if (!weights.has(`${path}.weight`)) {
       throw new PupilError(
@@ -111,61 +195,4 @@ function expectModules(adapter: AdapterFile, weights: ReadonlySet<string>): void
       );
     }
   }
-}
-
-async function mergedTensor(
-  checkpoint: Checkpoint,
-  adapter: AdapterFile,
-  name: string,
-  shape: readonly number[],
-): Promise<Float32Array> {
-  const weight = await baseTensor(checkpoint, name);
-  if (weight.length !== elementCount(shape)) {
-    throw new PupilError(
-      'checkpoint',
-      `${name}: expected shape [${shape.join(', ')}] from config.json, the file has ${weight.length} elements`,
-    );
-  }
-  const module = adapter.tensors.get(name.replace(/\.weight$/, ''));
-  return module === undefined ? weight : mergeLora(weight, shape, module, adapter, name);
-}
-
-/** Stored weights as float32; NF4 ones dequantised. */
-async function baseTensor(checkpoint: Checkpoint, name: string): Promise<Float32Array> {
-  if (!isBnb4bitWeight(checkpoint, name)) return (await checkpoint.readF32(name)).slice();
-  const { packed, shape, absmax } = await readBnb4bitWeight(checkpoint, name);
-  const scales = absmax instanceof Float32Array ? absmax : nf4DequantizeAbsmax(absmax, absmax.nestedMap);
-  return nf4Dequantize(packed, scales, shape[0] * shape[1]);
-}
-
-/** W[o, c] += scale · Σ_r B[o, r] · A[r, c], summed in float64. Returns W. */
-export function mergeLora(
-  weight: Float32Array, // (O, C)
-  shape: readonly number[],
-  module: AdapterModule,
-  adapter: Pick<AdapterFile, 'alpha' | 'rsLora'>,
-  name: string,
-): Float32Array {
-  const [O, C] = [shape[0]!, shape[1]!];
-  const { a, b } = module;
-  const R = a.shape[0];
-  if (a.shape[1] !== C || b.shape[0] !== O || b.shape[1] !== R) {
-    throw new PupilError(
-      'checkpoint',
-      `${name}: expected lora_A [r, ${C}] and lora_B [${O}, r], got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
-      'The adapter was made for another base model.',
-    );
-  }
-  const alpha = module.alpha ?? adapter.alpha;
-  const scale = adapter.rsLora ? alpha / Math.sqrt(R) : alpha / R;
-  const row = new Float64Array(C);
-  for (let o = 0; o < O; o++) {
-    row.fill(0);
-    for (let r = 0; r < R; r++) {
-      const factor = scale * b.data[o * R + r]!;
-      for (let c = 0; c < C; c++) row[c]! += factor * a.data[r * C + c]!;
-    }
-    for (let c = 0; c < C; c++) weight[o * C + c]! += row[c]!;
-  }
-  return weight;
 }

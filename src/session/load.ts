@@ -58,7 +58,7 @@ export async function loadForRun(
 ): Promise<LoadedStudent> {
   const { source, open } = studentFiles(experiment, files);
   const checkpoint = await openCheckpoint(open, source);
-  const config = parseModelConfig(checkpoint.config);
+  const config = parseModelConfig(checkpoint.config, `${checkpoint.name}/config.json`);
   expectMemory(gpu, experiment, config);
   const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, open);
   const student = await Student.load(gpu, checkpoint, { quantize: experiment.student.quantize, onProgress, signal });
@@ -96,18 +96,23 @@ function expectMemory(gpu: Gpu, experiment: Experiment, config: ModelConfig): vo
   );
 }
 
-async function describeStudent(
-  source: string,
-  checkpoint: Checkpoint,
-  config: ModelConfig,
-  quantize: string,
-): Promise<StudentReport> {
+/** Tells one student from another by config and tensor table; weights alone may differ. */
+export async function fingerprintOf(checkpoint: Checkpoint): Promise<string> {
   const table = [...checkpoint.tensorNames].sort().map((name) => {
     const { dtype, shape } = checkpoint.info(name);
     return `${name} ${dtype} ${shape.join('x')}`;
   });
   const text = `${JSON.stringify(checkpoint.config)}\n${table.join('\n')}`;
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
+  return Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+async function describeStudent(
+  source: string,
+  checkpoint: Checkpoint,
+  config: ModelConfig,
+  quantize: string,
+): Promise<StudentReport> {
   return {
     source,
     parameters: parameterCount(config),
@@ -115,7 +120,7 @@ async function describeStudent(
     hiddenSize: config.hiddenSize,
     vocabSize: config.vocabSize,
     quantize,
-    fingerprint: Array.from(digest.subarray(0, 8), (byte) => byte.toString(16).padStart(2, '0')).join(''),
+    fingerprint: await fingerprintOf(checkpoint),
   };
 }
 

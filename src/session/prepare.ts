@@ -17,6 +17,7 @@ import type { Task, TaskItem } from '../tasks/task';
 import { selectDemonstrations, type Demonstration, type Selection } from '../teachers/demonstration';
 import { loadDemonstrations, type LoadedDemonstrations } from '../teachers/disk';
 import { decodeAnswer, encodeAnswer, encodePrompt, splitPrompt, wrapPrompt } from '../text/wrapper';
+import { withLessonFiles } from './lessonFiles';
 import type { LoadedTokenizer } from './tokenizers';
 
 /** The student's sizes that decide what fits. */
@@ -103,10 +104,11 @@ class Encoder {
  */
 export async function prepare(
   experiment: Experiment,
-  files: OpenRoot,
+  root: OpenRoot,
   loaded: LoadedTokenizer,
   sizes: StudentSizes,
 ): Promise<Prepared> {
+  const files = withLessonFiles(root);
   const eosId = loaded.tokenizer.eosIds[0];
   if (eosId === undefined) {
     throw new PupilError(
@@ -156,6 +158,12 @@ export async function prepare(
 
     for (const source of experiment.demonstrations.filter((entry) => entry.task === config.name)) {
       const found = await loadDemonstrations(source, teacherTask, (path) => files.readText(path));
+      const [bad] = found.malformed;
+      if (bad !== undefined) {
+        warnings.push(
+          `${config.name}: ${found.malformed.length} demonstrations by ${source.label} cannot be used, first ${bad.path}:${bad.line}: ${bad.reason}`,
+        );
+      }
       const tooLong = new Set<string>();
       const counts = new Set<string>();
       let selection: Selection | undefined;

@@ -23,6 +23,15 @@ export interface RunRequest {
 }
 
 export type SessionEvent =
+  /** Of a resumed run, once, when it goes on: what happened before its checkpoint. */
+  | {
+      type: 'history';
+      finished: PhaseName[];
+      metrics: { phase: PhaseName; step: number; totalSteps: number; values: Record<string, number> }[];
+      evaluations: EvaluationRow[];
+      pairs?: Record<string, number>;
+      log: { level: 'info' | 'warning'; message: string }[];
+    }
   | { type: 'phase'; phase: PhaseName; state: 'start' | 'end' }
   | { type: 'progress'; progress: Progress }
   /** TRL's names: loss, grad_norm, learning_rate, rewards/chosen, … plus tokens_per_second and gpu_bytes. */
@@ -96,6 +105,41 @@ export interface InspectRequest {
   options: Record<string, string | number | boolean | undefined>;
 }
 
+/** `pupil pretrain`: the lesson's student from nothing. What is absent has the default of recipes/pretrain.ts. */
+export interface PretrainRequest {
+  /** Where the student goes, and the checkpoint while it is being made. */
+  out: FileRoot;
+  name: string;
+  seed: number;
+  steps: number;
+  tokensPerStep?: number;
+  learningRate?: number;
+  shape: { hiddenSize: number; intermediateSize: number; layers: number; heads: number; contextTokens: number };
+  checkpointEverySteps: number;
+  resume: boolean;
+}
+
+/** One step of pretraining: `loss`, `grad_norm`, `learning_rate`, `tokens`, `tokens_per_second`, sometimes `eval_loss`. */
+export interface PretrainStep {
+  step: number;
+  totalSteps: number;
+  /** Seen so far. */
+  tokens: number;
+  values: Record<string, number>;
+}
+
+/** What was made, without the log that pretraining.json holds. */
+export interface PretrainOutcome {
+  parameters: number;
+  tokens: number;
+  seconds: number;
+  /** Mean of the last steps. */
+  loss: number;
+  evalLoss?: number;
+  /** Of model.safetensors. */
+  sha256: string;
+}
+
 /** One session: one GPU device, at most one run at a time. */
 export interface SessionApi {
   open(options: DeviceOptions): Promise<void>;
@@ -111,9 +155,13 @@ export interface SessionApi {
   stop(): Promise<void>;
   inspect(request: InspectRequest): Promise<void>;
   evaluate(request: EvaluateRequest, onEvent: (event: SessionEvent) => void): Promise<EvaluationRow[]>;
-  exportStudent(request: ExportRequest): Promise<string[]>;
+  /** Ends with `cancelled` after {@link SessionApi.stop}, the checkpoint written. */
+  pretrain(request: PretrainRequest, onStep: (step: PretrainStep) => void): Promise<PretrainOutcome>;
+  exportStudent(request: ExportRequest): Promise<ExportSummary>;
   listRuns(): Promise<StoredRun[]>;
   deleteRun(runId: string): Promise<void>;
+  /** The paths of a stored run's artefacts; those of an unfinished one are there as far as it got. */
+  listArtefacts(runId: string): Promise<string[]>;
   /** One artefact of a stored run. */
   artefact(runId: string, path: string): Promise<Uint8Array>;
 }
@@ -136,11 +184,33 @@ export interface EvaluateRequest {
   adapter?: string;
 }
 
-/** `pupil export`: the adapter as PEFT, or merged into the base weights (f32 safetensors). */
+/** `pupil export`: the adapter as PEFT, or merged into the base weights (safetensors). */
 export interface ExportRequest {
   files: FileRoot;
   out: FileRoot;
+  /** Folders within `files`. */
   student: string;
   adapter: string;
   format: 'peft' | 'merged';
+  /**
+   * Over which values it is merged: the stored ones, or these through NF4. Absent: those it was trained over, where its
+   * folder says so (`pupil.json`), else the stored ones.
+   */
+  quantize?: 'none' | 'nf4' | 'nf4-double';
+  /** Of merged weights; `keep` (the standard): each tensor as it is stored. */
+  dtype?: 'keep' | 'f32' | 'f16' | 'bf16';
+}
+
+export interface ExportSummary {
+  /** Paths within `out`. */
+  written: string[];
+  /** What a person should know of it, a sentence each; some begin with "warning:". */
+  notes: string[];
+  merged?: {
+    quantize: 'none' | 'nf4' | 'nf4-double';
+    /** Of most weights. */
+    dtype: 'f32' | 'f16' | 'bf16';
+    /** ‖what rounding to the dtype changed‖ / ‖scale·B·A‖ over all tensors that were computed. */
+    roundingShare: number;
+  };
 }

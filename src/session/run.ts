@@ -17,7 +17,8 @@ import { describeEnvironment, loadForRun, type LoadedStudent } from './load';
 import { generatePairsPhase, instructPhase, selfRefinePhase, type RunAssets } from './phases';
 import { prepare } from './prepare';
 import type { RunSummary, SessionEvent } from './protocol';
-import { addTiming, decodeRunState, differences, experimentChanges, PHASES, type RunState } from './runState';
+import { addTiming, differences, experimentChanges, PHASES, type RunState } from './runState';
+import { stateOf } from './stateParts';
 
 export interface RunJob {
   runId: string;
@@ -58,8 +59,8 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
     const { student, tokenizer, eosIds } = loaded;
     const prepared = await prepare(experiment, job.files, tokenizer, student.config);
     const fresh = freshState(experiment, gpu, loaded.report);
-    if (stored !== undefined) expectSame(stored, fresh, job.force);
-    const state = stored ?? fresh;
+    if (stored !== undefined) expectSame(stored.state, fresh, job.force);
+    const state = stored?.state ?? fresh;
     adapter = Adapter.create(
       student,
       { ...experiment.adapter, targets: [...experiment.adapter.targets] },
@@ -72,10 +73,11 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
 
     const every = experiment.limits.checkpointEverySteps;
     const book = new RunBook(runId, experiment.name, gpu, store, control, state, listener, every);
+    if (stored !== undefined) listener(historyOf(stored.state));
     if (job.resume && stored === undefined) {
       book.log('warning', 'resume: no checkpoint was found, so the run starts at its beginning');
     }
-    for (const warning of prepared.warnings) book.log('warning', warning);
+    for (const warning of [...(stored?.damage ?? []), ...prepared.warnings]) book.log('warning', warning);
     if (experiment.phases.instruct !== false || experiment.phases.selfRefine !== false) {
       book.log('info', `${prepared.demonstrations.length} demonstrations, ${adapter.elements} adapter parameters`);
     }
@@ -93,10 +95,15 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
   }
 }
 
-async function storedState({ store, runId, experiment }: RunJob): Promise<RunState | undefined> {
+/** The state of the last intact checkpoint, and what was found damaged beside it, in words. */
+async function storedState({
+  store,
+  runId,
+  experiment,
+}: RunJob): Promise<{ state: RunState; damage: string[] } | undefined> {
   const stored = await store.loadCheckpoint(runId);
   if (stored === undefined) return undefined;
-  const state = await decodeRunState(stored.bytes, runId);
+  const state = stateOf(stored.parts, runId);
   state.sequence = stored.sequence;
   const changed = experimentChanges(state.experiment, experiment as unknown as JsonObject);
   if (changed.length > 0) {
@@ -106,7 +113,8 @@ async function storedState({ store, runId, experiment }: RunJob): Promise<RunSta
       'Resume with the same experiment (limits, name and notes may change), or start a new run.',
     );
   }
-  return state;
+  const where = `the run goes on from checkpoint ${state.sequence} (${state.phase}, step ${state.step})`;
+  return { state, damage: stored.problems.map((problem) => `resume: ${problem}; ${where}`) };
 }
 
 function expectSame(stored: RunState, now: RunState, force: boolean): void {
@@ -141,6 +149,20 @@ function freshState(experiment: Experiment, gpu: Gpu, student: RunState['student
     log: [],
     tensors: {},
   };
+}
+
+/** What a listener of a resumed run has not heard: its checkpoint's curves, rows, counts and log. */
+function historyOf(state: RunState): SessionEvent {
+  const { metrics, evaluations, pairs, log } = state;
+  // A copy: the state goes on changing under a listener in the same process.
+  return structuredClone({
+    type: 'history' as const,
+    finished: PHASES.slice(0, PHASES.indexOf(state.phase)),
+    metrics,
+    evaluations,
+    ...(pairs === undefined ? {} : { pairs: { ...pairs.counts } }),
+    log,
+  });
 }
 
 const BOTH: readonly PromptKind[] = ['plain', 'cot'];

@@ -1,8 +1,6 @@
-// runState.ts: everything a run must remember to continue as if it had never been interrupted, and its bytes. Randomness
-// needs no state of its own: it follows from the experiment's seed and the counters here.
-import { PupilError } from '../base/errors';
+// runState.ts: everything a run must remember to continue as if it had never been interrupted. Randomness needs no state of
+// its own: it follows from the experiment's seed and the counters here. Its bytes are stateParts.ts.
 import type { JsonObject } from '../formats/jsonText';
-import { decodeTrainingCheckpoint, encodeTrainingCheckpoint } from '../formats/trainingCheckpoint';
 import type { Generation } from '../model/generator';
 import type { Prediction } from '../recipes/evaluate';
 import type { PairCounts, PreferencePair } from '../recipes/pairs';
@@ -89,27 +87,6 @@ export interface RunState {
   gpuPeak: number;
   log: { level: 'info' | 'warning'; message: string }[];
   tensors: RunTensors;
-}
-
-/** Bytes of a checkpoint. Equal states give equal bytes. */
-export function encodeRunState({ tensors, ...state }: RunState): Promise<Uint8Array> {
-  return encodeTrainingCheckpoint({
-    state: state as unknown as JsonObject,
-    tensors: Object.fromEntries(Object.entries(tensors).filter(([, data]) => data !== undefined)) as Record<
-      string,
-      Float32Array
-    >,
-  });
-}
-
-/** @throws PupilError `format` or `checkpoint` where the bytes are not a run's state. */
-export async function decodeRunState(bytes: Uint8Array, runId: string): Promise<RunState> {
-  const { state, tensors } = await decodeTrainingCheckpoint(bytes, `checkpoint of ${runId}`);
-  const found = state as unknown as Omit<RunState, 'tensors'>;
-  if (!Array.isArray(found.metrics) || typeof found.phase !== 'string' || typeof found.step !== 'number') {
-    throw new PupilError('checkpoint', `checkpoint of ${runId}: expected the state of a run, it holds something else`);
-  }
-  return { ...found, tensors: tensors as RunTensors };
 }
 
 /** Adds a metrics row, replacing one of the same step: a step may be done again after a resume. */

@@ -22,6 +22,7 @@ import { evaluateSystem } from './evaluation';
 import { exportStudent } from './exportStudent';
 import { describeEnvironment, inBrowser, loadForRun, userAgent } from './load';
 import { prepare } from './prepare';
+import { pretrainForRequest } from './pretrain';
 import type {
   CheckResult,
   CheckSummary,
@@ -30,7 +31,11 @@ import type {
   EvaluateRequest,
   EvaluationRow,
   ExportRequest,
+  ExportSummary,
   InspectRequest,
+  PretrainOutcome,
+  PretrainRequest,
+  PretrainStep,
   RunRequest,
   RunState,
   RunSummary,
@@ -250,7 +255,9 @@ export class Session implements SessionApi {
         Infinity,
       );
       for (const warning of prepared.warnings) book.log('warning', warning);
-      const tuned = /self-?refine/i.test(request.adapter ?? '') ? 'Self-refined' : 'Instruction-tuned';
+      // By the folder's own name, as runs call theirs; what lies above it says nothing about the adapter.
+      const folder = request.adapter?.split('/').findLast((part) => part !== '') ?? '';
+      const tuned = /^self-?refine/i.test(folder) ? 'Self-refined' : 'Instruction-tuned';
       await evaluateSystem(book, narrowed, prepared, loaded.eosIds, {
         system: adapter === undefined ? 'Baseline' : tuned,
         wrap: adapter === undefined ? 'bare' : 'wrapped',
@@ -270,15 +277,17 @@ export class Session implements SessionApi {
     }
   }
 
-  exportStudent(request: ExportRequest): Promise<string[]> {
-    return this.exclusively('export', () =>
-      exportStudent({
-        files: openFileRoot(request.files),
-        out: openFileRoot(request.out),
-        student: request.student,
-        adapter: request.adapter,
-        format: request.format,
-      }),
+  exportStudent(request: ExportRequest): Promise<ExportSummary> {
+    const [files, out] = [openFileRoot(request.files), openFileRoot(request.out)];
+    return this.exclusively('export', () => exportStudent({ ...request, files, out, gpu: () => this.device() }));
+  }
+
+  pretrain(request: PretrainRequest, onStep: (step: PretrainStep) => unknown): Promise<PretrainOutcome> {
+    const control = new RunControl();
+    return this.exclusively(
+      'pretrain',
+      async () => pretrainForRequest(await this.device(), request, safely(onStep), control.signal),
+      control,
     );
   }
 
@@ -299,6 +308,10 @@ export class Session implements SessionApi {
       throw new PupilError('usage', 'deleteRun: expected no run under way', 'Stop it first.');
     }
     await this.store.deleteRun(expectRunId(runId));
+  }
+
+  listArtefacts(runId: string): Promise<string[]> {
+    return this.store.listArtefacts(expectRunId(runId));
   }
 
   async artefact(runId: string, path: string): Promise<Uint8Array> {
@@ -382,7 +395,7 @@ function readExperiment(document: unknown): Experiment {
 }
 
 /** A listener whose failures (a closed page, say) do not end the run. */
-function safely(listener: Listener): (event: SessionEvent) => void {
+function safely<T>(listener: (event: T) => unknown): (event: T) => void {
   return (event) => {
     try {
       void Promise.resolve(listener(event)).catch(() => undefined);

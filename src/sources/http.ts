@@ -36,7 +36,8 @@ function sizesOf(response: Response): { total?: number; body?: number } {
 }
 
 /**
- * A root over a base URL (which ends with a slash). Paths are joined as URLs, so a full URL is taken as it is.
+ * A root over a base URL (which ends with a slash). A path is a name under it, with or without a slash in front; a full URL
+ * is taken as it is.
  * Errors are `source` with URL, status and what to do; 404 and 410 mean "no such file".
  */
 export function openHttpRoot(base: string, options: HttpOptions = {}): OpenRoot {
@@ -49,8 +50,9 @@ export function openHttpRoot(base: string, options: HttpOptions = {}): OpenRoot 
 
   const urlOf = (path: string): string => {
     try {
-      const relative = /^[a-z][a-z0-9+.-]*:\/\//i.test(path) ? path : path.split('/').map(encodePart).join('/');
-      return new URL(relative, base).href;
+      if (/^[a-z][a-z0-9+.-]*:\/\//i.test(path)) return new URL(path).href;
+      // A path is a name, not an address: what an address would read otherwise is escaped, and the root is `base`.
+      return new URL(path.replace(/^\/+/, '').split('/').map(encodeURIComponent).join('/'), base).href;
     } catch (cause) {
       throw new PupilError('source', `${path}: expected a path or URL under ${base}`, undefined, { cause });
     }
@@ -216,11 +218,6 @@ export function openHttpRoot(base: string, options: HttpOptions = {}): OpenRoot 
       });
     },
   };
-}
-
-/** Escapes what a URL would read otherwise ('#', '?', '%'), in a file's name. */
-function encodePart(part: string): string {
-  return part.replace(/%(?![0-9A-Fa-f]{2})/g, '%25').replace(/[#?]/g, encodeURIComponent);
 }
 
 function messageOf(error: unknown): string {

@@ -1,21 +1,16 @@
 // disk.ts: runs in a folder of this machine, one folder each: for the Node host. Never loaded by a browser.
 //
-//     <directory>/<runId>/run.json, checkpoint-0.bin, checkpoint-1.bin, artefacts/<path>
+//     <directory>/<runId>/run.json, checkpoints/ (filesPlace.ts), artefacts/<path>
 //
-// Every file is written beside its name, flushed to the disk and renamed, and the two checkpoint files are written in
-// turn: whatever moment the power fails, one of them is whole.
+// Every file is written beside its name, flushed to the disk and renamed: whatever moment the power fails, it is the old
+// one or the new one.
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { PupilError } from '../base/errors';
-import {
-  byUpdate,
-  expectRunId,
-  newestIntact,
-  sealCheckpoint,
-  type RunRecord,
-  type RunStore,
-  type StoredCheckpoint,
-} from './runStore';
+import type { CheckpointPart } from '../formats/trainingCheckpoint';
+import { Checkpoints, type CheckpointPlace } from './checkpoints';
+import { FilesPlace, recordBytes, type NamedFiles } from './filesPlace';
+import { byUpdate, expectRunId, type RunRecord, type RunStore, type StoredCheckpoint } from './runStore';
 
 function diskError(doing: string, cause: unknown): PupilError {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code;
@@ -63,29 +58,40 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   }
 }
 
+/** The files of a folder, written durably. */
+function filesOf(folder: string): NamedFiles {
+  return {
+    description: folder,
+    open: async (path) => {
+      const bytes = await readIfThere(join(folder, path));
+      if (bytes === undefined) return undefined;
+      return { size: bytes.byteLength, read: (start, end) => Promise.resolve(bytes.subarray(start, end)) };
+    },
+    write: (path, bytes) => writeDurably(join(folder, path), bytes),
+    remove: (path) => rm(join(folder, path), { force: true }),
+    list: (path) => readdir(join(folder, path)).catch(() => []),
+  };
+}
+
 export class DiskRunStore implements RunStore {
+  private readonly checkpoints = new Checkpoints((runId) => this.place(runId));
+
   constructor(private readonly directory: string) {}
 
-  async saveCheckpoint(record: RunRecord, bytes: Uint8Array): Promise<void> {
-    const folder = this.folder(record.runId);
-    await writeDurably(
-      join(folder, `checkpoint-${record.sequence % 2}.bin`),
-      await sealCheckpoint(record.sequence, bytes),
-    );
-    await this.saveRecord(record);
+  place(runId: string): CheckpointPlace {
+    return new FilesPlace(filesOf(this.folder(runId)), 'checkpoints', (record) => this.saveRecord(record));
   }
 
-  async loadCheckpoint(runId: string): Promise<StoredCheckpoint | undefined> {
-    const folder = this.folder(runId);
-    return newestIntact(runId, [
-      await readIfThere(join(folder, 'checkpoint-0.bin')),
-      await readIfThere(join(folder, 'checkpoint-1.bin')),
-    ]);
+  async saveCheckpoint(record: RunRecord, parts: readonly CheckpointPart[]): Promise<void> {
+    await this.checkpoints.save(record, parts);
+  }
+
+  loadCheckpoint(runId: string): Promise<StoredCheckpoint | undefined> {
+    return this.checkpoints.load(runId);
   }
 
   async saveRecord(record: RunRecord): Promise<void> {
-    const text = `${JSON.stringify(record, null, 2)}\n`;
-    await writeDurably(join(this.folder(record.runId), 'run.json'), new TextEncoder().encode(text));
+    await writeDurably(join(this.folder(record.runId), 'run.json'), recordBytes(record));
   }
 
   async saveArtefact(runId: string, path: string, bytes: Uint8Array): Promise<void> {

@@ -1,22 +1,20 @@
-// indexedDb.ts: runs in the browser's IndexedDB. Raw transactions, because a checkpoint and its record must change
+// indexedDb.ts: runs in the browser's IndexedDB. Raw transactions, because a commit and the run's record must change
 // together or not at all. Nothing is cached: a failed open (a blocked upgrade, a private window) may succeed next time.
 import { PupilError } from '../base/errors';
-import {
-  byUpdate,
-  expectRunId,
-  newestIntact,
-  sealCheckpoint,
-  type RunRecord,
-  type RunStore,
-  type StoredCheckpoint,
-} from './runStore';
+import type { CheckpointPart } from '../formats/trainingCheckpoint';
+import { Checkpoints, type CheckpointPlace } from './checkpoints';
+import { byUpdate, expectRunId, type RunRecord, type RunStore, type StoredCheckpoint } from './runStore';
 
-const VERSION = 1;
+/** 2: checkpoints in parts. Those of version 1 are not read any more. */
+const VERSION = 2;
 const RUNS = 'runs'; // key runId → RunRecord
-const CHECKPOINTS = 'checkpoints'; // key [runId, slot 0 or 1] → sealed bytes
+const COMMITS = 'commits'; // key [runId, slot 0 or 1] → bytes
+const PARTS = 'parts'; // key [runId, number] → bytes
 const ARTEFACTS = 'artefacts'; // key [runId, path] → bytes
+const STORES = [RUNS, COMMITS, PARTS, ARTEFACTS] as const;
+const OF_VERSION_1 = 'checkpoints';
 
-type StoreName = typeof RUNS | typeof CHECKPOINTS | typeof ARTEFACTS;
+type StoreName = (typeof STORES)[number];
 
 function storageError(doing: string, cause: unknown): PupilError {
   const name = (cause as DOMException | null)?.name ?? '';
@@ -43,25 +41,42 @@ function ofRun(runId: string): IDBKeyRange {
 }
 
 export class IndexedDbRunStore implements RunStore {
+  private readonly checkpoints = new Checkpoints((runId) => this.place(runId));
+
   constructor(
     private readonly databaseName = 'pupil',
     private readonly factory: IDBFactory = indexedDB,
   ) {}
 
-  async saveCheckpoint(record: RunRecord, bytes: Uint8Array): Promise<void> {
-    expectRunId(record.runId);
-    const sealed = await sealCheckpoint(record.sequence, bytes);
-    await this.write('saving a checkpoint', [RUNS, CHECKPOINTS], (transaction) => {
-      transaction.objectStore(CHECKPOINTS).put(sealed, [record.runId, record.sequence % 2]);
-      transaction.objectStore(RUNS).put({ ...record }, record.runId);
-    });
+  place(runId: string): CheckpointPlace {
+    return {
+      description: `IndexedDB "${this.databaseName}"`,
+      readCommit: (slot) => this.get('loading a checkpoint', COMMITS, [runId, slot]),
+      writeCommit: (slot, bytes, record) =>
+        this.write('saving a checkpoint', [RUNS, COMMITS], (transaction) => {
+          transaction.objectStore(COMMITS).put(bytes, [runId, slot]);
+          transaction.objectStore(RUNS).put({ ...record }, runId);
+        }),
+      readPart: (number) => this.get('loading a checkpoint', PARTS, [runId, number]),
+      writePart: (number, bytes) => this.put('saving a checkpoint', PARTS, [runId, number], bytes),
+      removePart: (number) =>
+        this.write('removing a part', [PARTS], (transaction) => {
+          transaction.objectStore(PARTS).delete([runId, number]);
+        }),
+      listParts: async () => {
+        const keys = await this.read('listing parts', PARTS, (store) => store.getAllKeys(ofRun(runId)));
+        return (keys as [string, number][]).map(([, number]) => number);
+      },
+    };
   }
 
-  async loadCheckpoint(runId: string): Promise<StoredCheckpoint | undefined> {
-    const slots = await this.read<Uint8Array[]>('loading a checkpoint', CHECKPOINTS, (store) =>
-      store.getAll(ofRun(runId)),
-    );
-    return newestIntact(runId, slots);
+  async saveCheckpoint(record: RunRecord, parts: readonly CheckpointPart[]): Promise<void> {
+    expectRunId(record.runId);
+    await this.checkpoints.save(record, parts);
+  }
+
+  loadCheckpoint(runId: string): Promise<StoredCheckpoint | undefined> {
+    return this.checkpoints.load(runId);
   }
 
   async saveRecord(record: RunRecord): Promise<void> {
@@ -73,14 +88,11 @@ export class IndexedDbRunStore implements RunStore {
 
   async saveArtefact(runId: string, path: string, bytes: Uint8Array): Promise<void> {
     expectRunId(runId);
-    await this.write(`saving ${path}`, [ARTEFACTS], (transaction) => {
-      // slice: a view would store all of its buffer
-      transaction.objectStore(ARTEFACTS).put(bytes.slice(), [runId, path]);
-    });
+    await this.put(`saving ${path}`, ARTEFACTS, [runId, path], bytes);
   }
 
   loadArtefact(runId: string, path: string): Promise<Uint8Array | undefined> {
-    return this.read(`loading ${path}`, ARTEFACTS, (store) => store.get([runId, path]));
+    return this.get(`loading ${path}`, ARTEFACTS, [runId, path]);
   }
 
   async listArtefacts(runId: string): Promise<string[]> {
@@ -97,10 +109,9 @@ export class IndexedDbRunStore implements RunStore {
   }
 
   async deleteRun(runId: string): Promise<void> {
-    await this.write('deleting a run', [RUNS, CHECKPOINTS, ARTEFACTS], (transaction) => {
+    await this.write('deleting a run', STORES, (transaction) => {
       transaction.objectStore(RUNS).delete(runId);
-      transaction.objectStore(CHECKPOINTS).delete(ofRun(runId));
-      transaction.objectStore(ARTEFACTS).delete(ofRun(runId));
+      for (const name of [COMMITS, PARTS, ARTEFACTS]) transaction.objectStore(name).delete(ofRun(runId));
     });
   }
 
@@ -114,9 +125,9 @@ export class IndexedDbRunStore implements RunStore {
         return;
       }
       request.onupgradeneeded = () => {
-        for (const name of [RUNS, CHECKPOINTS, ARTEFACTS]) {
-          if (!request.result.objectStoreNames.contains(name)) request.result.createObjectStore(name);
-        }
+        const { objectStoreNames } = request.result;
+        if (objectStoreNames.contains(OF_VERSION_1)) request.result.deleteObjectStore(OF_VERSION_1);
+        for (const name of STORES) if (!objectStoreNames.contains(name)) request.result.createObjectStore(name);
       };
       request.onsuccess = () => {
         request.result.onversionchange = () => request.result.close();
@@ -128,12 +139,26 @@ export class IndexedDbRunStore implements RunStore {
     });
   }
 
+  private put(doing: string, name: StoreName, key: IDBValidKey, bytes: Uint8Array): Promise<void> {
+    return this.write(doing, [name], (transaction) => {
+      transaction.objectStore(name).put(bytes.slice(), key); // slice: a view would store all of its buffer
+    });
+  }
+
+  private get(doing: string, name: StoreName, key: IDBValidKey): Promise<Uint8Array | undefined> {
+    return this.read<Uint8Array | undefined>(doing, name, (store) => store.get(key));
+  }
+
   /** One atomic transaction; resolves when it is on disk, not merely queued. */
-  private async write(doing: string, names: StoreName[], change: (transaction: IDBTransaction) => void): Promise<void> {
+  private async write(
+    doing: string,
+    names: readonly StoreName[],
+    change: (transaction: IDBTransaction) => void,
+  ): Promise<void> {
     const database = await this.open();
     try {
       await new Promise<void>((resolve, reject) => {
-        const transaction = database.transaction(names, 'readwrite', { durability: 'strict' });
+        const transaction = database.transaction([...names], 'readwrite', { durability: 'strict' });
         transaction.oncomplete = () => resolve();
         transaction.onabort = () => reject(storageError(doing, transaction.error ?? new Error('aborted')));
         try {

@@ -1,32 +1,67 @@
 // memory.ts: runs kept in this process only: for tests, for one-shot commands, and as the last resort where a browser
 // refuses storage. It keeps the promises of RunStore except, of course, outliving the process.
-import {
-  byUpdate,
-  expectRunId,
-  newestIntact,
-  sealCheckpoint,
-  type RunRecord,
-  type RunStore,
-  type StoredCheckpoint,
-} from './runStore';
+import type { CheckpointPart } from '../formats/trainingCheckpoint';
+import { Checkpoints, type CheckpointPlace, type Slot } from './checkpoints';
+import { byUpdate, expectRunId, type RunRecord, type RunStore, type StoredCheckpoint } from './runStore';
+
+/** What is kept of one run's checkpoints. */
+export class MemoryPlace implements CheckpointPlace {
+  readonly description = 'memory';
+  readonly commits: [Uint8Array | undefined, Uint8Array | undefined] = [undefined, undefined];
+  readonly parts = new Map<number, Uint8Array>();
+
+  constructor(private readonly onRecord: (record: RunRecord) => void) {}
+
+  readCommit(slot: Slot): Promise<Uint8Array | undefined> {
+    return Promise.resolve(this.commits[slot]);
+  }
+
+  writeCommit(slot: Slot, bytes: Uint8Array, record: RunRecord): Promise<void> {
+    this.commits[slot] = bytes.slice();
+    this.onRecord(record);
+    return Promise.resolve();
+  }
+
+  readPart(number: number): Promise<Uint8Array | undefined> {
+    return Promise.resolve(this.parts.get(number));
+  }
+
+  writePart(number: number, bytes: Uint8Array): Promise<void> {
+    this.parts.set(number, bytes.slice());
+    return Promise.resolve();
+  }
+
+  removePart(number: number): Promise<void> {
+    this.parts.delete(number);
+    return Promise.resolve();
+  }
+
+  listParts(): Promise<number[]> {
+    return Promise.resolve([...this.parts.keys()]);
+  }
+}
 
 export class MemoryRunStore implements RunStore {
   private readonly records = new Map<string, RunRecord>();
-  /** Two slots a run, written in turn. */
-  readonly slots = new Map<string, [Uint8Array | undefined, Uint8Array | undefined]>();
+  readonly places = new Map<string, MemoryPlace>();
   private readonly artefacts = new Map<string, Map<string, Uint8Array>>();
+  private readonly checkpoints = new Checkpoints((runId) => this.place(runId));
 
-  async saveCheckpoint(record: RunRecord, bytes: Uint8Array): Promise<void> {
-    expectRunId(record.runId);
-    const sealed = await sealCheckpoint(record.sequence, bytes);
-    const slots = this.slots.get(record.runId) ?? [undefined, undefined];
-    slots[record.sequence % 2] = sealed;
-    this.slots.set(record.runId, slots);
-    this.records.set(record.runId, { ...record });
+  /** The run's place, made where there is none. */
+  place(runId: string): MemoryPlace {
+    const known = this.places.get(expectRunId(runId));
+    if (known !== undefined) return known;
+    const made = new MemoryPlace((record) => this.records.set(record.runId, { ...record }));
+    this.places.set(runId, made);
+    return made;
+  }
+
+  async saveCheckpoint(record: RunRecord, parts: readonly CheckpointPart[]): Promise<void> {
+    await this.checkpoints.save(record, parts);
   }
 
   loadCheckpoint(runId: string): Promise<StoredCheckpoint | undefined> {
-    return newestIntact(runId, this.slots.get(runId) ?? []);
+    return this.checkpoints.load(runId);
   }
 
   saveRecord(record: RunRecord): Promise<void> {
@@ -55,7 +90,7 @@ export class MemoryRunStore implements RunStore {
 
   deleteRun(runId: string): Promise<void> {
     this.records.delete(runId);
-    this.slots.delete(runId);
+    this.places.delete(runId);
     this.artefacts.delete(runId);
     return Promise.resolve();
   }

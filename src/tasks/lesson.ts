@@ -1,12 +1,14 @@
-// lesson.ts: the bundled lesson's tasks A to D in the prototype's JSON lines: plain_prompt, cot_prompt, target. A and B
-// are arithmetic stories, C and D have options; the prompt tells which. The rows' prompts end in a line break, which is
-// the run's prompt suffix and not part of the item.
+// lesson.ts: the tasks of the bundled lesson, read from JSON lines: plain_prompt, cot_prompt, target, and id where there is
+// one. Numbers or options: the prompt tells which. The rows' prompts end in a line break, which is the run's prompt suffix
+// and not part of the item. `lesson` reads rows of any family, the prototype's among them; the other four are the families
+// that lesson/ generates, each by its name.
 import { extractChoice, LETTERS } from './extract/choice';
 import { extractNumber, numberText } from './extract/number';
-import { choicePrompt, COT_TRIGGER, loadItems, numberPrompt, requiredText, RowProblem } from './task';
+import { choicePrompt, COT_TRIGGER, loadItems, numberPrompt, requiredText, RowProblem, taskOfKind } from './task';
 import type { Task, TaskItem } from './task';
 
 const plainPrompt = (item: TaskItem): string => (item.choices === undefined ? numberPrompt(item) : choicePrompt(item));
+const cotPrompt = (item: TaskItem): string => `${plainPrompt(item)} ${COT_TRIGGER}`;
 
 /** Question and options of a prompt of Table 2, or undefined where the text has another form. */
 function parsePrompt(prompt: string): { question: string; choices?: string[] } | undefined {
@@ -18,15 +20,19 @@ function parsePrompt(prompt: string): { question: string; choices?: string[] } |
   return { question, choices: lines.slice(3, -1).map((line) => line.replace(/^[A-Z]\) /, '')) };
 }
 
+/** The row's own id, or its place. */
+function rowId(row: Record<string, unknown>, place: { path: string; line: number }): string {
+  if (typeof row['id'] === 'string' && row['id'] !== '') return row['id'];
+  const name = place.path.split('/').at(-1)!;
+  return `${name.replace(/\.jsonl?$/, '')}-${place.line}`;
+}
+
 function readRow(row: Record<string, unknown>, place: { path: string; line: number }): TaskItem {
   const prompt = requiredText(row, 'plain_prompt');
   const parsed = parsePrompt(prompt);
   if (parsed === undefined) throw new RowProblem('expected a prompt of Table 2 in plain_prompt');
   const target = requiredText(row, 'target');
-  const id = `${place.path
-    .split('/')
-    .at(-1)!
-    .replace(/\.jsonl?$/, '')}-${place.line}`;
+  const id = rowId(row, place);
   let item: TaskItem;
   if (parsed.choices === undefined) {
     if (!/^-?\d+(\.\d+)?$/.test(target)) throw new RowProblem(`expected a number in target, got "${target}"`);
@@ -43,13 +49,42 @@ function readRow(row: Record<string, unknown>, place: { path: string; line: numb
   return item;
 }
 
+/** An item as a row that {@link readRow} reads, for the files of generated items. */
+export function lessonRow(item: TaskItem): { id: string; plain_prompt: string; cot_prompt: string; target: string } {
+  const target =
+    item.choices === undefined ? item.target : `${item.target}) ${item.choices[LETTERS.indexOf(item.target)]}`;
+  return { id: item.id, plain_prompt: `${plainPrompt(item)}\n`, cot_prompt: `${cotPrompt(item)}\n`, target };
+}
+
 export const lesson: Task = {
   id: 'lesson',
   title: 'Lesson',
   kind: 'mixed',
   load: (sources) => loadItems('Lesson', sources, readRow),
   plainPrompt,
-  cotPrompt: (item) => `${plainPrompt(item)} ${COT_TRIGGER}`,
+  cotPrompt,
   extract: (text, { choices }) =>
     choices === undefined ? extractNumber(text) : extractChoice(text, choices, choices.length),
 };
+
+/** One family: the same rows, of one kind of answer. */
+function family(id: Task['id'], title: string, kind: 'choice' | 'number'): Task {
+  return {
+    id,
+    title,
+    ...taskOfKind(kind),
+    load: (sources) =>
+      loadItems(title, sources, (row, place) => {
+        const item = readRow(row, place);
+        if ((item.choices === undefined) === (kind === 'number')) return item;
+        throw new RowProblem(
+          kind === 'number' ? 'expected a question without options' : 'expected a question with options',
+        );
+      }),
+  };
+}
+
+export const lessonStories = family('lesson-stories', 'Lesson A: stories', 'number');
+export const lessonSums = family('lesson-sums', 'Lesson B: one step', 'number');
+export const lessonKinds = family('lesson-kinds', 'Lesson C: kinds', 'choice');
+export const lessonTools = family('lesson-tools', 'Lesson D: tools', 'choice');

@@ -51,6 +51,9 @@ function specialText(value: unknown): string | undefined {
   return undefined;
 }
 
+/** Option letters with their bracket, words, numbers, and any other sign by itself. */
+const WORDS = /\b[A-Z]\)|[\p{L}\p{M}'’-]+|\p{N}+|[^\s\p{L}\p{M}\p{N}]/gu;
+
 /** A tokenizer.json of the Hugging Face format. */
 export class HuggingFaceTokenizer implements TextTokenizer {
   readonly vocabSize: number;
@@ -63,6 +66,8 @@ export class HuggingFaceTokenizer implements TextTokenizer {
   private readonly inner: Tokenizer;
   private readonly unknownId: number | undefined;
   private readonly addsBos: boolean;
+  /** A vocabulary of words lacks whole words; one of smaller pieces lacks single characters. */
+  private readonly wholeWords: boolean;
   private readonly expressible = new Map<string, boolean>();
 
   /** @throws PupilError `text` where the files are not a tokenizer this library can read. */
@@ -102,6 +107,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     if (padId !== undefined) this.padId = padId;
     this.eosIds = endIds(idOf('eos_token'), files.generationConfig);
     this.unknownId = idOf('unk_token') ?? this.inner.token_to_id(String(model['unk_token'] ?? ''));
+    this.wholeWords = model['type'] === 'WordLevel' || model['type'] === 'WordPiece';
     const template = config['chat_template'];
     if (typeof template === 'string') this.chatTemplate = template;
     else if (Array.isArray(template)) {
@@ -129,13 +135,13 @@ export class HuggingFaceTokenizer implements TextTokenizer {
   unknownPieces(text: string): string[] {
     if (this.unknownId === undefined) return [];
     const found: string[] = [];
-    for (const character of new Set(text)) {
-      let known = this.expressible.get(character);
+    for (const piece of new Set(this.wholeWords ? (text.match(WORDS) ?? []) : text)) {
+      let known = this.expressible.get(piece);
       if (known === undefined) {
-        known = !this.inner.encode(character, { add_special_tokens: false }).ids.includes(this.unknownId);
-        this.expressible.set(character, known);
+        known = !this.inner.encode(piece, { add_special_tokens: false }).ids.includes(this.unknownId);
+        this.expressible.set(piece, known);
       }
-      if (!known) found.push(character);
+      if (!known) found.push(piece);
     }
     return found;
   }

@@ -22,8 +22,10 @@ export const SESSION_METHODS = [
   'inspect',
   'evaluate',
   'exportStudent',
+  'pretrain',
   'listRuns',
   'deleteRun',
+  'listArtefacts',
   'artefact',
 ] as const;
 

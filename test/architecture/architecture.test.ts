@@ -4,7 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { checkAddresses, checkHouse, importsOf, withoutComments, type SourceFile } from './rules';
+import { read } from './imports';
+import { checkAddresses, checkHouse, type SourceFile } from './rules';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -20,7 +21,7 @@ const asText = (found: ReturnType<typeof checkHouse>): string[] =>
   found.map((v) => `${v.rule}: ${v.path}: ${v.detail}`);
 
 describe('the source tree', () => {
-  const tree = readTree('src', /\.(ts|svelte)$/);
+  const tree = readTree('src', /\.(ts|tsx|mts|js|mjs|svelte)$/);
 
   it('is read', () => {
     expect(tree.length).toBeGreaterThan(10);
@@ -28,7 +29,7 @@ describe('the source tree', () => {
   });
 
   it('keeps the rules of the house', () => {
-    expect(asText(checkHouse(tree))).toEqual([]);
+    expect(asText(checkHouse([...tree, ...readTree('shaders', /./)]))).toEqual([]);
   });
 
   it('names no folder of one machine and no package registry', () => {
@@ -88,7 +89,7 @@ describe('the checker finds', () => {
     [
       'a re-export from a higher floor',
       'floors src/gpu/a.ts',
-      { 'src/gpu/a.ts': `export type { X } from '../model/x';` },
+      { 'src/gpu/a.ts': `export type { X } from '../model/x';\nexport const y = 1;` },
     ],
     ['a multi-line import', 'floors src/gpu/a.ts', { 'src/gpu/a.ts': `import {\n  a,\n  b,\n} from '../model/x';` }],
     ['an import for its effect', 'floors src/gpu/a.ts', { 'src/gpu/a.ts': `import '../model/x';` }],
@@ -150,6 +151,65 @@ describe('the checker finds', () => {
       'barrels src/optim/index.ts',
       { 'src/optim/index.ts': `// all\nexport * from './adamw';\nexport type { X } from './x';` },
     ],
+    ['a barrel of another name', 'barrels src/optim/all.ts', { 'src/optim/all.ts': `export * from './adamw';` }],
+    [
+      'a barrel that imports first',
+      'barrels src/optim/index.ts',
+      { 'src/optim/index.ts': `import { a } from './adamw';\nexport { a };` },
+    ],
+    [
+      'a worker knowing the page',
+      'floors src/worker/w.ts',
+      { 'src/worker/w.ts': `import type { Playground } from '../app/state/playground.svelte';` },
+    ],
+    [
+      'the page knowing the report, by type',
+      'top floor src/app/A.svelte',
+      { 'src/app/A.svelte': `<script lang="ts">import type { R } from '../report/types';</script>` },
+    ],
+    [
+      'markup that imports the engine',
+      'top floor src/app/A.svelte',
+      { 'src/app/A.svelte': `<p>x</p>\n{#await import('../model/student') then m}{m}{/await}` },
+    ],
+    [
+      'a folder of modules by pattern',
+      'floors src/gpu/a.ts',
+      { 'src/gpu/a.ts': `const all = import.meta.glob('../model/*.ts');` },
+    ],
+    [
+      'shaders by pattern',
+      'wgsl src/model/a.ts',
+      { 'src/model/a.ts': `import.meta.glob('../../shaders/**/*.wgsl', { query: '?raw' });` },
+    ],
+    [
+      'shaders by address',
+      'wgsl src/model/a.ts',
+      { 'src/model/a.ts': `new URL('../../shaders/a.wgsl', import.meta.url)` },
+    ],
+    ['an import from the root', 'floors src/base/a.ts', { 'src/base/a.ts': `import { x } from '/src/gpu/device';` }],
+    ['an import by alias', 'floors src/base/a.ts', { 'src/base/a.ts': `import { x } from 'src/gpu/device';` }],
+    ['an import of a path in a variable', 'computed src/gpu/a.ts', { 'src/gpu/a.ts': 'await import(where);' }],
+    ['an import of a path put together', 'computed src/gpu/a.ts', { 'src/gpu/a.ts': 'await import(`../${x}`);' }],
+    ['script files that are no TypeScript', 'floors src/base/a.mjs', { 'src/base/a.mjs': `import '../gpu/device';` }],
+    ['gpu taken out of navigator', 'gpu src/model/a.ts', { 'src/model/a.ts': 'const { gpu } = navigator;' }],
+    ['gpu by another name', 'gpu src/model/a.ts', { 'src/model/a.ts': 'const { gpu: g } = globalThis.navigator;' }],
+    ['gpu in brackets', 'gpu src/model/a.ts', { 'src/model/a.ts': `const g = navigator['gpu'];` }],
+    ['gpu in markup', 'gpu src/app/A.svelte', { 'src/app/A.svelte': '{#if navigator.gpu === undefined}no{/if}' }],
+    [
+      'OPFS out of a destructured navigator',
+      'storage src/sources/a.ts',
+      { 'src/sources/a.ts': 'const { storage } = navigator;\nawait storage.getDirectory();' },
+    ],
+    ['IndexedDB in brackets', 'storage src/app/a.ts', { 'src/app/a.ts': `self['indexedDB'].open('x');` }],
+    ['IndexedDB’s own types', 'storage src/app/a.ts', { 'src/app/a.ts': 'let db: IDBDatabase;' }],
+    ['Comlink’s inner files', 'comlink src/cli/a.ts', { 'src/cli/a.ts': `import 'comlink/dist/esm/comlink';` }],
+    ['other files among the shaders', 'shaders shaders/a.ts', { 'shaders/a.ts': '' }],
+    [
+      'a circle through .js names',
+      'circles src/base/a.ts',
+      { 'src/base/a.ts': `import './b.js';`, 'src/base/b.ts': `import './a.js';` },
+    ],
     [
       'a circle of type imports',
       'circles src/base/a.ts',
@@ -163,18 +223,24 @@ describe('the checker finds', () => {
     expect(broken(files)).toEqual([expected]);
   });
 
-  it('nothing in comments, and everything behind them', () => {
+  it('nothing in comments and texts, and everything behind them', () => {
     expect(
       broken({ 'src/base/a.ts': `// import { x } from '../gpu/device';\n/* navigator.gpu */ const a = 1;` }),
     ).toEqual([]);
     expect(broken({ 'src/base/a.ts': `/* x */ import { x } from '../gpu/device';` })).toEqual(['floors src/base/a.ts']);
-    expect(withoutComments(`const url = 'http://x'; // gone`)).toBe(`const url = 'http://x';        `);
+    expect(broken({ 'src/base/a.ts': `const hint = 'navigator.gpu is missing; indexedDB too';` })).toEqual([]);
+    expect(broken({ 'src/base/a.ts': `const r = /[/*]/; import { x } from '../gpu/device'; /* */` })).toEqual([
+      'floors src/base/a.ts',
+    ]);
   });
 
   it('all kinds of imports', () => {
     const text = `import a, { b } from 'one';\nimport * as c from "two";\nexport { d } from 'three';\nexport * from 'four';
-      import 'five';\nconst f = await import('six');\nimport type G from 'seven';`;
-    expect(importsOf(text).sort()).toEqual(['five', 'four', 'one', 'seven', 'six', 'three', 'two']);
+      import 'five';\nconst f = await import('six');\nimport type G from 'seven';\nlet h: import('eight').H;
+      const i = import.meta.glob(['nine/*', 'ten/*']);\nconst j = require('eleven');\nimport k = require('twelve');
+      new URL('./thirteen', import.meta.url);\nawait import(\`fourteen\`);`;
+    const numbers = 'one two three four five six seven eight nine/* ten/* eleven twelve ./thirteen fourteen';
+    expect(read('a.ts', text).imports).toEqual(numbers.split(' '));
   });
 
   it('folders of one machine, and package registries', () => {

@@ -1,6 +1,6 @@
 // rules.ts: the rules of the house as a checker over a list of files: floors, neighbours, circles, and who may name what.
-// It is given texts, so that the tests can show it files that break each rule. It parses no TypeScript: imports are found by
-// pattern, which is enough for formatted code and is itself tested.
+// It is given texts, so that the tests can show it files that break each rule. How a file is read is in imports.ts.
+import { read, type Reading } from './imports';
 
 export interface SourceFile {
   /** From the project's root, with slashes: `src/kernels/linear.ts`. */
@@ -32,31 +32,13 @@ const FLOOR_OF = new Map(FLOORS.flatMap((folders, floor) => folders.map((folder)
 const TOP_MAY_KNOW = /^src\/(base|config)\/|^src\/session\/protocol(\.ts)?$/;
 const TOP_EXCEPTIONS = new Set(['src/app/client.ts', 'src/cli/nodeHost.ts']);
 
-/** Blanks out comments, keeping strings: imports may be commented, and comments may name what code may not. */
-export function withoutComments(text: string): string {
-  const token = /\/\*[\s\S]*?\*\/|(?<!:)\/\/[^\n]*|<!--[\s\S]*?-->|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"/g;
-  return text.replace(token, (found) => (/^(\/\*|\/\/|<!--)/.test(found) ? found.replace(/[^\n]/g, ' ') : found));
-}
-
-/** Everything a file imports: static, dynamic, type and re-exported imports, and `new URL('…', import.meta.url)`. */
-export function importsOf(text: string): string[] {
-  const code = withoutComments(text);
-  const patterns = [
-    /\b(?:import|export)\s+(?:type\s+)?[\w$*{][^;'"]*?\bfrom\s*['"]([^'"]+)['"]/g,
-    /\bimport\s*['"]([^'"]+)['"]/g,
-    /\bimport\s*\(\s*['"`]([^'"`]+)['"`]/g,
-    /\bnew\s+URL\(\s*['"]([^'"]+)['"]\s*,\s*import\.meta\.url/g,
-  ];
-  return patterns.flatMap((pattern) => [...code.matchAll(pattern)].map((match) => match[1] ?? ''));
-}
-
-/** A relative import as a path from the root, without its query; undefined for a package. */
+/** An import as a path from the root, without its query; undefined for a package. `/src/…` counts from the root. */
 export function resolveImport(from: string, specifier: string): string | undefined {
-  if (!specifier.startsWith('.')) return undefined;
-  const parts = from.split('/').slice(0, -1);
+  if (!/^[./]/.test(specifier)) return undefined;
+  const parts = specifier.startsWith('/') ? [] : from.split('/').slice(0, -1);
   for (const part of (specifier.split('?')[0] ?? '').split('/')) {
     if (part === '..') parts.pop();
-    else if (part !== '.') parts.push(part);
+    else if (part !== '.' && part !== '') parts.push(part);
   }
   return parts.join('/');
 }
@@ -65,31 +47,50 @@ const folderOf = (path: string): string => /^src\/([^/]+)\//.exec(path)?.[1] ?? 
 
 /** All breaches of the house's rules, in the order of files. */
 export function checkHouse(files: readonly SourceFile[]): Violation[] {
-  const sources = files.filter((file) => file.path.startsWith('src/'));
-  return [...sources.flatMap(checkFile), ...findCircles(sources)];
+  const sources = files
+    .filter((file) => file.path.startsWith('src/'))
+    .map((file) => ({ path: file.path, reading: read(file.path, file.text) }));
+  const shaders = files.filter((file) => file.path.startsWith('shaders/') && !file.path.endsWith('.wgsl'));
+  return [
+    ...sources.flatMap(checkFile),
+    ...shaders.map(({ path }) => ({ rule: 'shaders', path, detail: 'shaders/ holds .wgsl only' })),
+    ...findCircles(sources),
+  ];
 }
 
-function checkFile(file: SourceFile): Violation[] {
-  const { path, text } = file;
+interface ReadFile {
+  path: string;
+  reading: Reading;
+}
+
+function checkFile({ path, reading }: ReadFile): Violation[] {
   const found: Violation[] = [];
   const report = (rule: string, detail: string): void => void found.push({ rule, path, detail });
   const folder = folderOf(path);
   const floor = FLOOR_OF.get(folder);
   if (floor === undefined) report('floors', `the folder ${folder || '(none)'} is on no floor`);
-  const code = withoutComments(text);
 
-  for (const specifier of importsOf(text)) {
+  for (const text of reading.computed) {
+    // The one place that hides Node's modules from the page's bundler; what it loads is in the same file.
+    if (path !== 'src/sources/disk.ts') report('computed', `imports what only shows at run time: ${text}`);
+  }
+  for (const specifier of reading.imports) {
     const target = resolveImport(path, specifier);
     if (/\.wgsl(\?|$)/.test(specifier) && folder !== 'kernels') report('wgsl', `imports ${specifier}`);
-    if (specifier === 'comlink' && folder !== 'worker' && path !== 'src/app/client.ts')
-      report('comlink', 'imports comlink');
+    if (/^comlink(\/|$)/.test(specifier) && folder !== 'worker' && path !== 'src/app/client.ts') {
+      report('comlink', `imports ${specifier}`);
+    }
     if (/^idb-keyval/.test(specifier) && folder !== 'storage') report('storage', `imports ${specifier}`);
+    if (/^(src|@|~|shaders)\//.test(specifier)) report('floors', `imports ${specifier}: write the relative path`);
     if (target === undefined) continue;
     const targetFolder = folderOf(target);
     const targetFloor = FLOOR_OF.get(targetFolder);
     if (targetFolder === '') {
-      // shaders (checked above), scripts shared with the command line, the package's own files
-      const allowed = target.startsWith('shaders/') || (folder === 'cli' && target.startsWith('scripts/'));
+      // shaders (checked above), scripts shared with the command line, the experiment files that the page offers
+      const allowed =
+        target.startsWith('shaders/') ||
+        (folder === 'cli' && target.startsWith('scripts/')) ||
+        (folder === 'app' && /^experiments\/[^/]+\.json$/.test(target));
       if (!allowed) report('floors', `imports ${specifier} from outside src`);
     } else if (targetFolder === folder) {
       continue;
@@ -104,35 +105,26 @@ function checkFile(file: SourceFile): Violation[] {
     }
   }
 
-  if (/(^|\/)index\.ts$/.test(path) && isBarrel(code)) report('barrels', 'only re-exports');
-  if (folder !== 'gpu' && /\bnavigator\b[^;\n]{0,40}[.?]\s*gpu\b/.test(code)) report('gpu', 'names navigator.gpu');
-  if (
-    folder !== 'storage' &&
-    /\bindexedDB\b|\bnavigator\.storage\.getDirectory\b|\bcreateSyncAccessHandle\b/.test(code)
-  ) {
-    report('storage', 'names IndexedDB or OPFS');
-  }
+  if (reading.barrel) report('barrels', 'only re-exports');
+  if (folder !== 'gpu' && reading.guarded.includes('gpu')) report('gpu', 'names navigator.gpu');
+  if (folder !== 'storage' && reading.guarded.includes('storage')) report('storage', 'names IndexedDB or OPFS');
   return found;
 }
 
-function isBarrel(code: string): boolean {
-  const rest = code.replace(/export\s+(?:type\s+)?(?:\*(?:\s+as\s+\w+)?|\{[^}]*\})\s*from\s*['"][^'"]+['"];?/g, '');
-  return rest.trim() === '' && /\bexport\b/.test(code);
-}
-
 /** Circles among files, type imports included; each is reported once, at its first file by name. */
-function findCircles(files: readonly SourceFile[]): Violation[] {
+function findCircles(files: readonly ReadFile[]): Violation[] {
   const known = new Map(files.map((file) => [file.path, file]));
-  const find = (target: string): string | undefined =>
-    [target, `${target}.ts`, `${target}.svelte.ts`, `${target}/index.ts`].find((path) => known.has(path));
+  const find = (target: string): string | undefined => {
+    const stem = target.replace(/\.js$/, '');
+    return [target, `${stem}.ts`, `${stem}.svelte.ts`, `${target}/index.ts`].find((path) => known.has(path));
+  };
   const edges = new Map<string, string[]>();
-  for (const file of files) {
-    const targets = importsOf(file.text)
-      // A worker named by URL runs on its own: that is no circle of modules.
-      .map((specifier) => resolveImport(file.path, specifier))
+  for (const { path, reading } of files) {
+    const targets = reading.imports
+      .map((specifier) => resolveImport(path, specifier))
       .map((target) => (target === undefined ? undefined : find(target)))
-      .filter((target) => target !== undefined && target !== file.path);
-    edges.set(file.path, targets as string[]);
+      .filter((target) => target !== undefined && target !== path);
+    edges.set(path, targets as string[]);
   }
   const state = new Map<string, 'open' | 'done'>();
   const circles: Violation[] = [];

@@ -1,8 +1,9 @@
 // storage.test.ts: runs in the browser's real IndexedDB: what is saved is found again, by another connection too; a write
 // that breaks changes nothing; no room and no database are typed errors; nothing failed is remembered.
 import { afterEach, describe, expect, it } from 'vitest';
+import { sha256Of } from '../../src/formats/trainingCheckpoint';
 import { IndexedDbRunStore } from '../../src/storage/indexedDb';
-import type { RunRecord } from '../../src/storage/runStore';
+import { contents, part, record } from '../unit/storage/parts';
 
 let databases: string[] = [];
 
@@ -22,35 +23,43 @@ afterEach(async () => {
   databases = [];
 });
 
-function record(sequence: number, runId = 'run'): RunRecord {
-  return {
-    runId,
-    name: 'A run',
-    state: 'running',
-    phase: 'instruct',
-    step: sequence * 10,
-    updatedAt: new Date(2026, 0, sequence).toISOString(),
-    sizeBytes: 4,
-    sequence,
-  };
+/** The raw value of a part, replaced. */
+async function overwritePart(name: string, number: number, change: (bytes: Uint8Array) => Uint8Array): Promise<void> {
+  const place = new IndexedDbRunStore(name).place('r');
+  await place.writePart(number, change((await place.readPart(number))!.slice()));
 }
 
-/** The raw value of a checkpoint slot, replaced. */
-async function overwriteSlot(name: string, slot: number, change: (bytes: Uint8Array) => Uint8Array): Promise<void> {
-  const database = await new Promise<IDBDatabase>((resolve, reject) => {
-    const request = indexedDB.open(name);
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error('open'));
-  });
-  await new Promise<void>((resolve, reject) => {
-    const transaction = database.transaction('checkpoints', 'readwrite');
-    const store = transaction.objectStore('checkpoints');
-    const read = store.get(['run', slot]) as IDBRequest<Uint8Array>;
-    read.onsuccess = () => store.put(change(read.result.slice()), ['run', slot]);
-    transaction.oncomplete = () => resolve();
-    transaction.onerror = () => reject(transaction.error ?? new Error('write'));
-  });
-  database.close();
+/** An IDBFactory whose k-th write fails, and all after it: `no room`. Counts them. */
+function fullFactory(k: number): IDBFactory & { writes: number } {
+  const factory = {
+    writes: 0,
+    open: (name: string, version?: number) => {
+      const request = indexedDB.open(name, version);
+      request.addEventListener('success', () => {
+        const database = request.result;
+        const begin = database.transaction.bind(database);
+        database.transaction = ((...args: Parameters<typeof begin>) => {
+          const transaction = begin(...args);
+          const objectStore = transaction.objectStore.bind(transaction);
+          transaction.objectStore = (wanted: string) => {
+            const store = objectStore(wanted);
+            const methods = store as unknown as Record<string, (...given: unknown[]) => unknown>;
+            for (const method of ['put', 'delete']) {
+              const write = methods[method]!.bind(store);
+              methods[method] = (...given) => {
+                if (++factory.writes >= k) throw new DOMException('no room', 'QuotaExceededError');
+                return write(...given);
+              };
+            }
+            return store;
+          };
+          return transaction;
+        }) as typeof database.transaction;
+      });
+      return request;
+    },
+  };
+  return factory as unknown as IDBFactory & { writes: number };
 }
 
 /** An IDBFactory whose writes to one store fail after earlier writes of the same transaction went through. */
@@ -85,65 +94,75 @@ describe('runs in IndexedDB', () => {
   it('finds a checkpoint again through another connection, the newest of two', async () => {
     const name = freshName();
     const store = new IndexedDbRunStore(name);
-    expect(await store.loadCheckpoint('run')).toBeUndefined();
-    await store.saveCheckpoint(record(1), new Uint8Array([1, 2, 3, 4]));
-    await store.saveCheckpoint(record(2), new Uint8Array([5, 6, 7, 8]));
-    const found = await new IndexedDbRunStore(name).loadCheckpoint('run');
+    expect(await store.loadCheckpoint('r')).toBeUndefined();
+    await store.saveCheckpoint(record(1), [await part('state', 1, 2, 3, 4)]);
+    await store.saveCheckpoint(record(2), [await part('state', 5, 6, 7, 8)]);
+    const found = await new IndexedDbRunStore(name).loadCheckpoint('r');
     expect(found?.sequence).toBe(2);
-    expect([...(found?.bytes ?? [])]).toEqual([5, 6, 7, 8]);
+    expect(contents(found)).toEqual({ state: [5, 6, 7, 8] });
     expect(await store.listRuns()).toEqual([record(2)]);
   });
 
   it('keeps 8 MiB of bytes exactly', async () => {
     const store = new IndexedDbRunStore(freshName());
     const bytes = Uint8Array.from({ length: 8 * 2 ** 20 }, (_, i) => (i * 2654435761) >>> 24);
-    await store.saveCheckpoint(record(1), bytes);
-    const found = await store.loadCheckpoint('run');
-    expect(found?.bytes.length).toBe(bytes.length);
-    expect(found?.bytes.every((byte, i) => byte === bytes[i])).toBe(true);
+    await store.saveCheckpoint(record(1), [{ name: 'adapter', sha256: await sha256Of(bytes), bytes }]);
+    const kept = (await store.loadCheckpoint('r'))?.parts.get('adapter');
+    expect(kept?.length).toBe(bytes.length);
+    expect(kept?.every((byte, i) => byte === bytes[i])).toBe(true);
   });
 
   it('falls back to the previous checkpoint where the newest is damaged, and refuses where both are', async () => {
     const name = freshName();
     const store = new IndexedDbRunStore(name);
-    await store.saveCheckpoint(record(1), new Uint8Array([1, 2, 3, 4]));
-    await store.saveCheckpoint(record(2), new Uint8Array([5, 6, 7, 8]));
+    await store.saveCheckpoint(record(1), [await part('state', 1, 2, 3, 4)]);
+    await store.saveCheckpoint(record(2), [await part('state', 5, 6, 7, 8)]);
     const flipLast = (bytes: Uint8Array): Uint8Array => {
       bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
       return bytes;
     };
-    await overwriteSlot(name, 0, flipLast);
-    expect((await store.loadCheckpoint('run'))?.sequence).toBe(1);
-    await overwriteSlot(name, 1, (bytes) => bytes.subarray(0, 20));
-    await expect(store.loadCheckpoint('run')).rejects.toMatchObject({ code: 'checkpoint' });
+    await overwritePart(name, 1, flipLast);
+    expect((await store.loadCheckpoint('r'))?.sequence).toBe(1);
+    await overwritePart(name, 0, (bytes) => bytes.subarray(0, 2));
+    await expect(store.loadCheckpoint('r')).rejects.toMatchObject({ code: 'checkpoint' });
   });
 
   it('writes checkpoint and record together or not at all', async () => {
     const name = freshName();
-    await new IndexedDbRunStore(name).saveCheckpoint(record(1), new Uint8Array([1]));
+    await new IndexedDbRunStore(name).saveCheckpoint(record(1), [await part('state', 1)]);
     // The checkpoint's own put succeeds; the record's, in the same transaction, does not.
     const broken = new IndexedDbRunStore(
       name,
       failingFactory('runs', () => new DOMException('on purpose', 'UnknownError')),
     );
-    await expect(broken.saveCheckpoint(record(2), new Uint8Array([2]))).rejects.toMatchObject({ code: 'storage' });
+    await expect(broken.saveCheckpoint(record(2), [await part('state', 2)])).rejects.toMatchObject({ code: 'storage' });
     const store = new IndexedDbRunStore(name);
-    expect((await store.loadCheckpoint('run'))?.sequence).toBe(1);
+    expect((await store.loadCheckpoint('r'))?.sequence).toBe(1);
     expect(await store.listRuns()).toEqual([record(1)]);
   });
 
-  it('says storage-full where there is no room, and keeps what was there', async () => {
+  it('says storage-full where there is no room, at whichever write, and keeps what was there', async () => {
+    const both = async (n: number) => [await part('pairs', 7), await part('adapter', n), await part('state', n, n)];
+    const rehearsal = fullFactory(Infinity);
     const name = freshName();
-    await new IndexedDbRunStore(name).saveCheckpoint(record(1), new Uint8Array([1]));
-    const full = new IndexedDbRunStore(
-      name,
-      failingFactory('checkpoints', () => new DOMException('no room', 'QuotaExceededError')),
-    );
-    await expect(full.saveCheckpoint(record(2), new Uint8Array([2]))).rejects.toMatchObject({
-      code: 'storage-full',
-      hint: expect.stringContaining('resume') as string,
-    });
-    expect((await new IndexedDbRunStore(name).loadCheckpoint('run'))?.sequence).toBe(1);
+    for (const n of [1, 2]) await new IndexedDbRunStore(name).saveCheckpoint(record(n), await both(n));
+    await new IndexedDbRunStore(name, rehearsal).saveCheckpoint(record(3), await both(3));
+    expect(rehearsal.writes).toBe(6); // two parts, commit and record, two removals
+    for (let k = 1; k <= 6; k++) {
+      const own = freshName();
+      for (const n of [1, 2]) await new IndexedDbRunStore(own).saveCheckpoint(record(n), await both(n));
+      const saving = new IndexedDbRunStore(own, fullFactory(k)).saveCheckpoint(record(3), await both(3));
+      if (k <= 4) {
+        await expect(saving).rejects.toMatchObject({
+          code: 'storage-full',
+          hint: expect.stringContaining('resume') as string,
+        });
+      } else await saving; // only the removal of what is not needed any more failed
+      const found = await new IndexedDbRunStore(own).loadCheckpoint('r');
+      const n = k <= 4 ? 2 : 3;
+      expect(contents(found), `write ${k}`).toEqual({ pairs: [7], adapter: [n], state: [n, n] });
+      expect(await new IndexedDbRunStore(own).listRuns()).toEqual([record(n)]);
+    }
   });
 
   it('does not remember a failed open', async () => {
@@ -162,17 +181,17 @@ describe('runs in IndexedDB', () => {
 
   it('keeps artefacts by path and deletes a run whole, and only it', async () => {
     const store = new IndexedDbRunStore(freshName());
-    for (const runId of ['run', 'run-2']) {
-      await store.saveCheckpoint(record(1, runId), new Uint8Array([1]));
+    for (const runId of ['r', 'r-2']) {
+      await store.saveCheckpoint(record(1, runId), [await part('state', 1)]);
       await store.saveArtefact(runId, 'adapters/instruct/adapter_config.json', new Uint8Array([7]));
       await store.saveArtefact(runId, 'report.html', new Uint8Array([8, 9]));
     }
-    expect(await store.listArtefacts('run')).toEqual(['adapters/instruct/adapter_config.json', 'report.html']);
-    expect([...((await store.loadArtefact('run', 'report.html')) ?? [])]).toEqual([8, 9]);
-    await store.deleteRun('run');
-    expect(await store.loadCheckpoint('run')).toBeUndefined();
-    expect(await store.listArtefacts('run')).toEqual([]);
-    expect(await store.listArtefacts('run-2')).toHaveLength(2);
-    expect((await store.listRuns()).map((run) => run.runId)).toEqual(['run-2']);
+    expect(await store.listArtefacts('r')).toEqual(['adapters/instruct/adapter_config.json', 'report.html']);
+    expect([...((await store.loadArtefact('r', 'report.html')) ?? [])]).toEqual([8, 9]);
+    await store.deleteRun('r');
+    expect(await store.loadCheckpoint('r')).toBeUndefined();
+    expect(await store.listArtefacts('r')).toEqual([]);
+    expect(await store.listArtefacts('r-2')).toHaveLength(2);
+    expect((await store.listRuns()).map((run) => run.runId)).toEqual(['r-2']);
   });
 });

@@ -1,127 +1,18 @@
-// verbs.test.ts: the command line without a GPU: flags, exit codes, what reaches the session, what is printed. The session
-// is a fake one that remembers what it was asked; the verbs, the files and the output are real.
+// verbs.test.ts: the command line without a GPU: wrong flags and files, folders that must not be written to, exit codes, and
+// the verbs that look at the device. What the working verbs ask of a session is verbsWork.test.ts.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PupilError } from '../../src/base/errors';
-import type { VerbContext } from '../../src/cli/context';
-import type { HostOptions } from '../../src/cli/host';
 import { pathInRoot } from '../../src/cli/host';
-import { main } from '../../src/cli/program';
-import type { EvaluationRow, FileRoot, SessionApi, SessionEvent } from '../../src/session/protocol';
-
-const LESSON = join(import.meta.dirname, '../fixtures/lesson');
-const GOLDEN = join(import.meta.dirname, '../fixtures/golden');
-
-const ROW: EvaluationRow = {
-  system: 'Self-refined',
-  taskId: 'C',
-  prompt: 'cot',
-  scorer: 'strict',
-  correct: 98,
-  n: 100,
-  low: 0.93,
-  high: 0.994,
-  cutOff: 0,
-};
-
-/** A stream that keeps its text. */
-class Kept extends Writable {
-  text = '';
-  override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    this.text += chunk.toString();
-    done();
-  }
-}
-
-interface Called {
-  method: string;
-  args: unknown[];
-}
+import { GOLDEN, jsonLines, pupil } from './fakeSession';
 
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'pupil-verbs-'));
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-/** Runs a command line against a fake session. `answers` replaces what its methods give. */
-async function pupil(
-  args: readonly string[],
-  answers: Partial<Record<keyof SessionApi, (...args: never[]) => unknown>> = {},
-): Promise<{ code: number; out: string; err: string; calls: Called[]; hosts: HostOptions[]; closed: number }> {
-  const out = new Kept();
-  const err = new Kept();
-  const calls: Called[] = [];
-  const hosts: HostOptions[] = [];
-  let closed = 0;
-  const standard: Partial<Record<keyof SessionApi, (...args: never[]) => unknown>> = {
-    open: () => undefined,
-    doctor: () => ({
-      adapter: { vendor: 'google', architecture: 'swiftshader', features: ['subgroups'], limits: { maxBufferSize: 7 } },
-      tier: 'f32',
-      tiers: ['f32'],
-      software: true,
-      storage: { quotaBytes: 2 ** 31 },
-      crossOriginIsolated: true,
-      userAgent: 'test',
-      problems: [{ problem: 'only a software adapter was found', remedy: 'Check the driver.' }],
-    }),
-    check: (_filter: string | undefined, on: (result: unknown) => void) => {
-      on({ kernel: 'rmsnorm_forward', name: '(N,C)=(3,65)', status: 'passed' });
-      on({ kernel: 'linear_forward', name: '(1,1,1)', status: 'failed', detail: 'max |Δ| 3' });
-      return { passed: 1, failed: 1, skipped: 0, adapter: 'fake' };
-    },
-    run: (request: { runId: string }, on: (event: SessionEvent) => void) => {
-      on({ type: 'phase', phase: 'instruct', state: 'start' });
-      on({ type: 'metrics', phase: 'instruct', step: 1, totalSteps: 2, values: { loss: 1.5 } });
-      on({ type: 'evaluation', row: ROW });
-      return { runId: request.runId, state: 'finished', report: {}, artefacts: ['report.html'] };
-    },
-    evaluate: () => [ROW],
-    exportStudent: () => ['model.safetensors'],
-    inspect: () => undefined,
-    stop: () => undefined,
-  };
-  const session = new Proxy({} as SessionApi, {
-    get: (_, name: string) =>
-      name === 'then'
-        ? undefined
-        : async (...given: never[]) => {
-            calls.push({ method: name, args: given });
-            return (answers[name as keyof SessionApi] ?? standard[name as keyof SessionApi])?.(...given);
-          },
-  });
-  const root =
-    (what: string): ((paths: readonly string[] | string) => FileRoot) =>
-    (paths) => ({ kind: 'disk', directory: `${what}:${[paths].flat().join(',')}` });
-  const overrides: Partial<VerbContext> = {
-    openHost: (options) => {
-      hosts.push(options);
-      return Promise.resolve({
-        session,
-        about: { browser: '/opt/chrome' },
-        reads: root('reads'),
-        writes: root('writes'),
-        folder: root('folder'),
-        close: () => {
-          closed++;
-          return Promise.resolve();
-        },
-      });
-    },
-  };
-  const code = await main(args, overrides, { out, err });
-  return { code, out: out.text, err: err.text, calls, hosts, closed };
-}
-
-const jsonLines = (text: string): Record<string, unknown>[] =>
-  text
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 describe('wrong command lines end with code 2', () => {
   const student = ['--student', join(GOLDEN, 'llama-tiny')];
@@ -244,6 +135,37 @@ describe('folders with a student are never written to', () => {
   });
 });
 
+describe('export', () => {
+  const args = (...more: string[]): string[] => [
+    'export',
+    '--student',
+    join(GOLDEN, 'llama-tiny'),
+    '--adapter',
+    join(GOLDEN, 'lora-llama-tiny/adapter_final'),
+    '--out',
+    join(folder, 'merged'),
+    ...more,
+  ];
+  it('hands base and dtype on as they were said, and leaves them to the session where they were not', async () => {
+    const said = await pupil(args('--quantize', 'nf4-double', '--dtype', 'f32'));
+    expect(said.code).toBe(0);
+    expect(said.calls[1]?.args[0]).toMatchObject({ format: 'merged', quantize: 'nf4-double', dtype: 'f32' });
+    const unsaid = await pupil(args());
+    expect(Object.keys(unsaid.calls[1]?.args[0] as object)).toEqual(['files', 'out', 'student', 'adapter', 'format']);
+  });
+  it('says what the session has to say of it, on stderr or as JSON', async () => {
+    expect((await pupil(args())).err).toContain('rounding to bf16 costs something');
+    const [line] = jsonLines((await pupil(args('--json'))).out);
+    expect(line).toMatchObject({ type: 'export', notes: ['rounding to bf16 costs something'] });
+  });
+  it.each(['--quantize=nf4', '--dtype=f32'])('%s is of no use to an adapter as PEFT', async (flag) => {
+    const { code, err, hosts } = await pupil(args('--format', 'peft', flag));
+    expect(code).toBe(2);
+    expect(err).toContain(flag.split('=')[0]);
+    expect(hosts).toHaveLength(0);
+  });
+});
+
 describe('doctor', () => {
   it('prints the adapter, its kind, and what is wrong', async () => {
     const { code, out } = await pupil(['doctor']);
@@ -284,179 +206,5 @@ describe('check', () => {
     const lines = jsonLines(out);
     expect(lines.map((line) => line['type'])).toEqual(['check', 'check', 'summary']);
     expect(lines[2]).toMatchObject({ passed: 1, failed: 1 });
-  });
-});
-
-describe('run', () => {
-  const out = (): string => join(folder, 'out');
-  it('resolves paths and seed, writes into its folder, and prints the rows', async () => {
-    const result = await pupil(['run', 'lesson-c-student-p10', '--seed', '2', '--out', out()]);
-    expect(result.code).toBe(0);
-    const request = result.calls.find((call) => call.method === 'run')?.args[0] as Record<string, unknown>;
-    const experiment = request['experiment'] as { seed: number; tasks: { files: { train: string[] } }[] };
-    expect(experiment.seed).toBe(2);
-    expect(experiment.tasks[0]?.files.train).toEqual([pathInRoot(join(LESSON, 'task-C-train-in-seed2.jsonl'))]);
-    expect(request['out']).toEqual({ kind: 'disk', directory: `folder:${out()}` });
-    expect(request['runId']).toMatch(/^lesson-task-c-student-p10-\d{17}$/);
-    expect(result.hosts[0]).toMatchObject({ kind: 'chrome', keepIn: out() });
-    expect(result.out).toContain('98.0 %  (93.0 – 99.4)  n = 100');
-    expect(result.out).toContain(join(out(), 'report.html'));
-  });
-
-  it('refuses a folder with a run in it, and resumes the same run with --resume', async () => {
-    const first = await pupil(['run', 'smoke', '--out', out()]);
-    const runId = (r: typeof first): unknown =>
-      (r.calls.find((c) => c.method === 'run')?.args[0] as { runId: string }).runId;
-    const again = await pupil(['run', 'smoke', '--out', out()]);
-    expect(again.code).toBe(2);
-    expect(again.err).toContain('--resume');
-    const resumed = await pupil(['run', 'smoke', '--out', out(), '--resume']);
-    expect(resumed.code).toBe(0);
-    expect(runId(resumed)).toBe(runId(first));
-    expect(resumed.calls.find((c) => c.method === 'run')?.args[0]).toMatchObject({ resume: true });
-    const otherSeed = await pupil(['run', 'smoke', '--out', out(), '--resume', '--seed', '5']);
-    expect(otherSeed.code).toBe(2);
-    expect(otherSeed.err).toContain('expected seed 0');
-  });
-
-  it.each([
-    ['failed', 1],
-    ['stopped', 130],
-  ])('a run that was %s ends with %i and says how to go on', async (state, expected) => {
-    const run = (request: { runId: string }): unknown => ({
-      runId: request.runId,
-      state,
-      report: {},
-      artefacts: [],
-      ...(state === 'failed' ? { error: { code: 'training', message: 'loss is NaN', hint: 'Lower the rate.' } } : {}),
-    });
-    const { code, err } = await pupil(['run', 'smoke', '--out', out()], { run });
-    expect(code).toBe(expected);
-    expect(err).toContain(`pupil run smoke --out ${out()} --resume`);
-    if (state === 'failed') expect(err).toContain('loss is NaN');
-  });
-
-  it.each([
-    ['browser', 'browser: the browser ended while it was in use'],
-    ['gpu-device-lost', 'GPU device lost'],
-  ] as const)('a lost %s is a failure that --resume continues', async (code, message) => {
-    const run = (): never => {
-      throw new PupilError(code, message);
-    };
-    const result = await pupil(['run', 'smoke', '--out', out()], { run });
-    expect(result.code).toBe(1);
-    expect(result.err).toContain(message);
-    expect(result.err).toContain('--resume');
-    expect(result.closed).toBe(1);
-  });
-
-  it('gives machines every event and the summary', async () => {
-    const { out: text, err } = await pupil(['run', 'smoke', '--json', '--out', out()]);
-    expect(jsonLines(text).map((line) => line['type'])).toEqual(['phase', 'metrics', 'evaluation', 'run']);
-    expect(err).not.toContain('[#');
-  });
-
-  it('--plan needs no session', async () => {
-    const { code, out: text, hosts } = await pupil(['run', 'smoke', '--plan', '--json']);
-    expect(code).toBe(0);
-    expect(hosts).toHaveLength(0);
-    const plan = jsonLines(text)[0] as {
-      parameters: number;
-      phases: { phase: string; steps?: number }[];
-      totalTokens: number;
-    };
-    expect(plan.parameters).toBe(910592);
-    expect(plan.phases.map((phase) => phase.phase)).toEqual([
-      'baseline',
-      'instruct',
-      'generate-pairs',
-      'self-refine',
-      'evaluate',
-    ]);
-    expect(plan.phases[1]?.steps).toBe(6); // 12 demonstrations, batches of 4, 2 epochs
-    expect(plan.phases[3]?.steps).toBe(4);
-    expect(plan.totalTokens).toBeGreaterThan(1000);
-  });
-});
-
-describe('eval', () => {
-  it('replaces the student, narrows the prompts, and prints rows', async () => {
-    const { code, calls, out } = await pupil([
-      'eval',
-      'smoke',
-      '--student',
-      join(GOLDEN, 'llama-tiny'),
-      '--adapter',
-      join(GOLDEN, 'lora-llama-tiny/adapter_final'),
-      '--prompt',
-      'cot',
-      '--limit',
-      '3',
-    ]);
-    expect(code).toBe(0);
-    expect(calls[1]?.args[0]).toMatchObject({
-      adapter: pathInRoot(join(GOLDEN, 'lora-llama-tiny/adapter_final')),
-      experiment: {
-        student: { source: { kind: 'directory', path: pathInRoot(join(GOLDEN, 'llama-tiny')) } },
-        evaluation: { prompts: ['cot'], limit: 3 },
-      },
-    });
-    expect(out).toContain('98.0 %');
-  });
-});
-
-describe('inspect', () => {
-  it('hands paths and numbers on under the flags’ names', async () => {
-    writeFileSync(join(folder, 'pairs.json'), '[]');
-    const adapter = join(GOLDEN, 'lora-llama-tiny/adapter_final');
-    const { code, calls } = await pupil([
-      'inspect',
-      'dpo',
-      '--student',
-      join(GOLDEN, 'llama-tiny'),
-      '--adapter',
-      adapter,
-      '--reference-adapter',
-      adapter,
-      '--pairs',
-      join(folder, 'pairs.json'),
-      '--loss',
-      'robust',
-      '--beta',
-      '0.2',
-      '--label-smoothing',
-      '0.1',
-      '--steps',
-      '5',
-      '--lr',
-      '1e-3',
-      '--adapter-out',
-      join(folder, 'a'),
-      '--out',
-      join(folder, 'o.safetensors'),
-    ]);
-    expect(code).toBe(0);
-    expect(calls[0]).toEqual({ method: 'open', args: [{ tier: 'f32' }] });
-    const request = calls[1]?.args[0] as { kind: string; options: Record<string, unknown>; out: FileRoot };
-    expect(request.kind).toBe('dpo');
-    expect(request.options).toEqual({
-      student: pathInRoot(join(GOLDEN, 'llama-tiny')),
-      quantize: 'none',
-      adapter: pathInRoot(adapter),
-      referenceAdapter: pathInRoot(adapter),
-      pairs: pathInRoot(join(folder, 'pairs.json')),
-      loss: 'robust',
-      beta: 0.2,
-      labelSmoothing: 0.1,
-      steps: 5,
-      lr: 0.001,
-      tier: 'f32',
-      adapterOut: pathInRoot(join(folder, 'a')),
-      out: pathInRoot(join(folder, 'o.safetensors')),
-    });
-    expect(request.out).toEqual({
-      kind: 'disk',
-      directory: `writes:${join(folder, 'o.safetensors')},${join(folder, 'a')}`,
-    });
   });
 });

@@ -1,15 +1,15 @@
 // invariants.test.ts: what must hold for any student, tried on small random ones of awkward shapes: packed = alone, cached =
 // full forward, dropout and resume are functions of their counters, a step allocates nothing.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseModelConfig } from '../../src/formats/modelConfig';
 import type { Gpu } from '../../src/gpu/device';
 import { Adapter } from '../../src/model/adapter';
-import { packSequences, type Sequence } from '../../src/model/batch';
+import { packSequences } from '../../src/model/batch';
 import { Generator } from '../../src/model/generator';
-import { Student } from '../../src/model/student';
+import type { Student } from '../../src/model/student';
 import { Trainer } from '../../src/model/trainer';
 import { optimizer } from '../../src/optim/optimizer';
 import { testGpu } from '../kernels/device';
+import { awkwardStudent, LIMITS, SEQUENCES, TARGETS, withNonZeroB } from './awkward';
 
 let gpu: Gpu;
 beforeAll(async () => {
@@ -22,48 +22,7 @@ function own<T extends { destroy(): void }>(thing: T): T {
 }
 afterAll(() => owned.forEach((thing) => thing.destroy()));
 
-/** Grouped queries, odd sizes: C 30, F 37, H 6, Hkv 2, K 10, V 71. */
-function student(): Student {
-  return own(
-    Student.initialize(
-      gpu,
-      parseModelConfig({
-        architectures: ['LlamaForCausalLM'],
-        model_type: 'llama',
-        hidden_size: 30,
-        intermediate_size: 37,
-        num_hidden_layers: 3,
-        num_attention_heads: 6,
-        num_key_value_heads: 2,
-        head_dim: 10,
-        vocab_size: 71,
-        max_position_embeddings: 64,
-        rms_norm_eps: 1e-5,
-        rope_theta: 10000,
-        hidden_act: 'silu',
-        tie_word_embeddings: true,
-        bos_token_id: 1,
-        eos_token_id: 2,
-      }),
-      11,
-    ),
-  );
-}
-
-const TARGETS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'];
-const LIMITS = { tokens: 64, targets: 64, sequences: 4 };
-const SEQUENCES: Sequence[] = [
-  { ids: [1, 5, 9, 33, 70, 2], labels: [-100, -100, 9, 33, 70, 2] },
-  { ids: [1, 4], labels: [-100, 4] },
-  { ids: [1, 6, 8, 12, 13, 14, 15, 16, 3, 2], labels: [-100, -100, -100, -100, 13, 14, 15, 16, 3, 2] },
-];
-
-function withNonZeroB(adapter: Adapter): Promise<Adapter> {
-  return adapter.readParameters().then((flat) => {
-    adapter.writeParameters(flat.map((x, i) => x + 0.05 * Math.sin(i)));
-    return adapter;
-  });
-}
+const student = (): Student => own(awkwardStudent(gpu));
 
 describe('invariants', () => {
   it('packed sequences score bit for bit as each one alone', async () => {

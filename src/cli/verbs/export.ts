@@ -1,38 +1,65 @@
 // export.ts: `pupil export`: an adapter as PEFT files, or merged into its student's weights.
 import { Option, type Command } from 'commander';
+import { PupilError } from '../../base/errors';
+import type { ExportRequest } from '../../session/protocol';
 import { perform, withSession, type VerbContext } from '../context';
 import { expectFolder, outputFolder } from '../files';
 import { pathInRoot } from '../host';
-import { withDeviceFlags, type CommonFlags } from '../options';
+import { QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
 
-interface ExportFlags extends CommonFlags {
+interface ExportFlags extends CommonFlags, Pick<ExportRequest, 'format' | 'quantize' | 'dtype'> {
   student: string;
   adapter: string;
-  format: 'peft' | 'merged';
   out: string;
 }
 
 export function registerExport(program: Command, context: VerbContext): void {
-  withDeviceFlags(program.command('export').description('write an adapter as PEFT, or merged into f32 weights'))
+  withDeviceFlags(program.command('export').description('write an adapter as PEFT, or merged into its student'))
     .requiredOption('--student <dir>', 'folder with config.json and safetensors')
     .requiredOption('--adapter <dir>', 'PEFT adapter')
     .addOption(new Option('--format <format>', 'what to write').choices(['peft', 'merged']).default('merged'))
+    .addOption(
+      new Option(
+        '--quantize <kind>',
+        'values of the base that it is merged over (default: those it was trained over, where its folder says so, else none: the stored ones)',
+      ).choices(QUANTIZE),
+    )
+    .addOption(
+      new Option('--dtype <dtype>', 'of the merged weights; keep = as stored (default)').choices([
+        'keep',
+        'f32',
+        'f16',
+        'bf16',
+      ]),
+    )
     .requiredOption('--out <dir>', 'an empty folder')
     .action((flags: ExportFlags) =>
       perform(context, flags.json === true, async (output) => {
+        const { format, quantize, dtype } = flags;
+        if (format === 'peft' && (quantize !== undefined || dtype !== undefined)) {
+          const flag = quantize === undefined ? '--dtype' : '--quantize';
+          throw new PupilError(
+            'usage',
+            `${flag}: expected --format merged, got peft`,
+            'An adapter is written as it is: leave the flag out.',
+          );
+        }
         const student = expectFolder('--student', flags.student, 'config.json');
         const adapter = expectFolder('--adapter', flags.adapter, 'adapter_config.json');
         const out = outputFolder('--out', flags.out, [student, adapter]);
         return withSession(context, flags, output, async (session, host) => {
-          const written = await session.exportStudent({
+          const summary = await session.exportStudent({
             files: host.reads([student, adapter]),
             out: host.folder(out),
             student: pathInRoot(student),
             adapter: pathInRoot(adapter),
-            format: flags.format,
+            format,
+            ...(quantize === undefined ? {} : { quantize }),
+            ...(dtype === undefined ? {} : { dtype }),
           });
-          output.result('export', { format: flags.format, folder: out, written }, () =>
-            written.map((path) => `wrote ${out}/${path}`).join('\n'),
+          for (const note of summary.notes) output.note(note);
+          output.result('export', { format, folder: out, ...summary }, () =>
+            summary.written.map((path) => `wrote ${out}/${path}`).join('\n'),
           );
           return 0;
         });

@@ -1,6 +1,7 @@
 // inspect.ts: `pupil inspect …`: the port through which an engineer holds Pupil against her own PyTorch. Flags become
 // named paths and numbers; what is computed is in recipes/inspect.ts, behind the session.
 import { Option, type Command } from 'commander';
+import { PupilError } from '../../base/errors';
 import type { InspectKind } from '../../session/protocol';
 import { perform, withSession, type VerbContext } from '../context';
 import { expectFile, expectFolder, outputFile, outputFolder } from '../files';
@@ -15,6 +16,32 @@ const READ_FOLDERS = ['student', 'adapter', 'referenceAdapter'] as const;
 const NOT_OPTIONS = new Set(['host', 'gpu', 'expectVendor', 'requireHardware', 'json']);
 
 const dashed = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+
+/**
+ * Flags that contradict each other, told before anything is started: what belongs to `--steps` means nothing without it,
+ * an output that would not be written is a promise broken, and some losses divide by what may be 0.
+ */
+function checkFlags(kind: InspectKind, flags: Flags): void {
+  const refuse = (message: string, hint: string): never => {
+    throw new PupilError('usage', `inspect ${kind}: ${message}`, hint);
+  };
+  if (flags['steps'] === undefined) {
+    const lost = (['lr', 'weightDecay', 'clip', 'adapterOut'] as const).find((name) => flags[name] !== undefined);
+    if (lost !== undefined)
+      refuse(`${dashed(lost)}: expected --steps with it, got none`, 'Add --steps N, or leave it out.');
+  } else {
+    if (flags['lr'] === undefined)
+      refuse('--lr: expected a learning rate for --steps, got none', 'Add --lr 1e-2, say.');
+    if (flags['adapter'] === undefined)
+      refuse('--adapter: expected the adapter to train, got none', 'Add --adapter DIR.');
+  }
+  if (flags['loss'] === 'ipo' && flags['beta'] === 0) {
+    refuse('--beta: expected a number above 0 for ipo, got 0', 'Its loss is (d − 1/2β)².');
+  }
+  if (flags['loss'] === 'robust' && flags['labelSmoothing'] === 0.5) {
+    refuse('--label-smoothing: expected a number below 0.5 for robust, got 0.5', 'Its loss is divided by 1 − 2ε.');
+  }
+}
 
 /** Flags with their paths checked, and the paths by what is done with them. */
 function prepare(flags: Flags): {
@@ -41,7 +68,7 @@ function prepare(flags: Flags): {
     options[name] = pathInRoot(path);
   }
   if (typeof flags['out'] === 'string') {
-    const path = outputFile('--out', flags['out']);
+    const path = outputFile('--out', flags['out'], read);
     write.push(path);
     options['out'] = pathInRoot(path);
   }
@@ -54,13 +81,44 @@ function prepare(flags: Flags): {
   return { read, write, options };
 }
 
+/** What each kind writes; test/golden/inspectContract.test.ts holds the session to it. */
+const WRITES: Record<InspectKind, string> = {
+  logits: `--out, safetensors:
+  logits                 F32 [B,T,V]; padded positions are 0`,
+  gradients: `--out, safetensors:
+  loss                   F32 [1], the mean over all target tokens of the batch
+  token_logps            F32 [B,T-1]; entry t scores input_ids[t+1], 0 where its label is -100
+  grad.<PEFT name>       F32, at the given adapter; none without --adapter
+With --steps N also:
+  losses                 F32 [N+1], before each step and after the last
+  grad_norms             F32 [N], before clipping
+  --adapter-out          adapter_config.json, adapter_model.safetensors
+AdamW: betas 0.9 and 0.999, eps 1e-8, decoupled decay, constant rate; no dropout.`,
+  dpo: `--out, safetensors (sums over a completion's tokens; per-token means for ipo):
+  policy_chosen_logps, policy_rejected_logps, reference_chosen_logps, reference_rejected_logps,
+  rewards_chosen, rewards_rejected, losses        F32 [P], one a pair
+  loss                   F32 [1], their mean
+  grad.<PEFT name>       F32, of that mean, at the policy's adapter
+With --steps N, as in gradients: losses F32 [N+1] (the pairs' own are then pair_losses [P]), grad_norms F32 [N], and the
+policy's adapter to --adapter-out.`,
+  generate: `--out, JSON: [{"ids":[new ids only, without the end of text],"stopped":"eos"|"length"}, ...], one a prompt.`,
+  nf4: `--out, safetensors, for each tensor of --input:
+  <name>.packed          U8; the even element in the high half of a byte
+  <name>.absmax          F32, one a block of 64; U8 with --double
+  <name>.dequantized     in the dtype and shape of the input
+With --double also <name>.nested_absmax F32, <name>.nested_quant_map F32 [256], <name>.offset F32 [1].`,
+};
+
 export function registerInspect(program: Command, context: VerbContext): void {
   const inspect = program
     .command('inspect')
     .description('compute what can be compared with PyTorch: safetensors and JSON');
 
   const kind = (name: InspectKind, description: string, needsStudent = true): Command => {
-    const command = withDeviceFlags(inspect.command(name).description(description), 'f32');
+    const command = withDeviceFlags(inspect.command(name).description(description), 'f32').addHelpText(
+      'after',
+      `\nWrites\n${WRITES[name]}${needsStudent ? '\nIds are taken as they are: nothing is appended.' : ''}`,
+    );
     if (needsStudent) {
       command
         .requiredOption('--student <dir>', 'folder with config.json and safetensors')
@@ -68,6 +126,7 @@ export function registerInspect(program: Command, context: VerbContext): void {
     }
     return command.action((flags: Flags) =>
       perform(context, flags.json === true, async (output) => {
+        checkFlags(name, flags);
         const { read, write, options } = prepare(flags);
         return withSession(context, flags, output, async (session, host) => {
           await session.inspect({ kind: name, files: host.reads(read), out: host.writes(write), options });

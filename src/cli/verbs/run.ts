@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
 import type { Experiment } from '../../config/experiment';
-import type { RunSummary, SessionApi } from '../../session/protocol';
+import type { RunSummary } from '../../session/protocol';
 import { perform, withSession, type ExitCode, type VerbContext } from '../context';
 import { loadExperiment } from '../experimentFile';
+import { stopOnInterrupt } from '../interrupt';
 import { integerIn, numberIn, QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
 import { rowText, type Output } from '../output';
 import { prepareRunFolder, slug } from '../runFolder';
@@ -24,21 +25,23 @@ interface RunFlags extends CommonFlags {
   quantize?: string;
 }
 
-/** Ctrl-C once: checkpoint and end. Twice: end at once. */
-function stopOnInterrupt(session: SessionApi, output: Output): () => void {
-  let asked = false;
-  const onInterrupt = (): void => {
-    if (asked) process.exit(130);
-    asked = true;
-    output.note('stopping: writing a checkpoint (Ctrl-C again ends at once)');
-    session.stop().catch((error: unknown) => output.error(error));
-  };
-  process.on('SIGINT', onInterrupt);
-  process.on('SIGTERM', onInterrupt);
-  return () => {
-    process.off('SIGINT', onInterrupt);
-    process.off('SIGTERM', onInterrupt);
-  };
+/** The command line that goes on with a run; flags that decide what runs and where are said again. */
+export function resumeCommand(name: string, out: string, flags: RunFlags): string {
+  const quoted = (text: string): string =>
+    /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  const said: [string, string | number | undefined][] = [
+    ['seed', flags.seed],
+    ['host', flags.host === 'chrome' ? undefined : flags.host],
+    ['gpu', flags.gpu === 'auto' ? undefined : flags.gpu],
+    ['tier', flags.tier],
+    ['data', flags.data],
+    ['student', flags.student],
+    ['quantize', flags.quantize],
+    ['expect-vendor', flags.expectVendor],
+  ];
+  const again = said.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, quoted(String(value))]));
+  const hardware = flags.requireHardware === true ? ['--require-hardware'] : [];
+  return ['npm run pupil -- run', quoted(name), '--out', quoted(out), ...again, ...hardware, '--resume'].join(' ');
 }
 
 function exitCodeOf(summary: RunSummary): ExitCode {
@@ -71,18 +74,19 @@ export function registerRun(program: Command, context: VerbContext): void {
         const { experiment, inputs } = loadExperiment(name, flags);
         if (flags.plan === true) return plan(output, experiment, flags.gflops);
         const out = flags.out ?? join('runs', `${slug(experiment.name)}-seed${experiment.seed}`);
-        const { folder, record } = prepareRunFolder(out, experiment, flags.resume === true);
+        const { folder, record, release } = prepareRunFolder(out, experiment, flags.resume === true, inputs);
+        const again = resumeCommand(name, out, flags);
         output.note(`${experiment.name}, seed ${experiment.seed} → ${folder}`);
-        const again = `pupil run ${name} --out ${out} --resume${flags.seed === undefined ? '' : ` --seed ${flags.seed}`}`;
         try {
           return await withSession(
             context,
             flags,
             output,
             async (session, host) => {
-              const release = stopOnInterrupt(session, output);
+              const leaveSignals = stopOnInterrupt(session, output);
               const rows: EvaluationRow[] = [];
               const onEvent = (event: SessionEvent): void => {
+                if (event.type === 'history') rows.push(...event.evaluations);
                 if (event.type === 'evaluation') rows.push(event.row);
                 output.event(event);
               };
@@ -100,7 +104,7 @@ export function registerRun(program: Command, context: VerbContext): void {
                 );
                 return finish(summary, rows, folder, again, output);
               } finally {
-                release();
+                leaveSignals();
               }
             },
             folder,
@@ -108,6 +112,8 @@ export function registerRun(program: Command, context: VerbContext): void {
         } catch (error) {
           if (resumable(error)) output.note(`the run can be continued: ${again}`);
           throw error;
+        } finally {
+          release();
         }
       }),
     );

@@ -76,12 +76,13 @@ describe('reading', () => {
       factor(`base_model.model.${V}.lora_A.weight`, [1, 3]),
       factor(`base_model.model.${V}.lora_B.weight`, [4, 1]),
     ];
-    const file = await adapter({ rank_pattern: { v_proj: 1 }, alpha_pattern: { [V]: 8 } }, tensors);
+    const targets = { target_modules: ['q_proj', 'v_proj'] };
+    const file = await adapter({ ...targets, rank_pattern: { v_proj: 1 }, alpha_pattern: { [V]: 8 } }, tensors);
     expect(file.tensors.get(V)).toMatchObject({ a: { shape: [1, 3] }, alpha: 8 });
     expect(file.tensors.get(PATH)!.alpha).toBeUndefined();
     const written = writePeftAdapter(file);
     expect(await readPeftAdapter(folderOf(written))).toEqual(file);
-    await expectRefusal(() => adapter({}, tensors), 'checkpoint', V, 'lora_A', '[2, inputs]', '[1, 3]');
+    await expectRefusal(() => adapter(targets, tensors), 'checkpoint', V, 'lora_A', '[2, inputs]', '[1, 3]');
   });
 
   const kinds: [object, string[]][] = [
@@ -131,6 +132,35 @@ describe('reading', () => {
   ];
   it.each(damages)('%s is refused', async (_claim, tensors, words) => {
     await expectRefusal(() => adapter({}, tensors), 'checkpoint', 'adapter_model.safetensors', ...words);
+  });
+
+  const V = 'model.layers.1.self_attn.v_proj';
+  const two = [
+    A,
+    B,
+    factor(`base_model.model.${V}.lora_A.weight`, [2, 3]),
+    factor(`base_model.model.${V}.lora_B.weight`, [4, 2]),
+  ];
+  it.each<[object]>([
+    [{ target_modules: ['foo'] }],
+    [{ target_modules: ['q_proj'] }],
+    [{ target_modules: [PATH] }],
+    [{ target_modules: ['q_proj', 'v_proj'], layers_to_transform: [0] }],
+    [{ target_modules: ['q_proj', 'v_proj'], layers_to_transform: 0 }],
+    [{ target_modules: 'all-linear', exclude_modules: ['v_proj'] }],
+  ])('%j: weights that PEFT would leave out are refused', async (change) => {
+    const named = JSON.stringify(change).includes('foo') ? PATH : V;
+    await expectRefusal(() => adapter(change, two), 'checkpoint', 'adapter_model.safetensors', 'target_modules', named);
+  });
+  it.each<[object]>([
+    [{ target_modules: ['v_proj', 'q_proj', 'query_key_value'] }],
+    [{ target_modules: [PATH, V] }],
+    [{ target_modules: 'all-linear' }],
+    [{ target_modules: '.*_proj' }],
+    [{ target_modules: ['q_proj', 'v_proj'], layers_to_transform: [1, 0] }],
+    [{ target_modules: undefined }],
+  ])('%j: takes both', async (change) => {
+    expect((await adapter(change, two)).tensors.size).toBe(2);
   });
 
   it('missing files are named', async () => {

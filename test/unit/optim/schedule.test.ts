@@ -1,7 +1,7 @@
 // schedule.test.ts: learning rates against those of transformers, step by step.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { learningRate, warmupSteps, type ScheduleName } from '../../../src/optim/schedule';
+import { learningRate, warmupStableDecay, warmupSteps, type ScheduleName } from '../../../src/optim/schedule';
 
 interface Golden {
   base_lr: number;
@@ -57,4 +57,18 @@ describe('learningRate', () => {
 it('warm-up of 3 % of 200 steps is 6, of 201 steps 7', () => {
   expect(golden['check_get_warmup_steps_0.03_of_200'] as unknown).toBe(warmupSteps(0.03, 200));
   expect(warmupSteps(0.03, 201)).toBe(7);
+});
+
+describe('warmupStableDecay', () => {
+  const length = { total: 10, warmup: 2, decay: 4, base: 1 };
+
+  it('rises, stays, falls to 0 and stays there', () => {
+    const rates = Array.from({ length: 12 }, (_, step) => warmupStableDecay(step, length));
+    expect(rates).toEqual([0, 0.5, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0, 0]);
+  });
+
+  it('refuses stretches that overlap', () => {
+    expect(() => warmupStableDecay(0, { ...length, warmup: 7 })).toThrow(/fit into 10 steps, got 7 and 4/);
+    expect(() => warmupStableDecay(0, { ...length, decay: -1 })).toThrow(/decay must be a whole number/);
+  });
 });

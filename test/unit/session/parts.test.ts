@@ -1,81 +1,24 @@
-// The parts of a session that need no GPU: pausing, the run's state as bytes, what is prepared from an experiment, merging.
+// The parts of a session that need no GPU: pausing, the run's state, what is prepared from an experiment.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseExperiment } from '../../../src/config/experiment';
-import { memorySource } from '../../../src/formats/byteSource';
-import { openCheckpoint } from '../../../src/formats/checkpointIndex';
 import type { JsonObject } from '../../../src/formats/jsonText';
 import { compareSystems, thinRows } from '../../../src/session/artefacts';
 import { RunControl } from '../../../src/session/control';
-import { exportStudent, mergeLora } from '../../../src/session/exportStudent';
 import { PUPIL_VERSION } from '../../../src/session/load';
 import { prepare } from '../../../src/session/prepare';
 import {
   addMetrics,
   addTiming,
-  decodeRunState,
   differences,
-  encodeRunState,
   experimentChanges,
   type PredictionSet,
-  type RunState,
 } from '../../../src/session/runState';
 import { loadTokenizer } from '../../../src/session/tokenizers';
 import { openFileRoot } from '../../../src/sources/fileRoot';
-import { writePeftAdapter } from '../../../src/formats/peft';
-import { tinyExperiment, tinyFiles } from './tinyRun';
-
-function state(): RunState {
-  return {
-    startedAt: '2026-01-01T00:00:00.000Z',
-    experiment: { seed: 1 },
-    environment: {
-      vendor: 'v',
-      architecture: 'a',
-      device: 'd',
-      description: 'x',
-      software: true,
-      tier: 'f32',
-      variants: { linear: 'register' },
-      host: 'node',
-      userAgent: 'u',
-      pupilVersion: PUPIL_VERSION,
-    },
-    student: {
-      source: 's',
-      parameters: 1,
-      layers: 1,
-      hiddenSize: 1,
-      vocabSize: 1,
-      quantize: 'none',
-      fingerprint: 'f',
-    },
-    phase: 'instruct',
-    step: 3,
-    sequence: 2,
-    metrics: [{ phase: 'instruct', step: 3, totalSteps: 9, values: { loss: 1.5 } }],
-    evaluations: [],
-    predictions: [],
-    pending: { job: 'y', answers: [{ ids: [1, 2], stopped: 'eos' }] },
-    timings: [],
-    checkpointBytes: 0,
-    adapterFileBytes: 0,
-    gpuPeak: 0,
-    log: [],
-    tensors: { adapter: Float32Array.of(1, -0, 3e-40), m: new Float32Array(0) },
-  };
-}
+import { state, tinyExperiment, tinyFiles } from './tinyRun';
 
 describe('run state', () => {
-  it('survives its bytes bit for bit, and equal states give equal bytes', async () => {
-    const bytes = await encodeRunState(state());
-    expect(await encodeRunState(state())).toEqual(bytes);
-    const back = await decodeRunState(bytes, 'r');
-    expect(back).toEqual(state());
-    expect(Object.is(back.tensors.adapter![1], -0)).toBe(true);
-    expect(await encodeRunState(back)).toEqual(bytes);
-  });
-
   it('a step that is done again after a resume replaces its row', () => {
     const own = state();
     addMetrics(own, { phase: 'instruct', step: 3, totalSteps: 9, values: { loss: 7 } });
@@ -239,6 +182,24 @@ describe('prepare', () => {
     expect(half.slice(0, 3)).toEqual(quarter);
   });
 
+  it('lines that are no demonstrations are told with the first of them; those of other items are not', async () => {
+    const experiment = parseExperiment(tinyExperiment());
+    const files = tinyFiles();
+    const lines = readFileSync('test/fixtures/lesson/task-C-train-in-seed0.jsonl', 'utf8').split('\n').slice(0, 20);
+    lines[2] = '{"half';
+    lines[4] = '{"other": 1}';
+    files['demonstrations.jsonl'] = new TextEncoder().encode(lines.join('\n'));
+    const [source] = experiment.demonstrations;
+    const changed = { ...experiment, demonstrations: [{ ...source!, files: ['demonstrations.jsonl'] }] };
+    const root = openFileRoot({ kind: 'memory', files });
+    const tokenizer = await loadTokenizer(experiment.student.tokenizer, root, () => Promise.resolve(undefined));
+    const { warnings, summaries } = await prepare(changed, root, tokenizer, { vocabSize: 449, maxPositions: 192 });
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain('2 demonstrations');
+    expect(warnings[0]).toContain('demonstrations.jsonl:3: not JSON');
+    expect(summaries[0]!.rejectedLines).toBe(2 + 8); // eight are of questions that this task does not have
+  });
+
   it('a tokenizer of another student is refused', async () => {
     const experiment = parseExperiment(tinyExperiment());
     const files = openFileRoot({ kind: 'memory', files: tinyFiles() });
@@ -284,70 +245,6 @@ describe('comparisons', () => {
     expect(thin[0]!.step).toBe(1);
     expect(thin.at(-1)!.step).toBe(5000);
     expect(thin.some(({ step }) => step === 778)).toBe(true);
-  });
-});
-
-describe('export', () => {
-  it('merging adds scale · B·A, with α/√R for rsLoRA and a module’s own α', () => {
-    const module = {
-      a: { shape: [2, 3] as const, data: Float32Array.of(1, 2, 3, 4, 5, 6) },
-      b: { shape: [2, 2] as const, data: Float32Array.of(1, 0, 0.5, -1) },
-    };
-    const merge = (o: { alpha: number; rsLora: boolean }, own: object = {}): number[] => [
-      ...mergeLora(new Float32Array(6), [2, 3], { ...module, ...own }, o, 'w'),
-    ];
-    expect(merge({ alpha: 4, rsLora: false })).toEqual([2, 4, 6, -7, -8, -9]); // scale 2
-    expect(merge({ alpha: 2, rsLora: false }, { alpha: 4 })).toEqual([2, 4, 6, -7, -8, -9]);
-    expect(merge({ alpha: Math.SQRT2, rsLora: true })).toEqual([1, 2, 3, -3.5, -4, -4.5]);
-    expect(() => mergeLora(new Float32Array(4), [2, 2], module, { alpha: 1, rsLora: false }, 'w')).toThrow(/lora_A/);
-  });
-
-  it('writes a checkpoint that opens again, in shards where it is large, with the adapter merged in', async () => {
-    const files = tinyFiles();
-    const path = 'model.layers.1.mlp.up_proj';
-    const adapter = {
-      r: 2,
-      alpha: 2,
-      dropout: 0,
-      rsLora: false,
-      targetModules: ['up_proj'],
-      baseModel: 'tiny',
-      tensors: new Map([
-        [
-          path,
-          {
-            a: { shape: [2, 32] as const, data: new Float32Array(64).fill(0.5) },
-            b: { shape: [48, 2] as const, data: new Float32Array(96).fill(0.25) },
-          },
-        ],
-      ]),
-    };
-    for (const [name, bytes] of Object.entries(writePeftAdapter(adapter))) files[`adapter/${name}`] = bytes;
-    const out: Record<string, Uint8Array> = {};
-    const written = await exportStudent({
-      files: openFileRoot({ kind: 'memory', files }),
-      out: openFileRoot({ kind: 'memory', files: out }),
-      student: 'student',
-      adapter: 'adapter',
-      format: 'merged',
-      shardBytes: 20_000,
-    });
-    expect(written).toContain('model.safetensors.index.json');
-    const open = (of: Record<string, Uint8Array>, prefix: string) =>
-      openCheckpoint((name) => {
-        const bytes = of[prefix + name];
-        return Promise.resolve(bytes === undefined ? undefined : memorySource(name, bytes));
-      });
-    const before = await open(files, 'student/');
-    const after = await open(out, '');
-    expect([...after.tensorNames].sort()).toEqual([...before.tensorNames].sort());
-    for (const name of before.tensorNames) {
-      const expected = await before.readF32(name);
-      // 2 ranks of 0.25 · 0.5, scale 1
-      const sum = name === `${path}.weight` ? expected.map((value) => value + 0.25) : expected;
-      expect(await after.readF32(name), name).toEqual(sum);
-    }
-    expect(after.config['torch_dtype']).toBe('float32');
   });
 });
 

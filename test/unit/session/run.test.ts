@@ -1,11 +1,12 @@
 // A whole run on a tiny random student, in Node on Dawn: what it leaves, and that stopping it anywhere changes nothing.
 import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { PupilError } from '../../../src/base/errors';
 import { RandomStream } from '../../../src/base/random';
 import { nodeGpu } from '../../../src/gpu/node';
 import type { FileRoot, RunSummary, SessionEvent } from '../../../src/session/protocol';
 import type { RunReport } from '../../../src/report/types';
 import { Session } from '../../../src/session/session';
-import { MemoryRunStore } from '../../../src/storage/memory';
+import { MemoryPlace, MemoryRunStore } from '../../../src/storage/memory';
 import type { RunStore } from '../../../src/storage/runStore';
 import { tinyExperiment, tinyFiles } from './tinyRun';
 
@@ -82,8 +83,10 @@ describe('a run from beginning to end', () => {
     const expected = [
       'adapters/instruct/adapter_config.json',
       'adapters/instruct/adapter_model.safetensors',
+      'adapters/instruct/pupil.json',
       'adapters/self-refine/adapter_config.json',
       'adapters/self-refine/adapter_model.safetensors',
+      'adapters/self-refine/pupil.json',
       'demonstrations.jsonl',
       'metrics.jsonl',
       'pairs.jsonl',
@@ -93,6 +96,8 @@ describe('a run from beginning to end', () => {
     ];
     expect(summary.artefacts).toEqual(expected);
     for (const path of expected) expect(out[path], path).toEqual(await store.loadArtefact('tiny', path));
+    const note = JSON.parse(new TextDecoder().decode(out['adapters/instruct/pupil.json'])) as object;
+    expect(note).toMatchObject({ runId: 'tiny', student: { quantize: 'nf4-double' } });
     expect(out['checkpoints/run.json']).toBeDefined();
     expect(new TextDecoder().decode(out['report.html'])).toContain('<!doctype html>');
   });
@@ -202,9 +207,23 @@ describe('resume = never paused', () => {
     }
   });
 
+  /** What is left of a store when its process has died. */
+  const remainsOf = (store: MemoryRunStore): MemoryRunStore => {
+    const remains = new MemoryRunStore();
+    const [from, to] = [store.place('tiny'), remains.place('tiny')];
+    [to.commits[0], to.commits[1]] = from.commits;
+    from.parts.forEach((bytes, number) => to.parts.set(number, bytes));
+    return remains;
+  };
+  const expectSameAs = async (before: Result, after: Result, label: string): Promise<void> => {
+    expect(after.summary.state, label).toBe('finished');
+    for (const path of [...ADAPTERS, 'pairs.jsonl', 'predictions.jsonl']) {
+      expect(await after.store.loadArtefact('tiny', path), `${path} ${label}`).toEqual(before.out[path]);
+    }
+  };
+
   it('a process that dies without a word resumes from its last checkpoint, bit for bit', async () => {
     const before = await undisturbed();
-    // The store as it was at the nth checkpoint is all that is left.
     for (const at of [6, 9]) {
       let left: MemoryRunStore | undefined;
       let seen = 0;
@@ -212,19 +231,57 @@ describe('resume = never paused', () => {
         store: new (class extends MemoryRunStore {
           override async saveCheckpoint(...args: Parameters<MemoryRunStore['saveCheckpoint']>): Promise<void> {
             await super.saveCheckpoint(...args);
-            if (++seen === at) {
-              left = new MemoryRunStore();
-              left.slots.set('tiny', [...this.slots.get('tiny')!]);
-            }
+            if (++seen === at) left = remainsOf(this);
           }
         })(),
       });
-      const after = await run({ store: left!, resume: true });
-      expect(after.summary.state).toBe('finished');
-      for (const path of [...ADAPTERS, 'pairs.jsonl', 'predictions.jsonl']) {
-        expect(await after.store.loadArtefact('tiny', path), `${path} from checkpoint ${at}`).toEqual(before.out[path]);
-      }
+      await expectSameAs(before, await run({ store: left!, resume: true }), `from checkpoint ${at}`);
     }
+  });
+
+  it('where there is no room for a checkpoint the run ends saying so, and resumes from the one before', async () => {
+    const before = await undisturbed();
+    let writes = 0;
+    const store = new (class extends MemoryRunStore {
+      override place(runId: string): MemoryPlace {
+        const place = super.place(runId);
+        const writePart: MemoryPlace['writePart'] = (number, bytes) => {
+          if (++writes > 30)
+            return Promise.reject(new PupilError('storage-full', 'no room', 'Free some, then resume.'));
+          return MemoryPlace.prototype.writePart.call(place, number, bytes);
+        };
+        return Object.assign(Object.create(place) as MemoryPlace, { writePart });
+      }
+    })();
+    const full = await run({ store });
+    expect(full.summary.state).toBe('failed');
+    expect(full.summary.error).toMatchObject({ code: 'storage-full', hint: 'Free some, then resume.' });
+    await expectSameAs(before, await run({ store: remainsOf(store), resume: true }), 'with room again');
+  });
+
+  it('a damaged checkpoint gives way to the one before it, which the run’s log tells', async () => {
+    const before = await undisturbed();
+    const store = new MemoryRunStore();
+    const stopped = await run({
+      store,
+      interrupt: (event) => {
+        if (event.type === 'metrics' && event.phase === 'self-refine' && event.step === 3) void session.stop();
+      },
+    });
+    expect(stopped.summary.state).toBe('stopped');
+    const newest = await store.loadCheckpoint('tiny');
+    const state = newest!.parts.get('state')!;
+    const place = store.place('tiny');
+    for (const bytes of place.parts.values()) {
+      if (bytes.byteLength === state.byteLength && bytes.every((byte, i) => byte === state[i])) bytes[7]! ^= 1;
+    }
+    const after = await run({ store: remainsOf(store), resume: true });
+    await expectSameAs(before, after, 'over a damaged checkpoint');
+    const { log } = after.summary.report as RunReport;
+    expect(log).toContainEqual({
+      level: 'warning',
+      message: expect.stringMatching(/^resume: checkpoint \d+: part \d+ \("state"\): expected SHA-256/) as string,
+    });
   });
 
   it('the output folder alone is enough to resume from', async () => {
@@ -240,6 +297,22 @@ describe('resume = never paused', () => {
     const second = await run({ out, resume: true });
     expect(second.summary.state).toBe('finished');
     for (const path of ADAPTERS) expect(out[path], path).toEqual(before.out[path]);
+    // The second sitting begins with what the first one showed, so that together nothing is missing.
+    const [history, ...others] = second.events.filter((event) => event.type === 'history');
+    expect(others).toEqual([]);
+    expect(history).toMatchObject({ finished: ['baseline', 'instruct', 'generate-pairs'] });
+    const told = (events: readonly SessionEvent[]): string[] =>
+      events.flatMap((event) => (event.type === 'metrics' ? [`${event.phase} ${event.step}`] : []));
+    const remembered = history?.type === 'history' ? history : undefined;
+    const all = [...(remembered?.metrics ?? []).map(({ phase, step }) => `${phase} ${step}`), ...told(second.events)];
+    expect([...new Set(all)].sort()).toEqual([...new Set(told(before.events))].sort());
+    expect(remembered?.evaluations).toEqual(
+      before.events.flatMap((event) =>
+        event.type === 'evaluation' && event.row.system === 'Baseline' ? [event.row] : [],
+      ),
+    );
+    expect(Object.keys(remembered?.pairs ?? {})).toContain('training_pairs');
+    expect(remembered?.log.length).toBeGreaterThan(0);
   });
 
   it('refuses to go on with another experiment, and says what changed', async () => {

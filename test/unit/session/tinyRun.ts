@@ -6,6 +6,8 @@ import { RandomStream } from '../../../src/base/random';
 import { parseModelConfig } from '../../../src/formats/modelConfig';
 import { inLibraryOrder, writeSafetensors } from '../../../src/formats/safetensorsWrite';
 import { parameterShapes } from '../../../src/model/student';
+import { PUPIL_VERSION } from '../../../src/session/load';
+import type { RunState } from '../../../src/session/runState';
 
 const LESSON = fileURLToPath(new URL('../../fixtures/lesson/', import.meta.url));
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
@@ -87,5 +89,47 @@ export function tinyExperiment(changes: Json = {}): Json {
     evaluation: { prompts: ['plain', 'cot'], maxNewTokens: 6, batchSize: 3, probing: true },
     limits: { checkpointEverySteps: 2 },
     ...changes,
+  };
+}
+
+/** The state of some run in the middle of phase 1. */
+export function state(): RunState {
+  return {
+    startedAt: '2026-01-01T00:00:00.000Z',
+    experiment: { seed: 1 },
+    environment: {
+      vendor: 'v',
+      architecture: 'a',
+      device: 'd',
+      description: 'x',
+      software: true,
+      tier: 'f32',
+      variants: { linear: 'register' },
+      host: 'node',
+      userAgent: 'u',
+      pupilVersion: PUPIL_VERSION,
+    },
+    student: {
+      source: 's',
+      parameters: 1,
+      layers: 1,
+      hiddenSize: 1,
+      vocabSize: 1,
+      quantize: 'none',
+      fingerprint: 'f',
+    },
+    phase: 'instruct',
+    step: 3,
+    sequence: 2,
+    metrics: [{ phase: 'instruct', step: 3, totalSteps: 9, values: { loss: 1.5 } }],
+    evaluations: [],
+    predictions: [],
+    pending: { job: 'y', answers: [{ ids: [1, 2], stopped: 'eos' }] },
+    timings: [],
+    checkpointBytes: 0,
+    adapterFileBytes: 0,
+    gpuPeak: 0,
+    log: [],
+    tensors: { adapter: Float32Array.of(1, -0, 3e-40), m: new Float32Array(0) },
   };
 }

@@ -49,6 +49,8 @@ const HANDLERS: Record<string, (request: IncomingMessage, response: ServerRespon
   '/files/good.bin': (request, response) => sendRange(request, response, CONTENT),
   '/files/empty.bin': (request, response) => sendRange(request, response, new Uint8Array(0)),
   '/files/a%20%23%20b.txt': (request, response) => sendRange(request, response, new TextEncoder().encode('héllo')),
+  '/files/100%2541%20%C3%BC%3F.txt': (request, response) =>
+    sendRange(request, response, new TextEncoder().encode('odd')),
   '/files/no-ranges.bin': (_, response) =>
     response.writeHead(200, { 'content-length': CONTENT.byteLength }).end(CONTENT),
   '/files/moved.bin': (_, response) => response.writeHead(302, { location: '/files/good.bin' }).end(),
@@ -144,6 +146,14 @@ describe('http root', () => {
 
   it('names with spaces, # and non-ASCII contents', async () => {
     expect(await root().readText('a # b.txt')).toBe('héllo');
+  });
+
+  it('names are names: what looks like an escape is none, ? and ü are part of them', async () => {
+    expect(await root().readText('100%41 ü?.txt')).toBe('odd');
+  });
+
+  it('a path that begins with a slash lies under the root as well', async () => {
+    expect(await root().readText('/a # b.txt')).toBe('héllo');
   });
 
   it('follows redirects', async () => {

@@ -1,6 +1,6 @@
 // The promises of RunStore, kept by the disk and memory twins alike (IndexedDB's are tested in the browser), and by a
 // mirror of two places.
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -9,7 +9,8 @@ import { openFileRoot } from '../../../src/sources/fileRoot';
 import { DiskRunStore } from '../../../src/storage/disk';
 import { MemoryRunStore } from '../../../src/storage/memory';
 import { MirroredRunStore } from '../../../src/storage/mirror';
-import { openSealed, sealCheckpoint, type RunRecord, type RunStore } from '../../../src/storage/runStore';
+import type { RunStore } from '../../../src/storage/runStore';
+import { contents, part, record } from './parts';
 
 const folders: string[] = [];
 function folder(): string {
@@ -21,24 +22,22 @@ afterAll(() => {
   for (const path of folders) rmSync(path, { recursive: true, force: true });
 });
 
-function record(sequence: number, runId = 'r'): RunRecord {
-  const updatedAt = new Date(Date.UTC(2026, 0, 1, 0, 0, sequence)).toISOString();
-  return { runId, name: 'Run', state: 'running', phase: 'instruct', step: sequence, updatedAt, sizeBytes: 3, sequence };
-}
-
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
 interface Place {
   name: string;
-  make: () => { store: RunStore; damage: (slot: 0 | 1) => void };
+  /** `damage` alters the stored bytes of a part, in all places there are. */
+  make: () => { store: RunStore; damage: (number: number) => void };
 }
+
+const flip = (stored: Uint8Array): void => void (stored[0]! ^= 1);
 
 const PLACES: Place[] = [
   {
     name: 'memory',
     make: () => {
       const store = new MemoryRunStore();
-      return { store, damage: (slot) => store.slots.get('r')![slot]!.set([0xff], 60) };
+      return { store, damage: (number) => flip(store.places.get('r')!.parts.get(number)!) };
     },
   },
   {
@@ -47,9 +46,9 @@ const PLACES: Place[] = [
       const directory = folder();
       return {
         store: new DiskRunStore(directory),
-        damage: (slot) => {
-          const path = join(directory, 'r', `checkpoint-${slot}.bin`);
-          writeFileSync(path, readFileSync(path).subarray(0, 57)); // torn
+        damage: (number) => {
+          const path = join(directory, 'r/checkpoints', `part-${number}.bin`);
+          writeFileSync(path, readFileSync(path).subarray(1)); // torn
         },
       };
     },
@@ -61,9 +60,9 @@ const PLACES: Place[] = [
       const files: Record<string, Uint8Array> = {};
       return {
         store: new MirroredRunStore(inner, openFileRoot({ kind: 'memory', files }), 'r'),
-        damage: (slot) => {
-          inner.slots.get('r')![slot]!.set([0xff], 60);
-          files[`checkpoints/checkpoint-${slot}.bin`]!.set([0xff], 60);
+        damage: (number) => {
+          flip(inner.places.get('r')!.parts.get(number)!);
+          flip(files[`checkpoints/part-${number}.bin`]!);
         },
       };
     },
@@ -75,26 +74,34 @@ for (const { name, make } of PLACES) {
     it('gives back the newest checkpoint', async () => {
       const { store } = make();
       expect(await store.loadCheckpoint('r')).toBeUndefined();
-      await store.saveCheckpoint(record(1), bytes(1, 1, 1));
-      await store.saveCheckpoint(record(2), bytes(2, 2, 2));
-      await store.saveCheckpoint(record(3), bytes(3, 3, 3));
-      expect(await store.loadCheckpoint('r')).toEqual({ sequence: 3, bytes: bytes(3, 3, 3) });
+      for (const n of [1, 2, 3]) await store.saveCheckpoint(record(n), [await part('state', n)]);
+      const found = await store.loadCheckpoint('r');
+      expect(found).toMatchObject({ sequence: 3, problems: [] });
+      expect(contents(found)).toEqual({ state: [3] });
     });
 
-    it('falls back to the one before when the newest is damaged, and says so when all are', async () => {
+    it('falls back to the one before when the newest is damaged, and says so; refuses when all are', async () => {
       const { store, damage } = make();
-      await store.saveCheckpoint(record(1), bytes(1, 1, 1, 1, 1, 1));
-      await store.saveCheckpoint(record(2), bytes(2, 2, 2, 2, 2, 2));
-      damage(0);
-      expect(await store.loadCheckpoint('r')).toEqual({ sequence: 1, bytes: bytes(1, 1, 1, 1, 1, 1) });
+      for (const n of [1, 2]) await store.saveCheckpoint(record(n), [await part('state', n, n, n)]);
       damage(1);
-      await expect(store.loadCheckpoint('r')).rejects.toMatchObject({ code: 'checkpoint' });
+      const found = await store.loadCheckpoint('r');
+      expect(contents(found)).toEqual({ state: [1, 1, 1] });
+      expect(found).toMatchObject({
+        sequence: 1,
+        problems: [expect.stringContaining('checkpoint 2: part 1 ("state")')],
+      });
+      damage(0);
+      await expect(store.loadCheckpoint('r')).rejects.toMatchObject({
+        code: 'checkpoint',
+        message: expect.stringMatching(/checkpoint 2: part 1 \("state"\).*checkpoint 1: part 0 \("state"\)/) as string,
+        hint: expect.stringContaining('copy') as string,
+      });
     });
 
     it('lists runs, newest first, with what their records say', async () => {
       const { store } = make();
-      await store.saveCheckpoint(record(1, 'a'), bytes(1));
-      await store.saveCheckpoint(record(2, 'b'), bytes(1));
+      await store.saveCheckpoint(record(1, 'a'), [await part('state', 1)]);
+      await store.saveCheckpoint(record(2, 'b'), [await part('state', 1)]);
       await store.saveRecord({ ...record(5, 'a'), state: 'finished' });
       expect((await store.listRuns()).map(({ runId, state }) => `${runId} ${state}`)).toEqual([
         'a finished',
@@ -104,7 +111,7 @@ for (const { name, make } of PLACES) {
 
     it('keeps artefacts by path, replaces them, and deletes everything with the run', async () => {
       const { store } = make();
-      await store.saveCheckpoint(record(1), bytes(1));
+      await store.saveCheckpoint(record(1), [await part('state', 1)]);
       await store.saveArtefact('r', 'adapters/instruct/adapter_config.json', bytes(1));
       await store.saveArtefact('r', 'report.json', bytes(1));
       await store.saveArtefact('r', 'report.json', bytes(2, 3));
@@ -119,11 +126,13 @@ for (const { name, make } of PLACES) {
 
     it('a run that starts over does not meet the checkpoints of the run before it', async () => {
       const { store } = make();
-      await store.saveCheckpoint(record(8), bytes(8));
-      await store.saveCheckpoint(record(9), bytes(9));
+      await store.saveCheckpoint(record(8), [await part('state', 8)]);
+      await store.saveCheckpoint(record(9), [await part('state', 9)]);
       await store.deleteRun('r');
-      await store.saveCheckpoint(record(1), bytes(1));
-      expect(await store.loadCheckpoint('r')).toEqual({ sequence: 1, bytes: bytes(1) });
+      await store.saveCheckpoint(record(1), [await part('state', 1)]);
+      const found = await store.loadCheckpoint('r');
+      expect(found).toMatchObject({ sequence: 1, problems: [] });
+      expect(contents(found)).toEqual({ state: [1] });
     });
 
     it('refuses run ids that could lead out of its place', async () => {
@@ -135,27 +144,29 @@ for (const { name, make } of PLACES) {
   });
 }
 
-describe('sealed checkpoints', () => {
-  it('every single damaged byte is noticed, and every truncation', async () => {
-    const sealed = await sealCheckpoint(7, bytes(1, 2, 3, 4, 5));
-    expect(await openSealed(sealed)).toEqual({ sequence: 7, bytes: bytes(1, 2, 3, 4, 5) });
-    for (let i = 0; i < sealed.byteLength; i++) {
-      const damaged = sealed.slice();
-      damaged[i]! ^= 1;
-      expect(await openSealed(damaged), `byte ${i}`).toBeUndefined();
-      expect(await openSealed(sealed.subarray(0, i)), `first ${i} bytes`).toBeUndefined();
-    }
-  });
-});
-
 describe('disk run store', () => {
   it('leaves no half-written files beside its own', async () => {
     const directory = folder();
     const store = new DiskRunStore(directory);
-    await store.saveCheckpoint(record(1), bytes(1));
+    await store.saveCheckpoint(record(1), [await part('state', 1)]);
     await store.saveArtefact('r', 'a/b.json', bytes(1));
     const names = readdirSync(directory, { recursive: true }).map(String);
     expect(names.filter((path) => path.includes('writing'))).toEqual([]);
+  });
+
+  it.skipIf(!existsSync('/dev/full'))('a full disk is storage-full, and the checkpoint before is whole', async () => {
+    const directory = folder();
+    const store = new DiskRunStore(directory);
+    await store.saveCheckpoint(record(1), [await part('state', 1)]);
+    // Written beside its name first: there, every write finds the disk full.
+    symlinkSync('/dev/full', join(directory, 'r/checkpoints/part-1.bin.writing'));
+    await expect(store.saveCheckpoint(record(2), [await part('state', 2)])).rejects.toMatchObject({
+      code: 'storage-full',
+      hint: expect.stringContaining('resume') as string,
+    });
+    expect(contents(await new DiskRunStore(directory).loadCheckpoint('r'))).toEqual({ state: [1] });
+    await store.saveCheckpoint(record(2), [await part('state', 2)]);
+    expect(contents(await new DiskRunStore(directory).loadCheckpoint('r'))).toEqual({ state: [2] });
   });
 
   it('refuses artefact paths that lead out of the run', async () => {
@@ -165,32 +176,60 @@ describe('disk run store', () => {
 });
 
 describe('mirrored run store', () => {
+  const mirror = (inner: MemoryRunStore, files: Record<string, Uint8Array>, runId = 'r'): MirroredRunStore =>
+    new MirroredRunStore(inner, openFileRoot({ kind: 'memory', files }), runId);
+
   it('resumes from the files alone, and from whichever place is newer', async () => {
     const files: Record<string, Uint8Array> = {};
-    const root = openFileRoot({ kind: 'memory', files });
-    await new MirroredRunStore(new MemoryRunStore(), root, 'r').saveCheckpoint(record(4), bytes(4));
-    const other = new MirroredRunStore(new MemoryRunStore(), root, 'r');
-    expect(await other.loadCheckpoint('r')).toEqual({ sequence: 4, bytes: bytes(4) });
+    await mirror(new MemoryRunStore(), files).saveCheckpoint(record(4), [await part('state', 4)]);
+    expect(contents(await mirror(new MemoryRunStore(), files).loadCheckpoint('r'))).toEqual({ state: [4] });
 
     const ahead = new MemoryRunStore();
-    await ahead.saveCheckpoint(record(5), bytes(5));
-    expect(await new MirroredRunStore(ahead, root, 'r').loadCheckpoint('r')).toMatchObject({ sequence: 5 });
+    await ahead.saveCheckpoint(record(5), [await part('state', 5)]);
+    expect(await mirror(ahead, files).loadCheckpoint('r')).toMatchObject({ sequence: 5 });
+  });
+
+  it('damaged in one place it comes from the other, and the damage is told', async () => {
+    const [inner, files] = [new MemoryRunStore(), {} as Record<string, Uint8Array>];
+    await mirror(inner, files).saveCheckpoint(record(1), [await part('state', 1)]);
+    flip(files['checkpoints/part-0.bin']!);
+    const found = await mirror(inner, files).loadCheckpoint('r');
+    expect(contents(found)).toEqual({ state: [1] });
+    expect(found!.problems.join()).toContain('part 0 ("state")');
+    // The next checkpoint mends the other place, although the part is the same.
+    const next = mirror(inner, files);
+    await next.saveCheckpoint(record(2), [await part('state', 1)]);
+    expect(contents(await mirror(new MemoryRunStore(), files).loadCheckpoint('r'))).toEqual({ state: [1] });
   });
 
   it('a folder that holds another run is not taken for this one', async () => {
-    const root = openFileRoot({ kind: 'memory', files: {} });
-    await new MirroredRunStore(new MemoryRunStore(), root, 'other').saveCheckpoint(record(4, 'other'), bytes(4));
-    expect(await new MirroredRunStore(new MemoryRunStore(), root, 'r').loadCheckpoint('r')).toBeUndefined();
+    const files: Record<string, Uint8Array> = {};
+    await mirror(new MemoryRunStore(), files, 'other').saveCheckpoint(record(4, 'other'), [await part('state', 4)]);
+    expect(await mirror(new MemoryRunStore(), files).loadCheckpoint('r')).toBeUndefined();
+  });
+
+  it('empties the files of a deleted run, which cannot be removed through a root', async () => {
+    const [inner, files] = [new MemoryRunStore(), {} as Record<string, Uint8Array>];
+    const store = mirror(inner, files);
+    for (const n of [1, 2, 3]) await store.saveCheckpoint(record(n), [await part('state', n), await part('const', 9)]);
+    await store.deleteRun('r');
+    for (const [path, stored] of Object.entries(files)) {
+      if (path !== 'checkpoints/run.json') expect(stored.byteLength, path).toBe(0);
+    }
+    expect(await mirror(new MemoryRunStore(), files).loadCheckpoint('r')).toBeUndefined();
   });
 
   it('where one place is full the other still gets the checkpoint, and the failure is told', async () => {
     const inner = new MemoryRunStore();
     const full = {
+      description: 'a full disk',
       open: () => Promise.resolve(undefined),
       write: () => Promise.reject(new PupilError('storage-full', 'no room')),
     };
     const store = new MirroredRunStore(inner, full, 'r');
-    await expect(store.saveCheckpoint(record(1), bytes(1))).rejects.toMatchObject({ code: 'storage-full' });
+    await expect(store.saveCheckpoint(record(1), [await part('state', 1)])).rejects.toMatchObject({
+      code: 'storage-full',
+    });
     expect(await inner.loadCheckpoint('r')).toMatchObject({ sequence: 1 });
   });
 });

@@ -1,0 +1,379 @@
+// pretrain.ts: the bundled student made from nothing: corpus and tokenizer from their generators, weights from a seed, all of
+// them trained, and the result as a Hugging Face checkpoint with a model card. It checkpoints, resumes bit for bit, and
+// keeps its whole log. The training itself is recipes/pretrain.ts.
+import { PupilError } from '../base/errors';
+import { isJsonObject, type JsonObject } from '../formats/jsonText';
+import { parseModelConfig } from '../formats/modelConfig';
+import { inLibraryOrder, writeSafetensors } from '../formats/safetensorsWrite';
+import { arrayPart, jsonPart, readArrayPart, readJsonPart, type CheckpointPart } from '../formats/trainingCheckpoint';
+import type { Gpu } from '../gpu/device';
+import { parameterCount, Student } from '../model/student';
+import { Trainer } from '../model/trainer';
+import { optimizer } from '../optim/optimizer';
+import {
+  PRETRAIN_DEFAULTS,
+  PRETRAIN_START,
+  pretrain,
+  pretrainBounds,
+  type PretrainCursor,
+  type PretrainSettings,
+} from '../recipes/pretrain';
+import { modelCard, type PretrainingRow, type PretrainingSummary } from '../report/modelCard';
+import { openFileRoot } from '../sources/fileRoot';
+import type { OpenRoot } from '../sources/openRoot';
+import { Checkpoints } from '../storage/checkpoints';
+import { FilesPlace } from '../storage/filesPlace';
+import type { StoredCheckpoint } from '../storage/runStore';
+import { LessonCorpus } from '../tasks/lesson/corpus';
+import { corpusStatistics } from '../tasks/lesson/corpusStatistics';
+import { lessonTokenizerFiles } from '../tasks/lesson/tokenizerFiles';
+import { LESSON_TOKENS, SPECIAL_TOKENS } from '../tasks/lesson/vocabulary';
+import { wordPieces } from '../tasks/lesson/words';
+import { describeEnvironment } from './load';
+import type { PretrainOutcome, PretrainRequest, PretrainStep } from './protocol';
+import { differences } from './runState';
+
+/** The shape of a student: Llama, tied head, as many heads for keys as for queries. */
+export interface StudentShape {
+  hiddenSize: number;
+  intermediateSize: number;
+  layers: number;
+  heads: number;
+  contextTokens: number;
+}
+
+export interface PretrainJob {
+  gpu: Gpu;
+  /** Where the student goes, and the checkpoint while it is being made. */
+  out: OpenRoot;
+  name: string;
+  seed: number;
+  shape: StudentShape;
+  settings: PretrainSettings;
+  checkpointEverySteps: number;
+  /** Documents of the development loss. */
+  developmentDocuments: number;
+  /** Continue from the checkpoint in `out`. */
+  resume: boolean;
+  /** After each step, before any checkpoint of it. */
+  onStep(row: PretrainingRow, cursor: PretrainCursor, settings: PretrainSettings): void;
+  /** Aborted: write a checkpoint and end with `cancelled`. */
+  signal?: AbortSignal;
+}
+
+/** Folder of the checkpoint within `out`; empty once the student is written. */
+export const PRETRAIN_CHECKPOINT = 'checkpoint';
+export const PRETRAIN_LOG = 'pretraining.json';
+
+/** Development documents come from a stream of their own; the corpus of the run's seed never draws from it. */
+const DEVELOPMENT_SEED_OFFSET = 0x80000000;
+/** Documents of which the model card's statistics are taken. */
+const STATISTICS_DOCUMENTS = 20_000;
+
+const idOf = new Map(LESSON_TOKENS.map((token, id) => [token, id]));
+const [BOS, EOS] = [idOf.get(SPECIAL_TOKENS.bos)!, idOf.get(SPECIAL_TOKENS.eos)!];
+
+/** A document's ids, control tokens at its ends. Every word of the corpus is in the vocabulary (tested). */
+function encodeDocument(text: string): number[] {
+  return [BOS, ...wordPieces(text).map((word) => idOf.get(word)!), EOS];
+}
+
+function configJson(shape: StudentShape): JsonObject {
+  return {
+    architectures: ['LlamaForCausalLM'],
+    attention_bias: false,
+    bos_token_id: BOS,
+    eos_token_id: EOS,
+    head_dim: shape.hiddenSize / shape.heads,
+    hidden_act: 'silu',
+    hidden_size: shape.hiddenSize,
+    initializer_range: 0.02,
+    intermediate_size: shape.intermediateSize,
+    max_position_embeddings: shape.contextTokens,
+    mlp_bias: false,
+    model_type: 'llama',
+    num_attention_heads: shape.heads,
+    num_hidden_layers: shape.layers,
+    num_key_value_heads: shape.heads,
+    pad_token_id: idOf.get(SPECIAL_TOKENS.pad)!,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    tie_word_embeddings: true,
+    torch_dtype: 'float32',
+    vocab_size: LESSON_TOKENS.length,
+  };
+}
+
+const json = (value: unknown): Uint8Array => new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
+
+interface Saved {
+  cursor: PretrainCursor;
+  rows: PretrainingRow[];
+  /** Seconds of training in all sittings. */
+  seconds: number;
+  /** Checkpoints written so far. */
+  sequence: number;
+}
+
+/** What must be the same for a resumed run to go on: everything that its numbers follow from. */
+function identity({ seed, shape, settings }: PretrainJob): JsonObject {
+  return { seed, shape: { ...shape }, settings: { ...settings }, vocabulary: [...LESSON_TOKENS] };
+}
+
+/** Rows in a part: only the last one changes from checkpoint to checkpoint. */
+const ROWS_PER_PART = 256;
+const RUN_ID = 'pretraining';
+const ARRAYS = ['values', 'm', 'v'] as const;
+type Arrays = Record<(typeof ARRAYS)[number], Float32Array>;
+
+/** The checkpoints of one folder. */
+function checkpointsIn(out: OpenRoot): { place: FilesPlace; checkpoints: Checkpoints } {
+  // The commit says everything; no list shows this run.
+  const place = new FilesPlace(out, PRETRAIN_CHECKPOINT, () => Promise.resolve());
+  return { place, checkpoints: new Checkpoints(() => place) };
+}
+
+async function checkpointParts(job: PretrainJob, saved: Saved, arrays: Arrays): Promise<CheckpointPart[]> {
+  const { rows, ...state } = saved;
+  const pieces = Array.from({ length: Math.ceil(rows.length / ROWS_PER_PART) }, (_, i) =>
+    jsonPart(`rows/${i}`, rows.slice(i * ROWS_PER_PART, (i + 1) * ROWS_PER_PART)),
+  );
+  return Promise.all([
+    jsonPart('run', { identity: identity(job), environment: describeEnvironment(job.gpu), state }),
+    ...pieces,
+    ...ARRAYS.map((name) => arrayPart(name, arrays[name])),
+  ]);
+}
+
+function readCheckpoint({ parts }: StoredCheckpoint, job: PretrainJob): { saved: Saved; arrays: Arrays } {
+  const label = (name: string): string => `${PRETRAIN_CHECKPOINT}/, part "${name}"`;
+  const bytesOf = (name: string): Uint8Array => {
+    const bytes = parts.get(name);
+    if (bytes !== undefined) return bytes;
+    throw new PupilError('checkpoint', `${label(name)}: expected a pretraining, that part is not there`);
+  };
+  const run = readJsonPart(bytesOf('run'), label('run'));
+  if (!isJsonObject(run) || !isJsonObject(run['identity']) || !isJsonObject(run['environment'])) {
+    throw new PupilError('checkpoint', `${label('run')}: expected a pretraining, it holds something else`);
+  }
+  const { identity: before, environment, state } = run as Record<string, JsonObject>;
+  expectSame(job, before!, environment!);
+  const rows: PretrainingRow[] = [];
+  for (let i = 0; parts.has(`rows/${i}`); i++) {
+    rows.push(...(readJsonPart(bytesOf(`rows/${i}`), label(`rows/${i}`)) as PretrainingRow[]));
+  }
+  const arrays = Object.fromEntries(ARRAYS.map((name) => [name, readArrayPart(bytesOf(name), label(name))])) as Arrays;
+  return { saved: { ...(state as unknown as Omit<Saved, 'rows'>), rows }, arrays };
+}
+
+function expectSame(job: PretrainJob, before: JsonObject, environment: JsonObject): void {
+  const now = identity(job);
+  const changed = Object.keys(now).filter((key) => JSON.stringify(now[key]) !== JSON.stringify(before[key]));
+  const student = { fingerprint: '' } as never; // compared above, by seed and shape
+  changed.push(
+    ...differences(
+      { environment: environment as never, student, experiment: {} },
+      { environment: describeEnvironment(job.gpu), student, experiment: {} },
+    ),
+  );
+  if (changed.length === 0) return;
+  throw new PupilError(
+    'checkpoint',
+    `pretrain: expected the settings that ${PRETRAIN_CHECKPOINT}/ was made with, these differ: ${changed.join('; ')}`,
+    'Use the settings and the adapter of its beginning, or start again in an empty folder.',
+  );
+}
+
+/**
+ * Trains to the end (or from the checkpoint in `out` to the end) and writes the student.
+ *
+ * @returns what the model card says.
+ * @throws PupilError `checkpoint` where `out` holds another run's checkpoint, or one and `resume` was not asked for;
+ *   `cancelled` once stopped, the checkpoint written.
+ */
+export async function pretrainStudent(job: PretrainJob): Promise<PretrainingSummary> {
+  const { gpu, out, seed, settings } = job;
+  const { place, checkpoints } = checkpointsIn(out);
+  const left = await checkpoints.load(RUN_ID);
+  if (left !== undefined && !job.resume) {
+    throw new PupilError(
+      'checkpoint',
+      `pretrain: expected no pretraining under way, there is a checkpoint in ${place.description}`,
+      'Continue it with --resume, or choose another folder.',
+    );
+  }
+  if (left === undefined && job.resume) {
+    throw new PupilError('checkpoint', `pretrain: expected a checkpoint in ${place.description}, there is none`);
+  }
+  const config = configJson(job.shape);
+  const student = Student.initialize(gpu, parseModelConfig(config), seed);
+  let trainer: Trainer | undefined;
+  try {
+    trainer = new Trainer(student, undefined, {
+      limits: pretrainBounds(settings),
+      optimizer: optimizer('adamw'),
+    });
+    await trainer.ready();
+    let saved: Saved = { cursor: PRETRAIN_START, rows: [], seconds: 0, sequence: 0 };
+    if (left !== undefined) {
+      const found = readCheckpoint(left, job);
+      saved = found.saved;
+      student.parameters!.write(found.arrays.values);
+      trainer.loadOptimizerState(found.arrays);
+    }
+    await train(job, student, trainer, checkpoints, saved);
+    const summary = await writeStudent(job, student, config, saved);
+    await place.clear();
+    return summary;
+  } finally {
+    trainer?.destroy();
+    student.destroy();
+  }
+}
+
+/** Advances `saved` to the last step. */
+async function train(
+  job: PretrainJob,
+  student: Student,
+  trainer: Trainer,
+  checkpoints: Checkpoints,
+  saved: Saved,
+): Promise<void> {
+  const { seed, settings } = job;
+  const corpus = new LessonCorpus(seed);
+  const heldOut = new LessonCorpus((seed + DEVELOPMENT_SEED_OFFSET) % 2 ** 32);
+  const development = Array.from({ length: job.developmentDocuments }, (_, i) =>
+    encodeDocument(heldOut.document(i).text),
+  );
+  const save = async (): Promise<void> => {
+    saved.sequence++;
+    const arrays = { values: await student.parameters!.read(), ...(await trainer.optimizerState()) };
+    const parts = await checkpointParts(job, saved, arrays);
+    const record = {
+      runId: RUN_ID,
+      name: job.name,
+      state: 'running',
+      phase: 'pretrain',
+      step: saved.cursor.step,
+      updatedAt: new Date().toISOString(),
+      sizeBytes: parts.reduce((sum, part) => sum + part.bytes.byteLength, 0),
+      sequence: saved.sequence,
+    };
+    await checkpoints.save(record, parts);
+  };
+  let lastMs = performance.now();
+  await pretrain(trainer, (index) => encodeDocument(corpus.document(index).text), settings, {
+    from: saved.cursor,
+    development,
+    onStep: async (cursor, values) => {
+      const nowMs = performance.now();
+      saved.seconds += (nowMs - lastMs) / 1000;
+      lastMs = nowMs;
+      saved.cursor = cursor;
+      const row = { step: cursor.step, ...values };
+      saved.rows.push(row);
+      job.onStep(row, cursor, settings);
+      const stopping = job.signal?.aborted === true;
+      if (stopping || cursor.step % job.checkpointEverySteps === 0 || cursor.step === settings.steps) await save();
+      if (stopping && cursor.step < settings.steps) {
+        throw new PupilError(
+          'cancelled',
+          `pretrain: stopped as asked after step ${cursor.step}`,
+          'Continue with --resume.',
+        );
+      }
+    },
+  });
+}
+
+async function writeStudent(
+  job: PretrainJob,
+  student: Student,
+  config: JsonObject,
+  saved: Saved,
+): Promise<PretrainingSummary> {
+  const { out, seed, settings, shape } = job;
+  const flat = student.parameters!;
+  const tensors = [...flat.split(await flat.read())].map(([name, { shape, data }]) => ({
+    name,
+    dtype: 'f32' as const,
+    shape: [...shape],
+    data,
+  }));
+  const weights = writeSafetensors(inLibraryOrder(tensors), { format: 'pt' });
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', weights));
+  const corpus = new LessonCorpus(seed);
+  const documents = Array.from({ length: Math.min(STATISTICS_DOCUMENTS, saved.cursor.document) }, (_, i) =>
+    corpus.document(i),
+  );
+  const statistics = corpusStatistics(documents);
+  const summary: PretrainingSummary = {
+    name: job.name,
+    seed,
+    parameters: parameterCount(parseModelConfig(config)),
+    shape: { ...shape },
+    settings: { ...settings },
+    documents: saved.cursor.document,
+    tokens: saved.cursor.tokens,
+    seconds: saved.seconds,
+    mix: Object.fromEntries(Object.entries(statistics.kinds).map(([kind, { share }]) => [kind, share])),
+    vocabulary: LESSON_TOKENS.length,
+    environment: describeEnvironment(job.gpu),
+    sha256: Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join(''),
+    rows: saved.rows,
+  };
+  await out.write('model.safetensors', weights);
+  await out.write('config.json', json(config));
+  for (const [name, value] of Object.entries(lessonTokenizerFiles(shape.contextTokens))) {
+    await out.write(name, json(value));
+  }
+  await out.write(PRETRAIN_LOG, json(summary));
+  await out.write('README.md', new TextEncoder().encode(modelCard(summary)));
+  return summary;
+}
+
+/** Documents of the development loss, where nothing else is said: about 20,000 tokens. */
+const DEVELOPMENT_DOCUMENTS = 400;
+/** Steps whose mean is told as the final loss: one step's is noisy. */
+const FINAL_STEPS = 20;
+
+/** `pupil pretrain`, as a session is asked for it. */
+export async function pretrainForRequest(
+  gpu: Gpu,
+  request: PretrainRequest,
+  onStep: (step: PretrainStep) => void,
+  signal: AbortSignal,
+): Promise<PretrainOutcome> {
+  const { out, name, seed, steps, shape, checkpointEverySteps, resume } = request;
+  const defaults = PRETRAIN_DEFAULTS;
+  const { parameters, tokens, seconds, sha256, rows } = await pretrainStudent({
+    gpu,
+    out: openFileRoot(out),
+    name,
+    seed,
+    shape,
+    settings: {
+      ...defaults,
+      steps,
+      tokensPerStep: request.tokensPerStep ?? defaults.tokensPerStep,
+      learningRate: request.learningRate ?? defaults.learningRate,
+      warmupSteps: Math.min(defaults.warmupSteps, Math.floor(steps / 10)),
+    },
+    checkpointEverySteps,
+    developmentDocuments: DEVELOPMENT_DOCUMENTS,
+    resume,
+    signal,
+    onStep: ({ step, ...values }, cursor) =>
+      onStep({ step, totalSteps: steps, tokens: cursor.tokens, values: values as Record<string, number> }),
+  });
+  const last = rows.slice(-FINAL_STEPS);
+  const evalLoss = rows.at(-1)?.['eval_loss'];
+  return {
+    parameters,
+    tokens,
+    seconds,
+    sha256,
+    loss: last.reduce((sum, row) => sum + row['loss']!, 0) / last.length,
+    ...(evalLoss === undefined ? {} : { evalLoss }),
+  };
+}
