@@ -1,7 +1,8 @@
 // attention_decode_wide: attention_decode for head sizes that are multiples of four, four elements a load.
-//   s[j] = q[b, h] · key_cache[b·P + j, g] / √K for j in [0, lengths[b]);   y[b, h] = Σ_j softmax(s)[j] · value_cache[b·P + j, g]
+//   s[j] = q[b, h] · key_cache[S + j, g] / √K for j in [0, lengths[b]), S = cache_starts[b];
+//   y[b, h] = Σ_j softmax(s)[j] · value_cache[S + j, g]
 // Paper    Vaswani et al. 2017, arXiv:1706.03762, eq. 1; online softmax: Milakov, Gimelshein 2018, arXiv:1805.02867.
-// Shapes   q, y (B, H·K), key_cache, value_cache (B·P, Hkv·K) with P rows a sequence, lengths (B) u32; f32, row-major, read
+// Shapes   q, y (B, H·K), key_cache, value_cache (S, Hkv·K), lengths and cache_starts (B) u32; f32, row-major, read
 //          as vec4.
 // Grid     one workgroup per (sequence, query head); lanes over the keys of a tile, then over (part of the keys, column).
 //          Prelude lane_reductions.wgsl.
@@ -12,17 +13,18 @@ override heads: u32; // H
 override kv_heads: u32; // Hkv; query head h reads key/value head h / (H / Hkv)
 override head_size: u32; // K, a multiple of 4
 override quarter: u32 = head_size / 4u; // vec4 in a head
-override cache_capacity: u32; // P
+override cache_capacity: u32; // rows of the caches that a sequence has
 override key_tile: u32; // keys between two reductions
 override parts: u32; // lanes that share a column, each with every parts-th key
 
 struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 @group(0) @binding(0) var<uniform> rows: RowSlice;
 @group(0) @binding(1) var<storage, read> q: array<vec4<f32>>; // (B, H, K/4)
-@group(0) @binding(2) var<storage, read> key_cache: array<vec4<f32>>; // (B·P, Hkv, K/4)
-@group(0) @binding(3) var<storage, read> value_cache: array<vec4<f32>>; // (B·P, Hkv, K/4)
+@group(0) @binding(2) var<storage, read> key_cache: array<vec4<f32>>; // (S, Hkv, K/4)
+@group(0) @binding(3) var<storage, read> value_cache: array<vec4<f32>>; // (S, Hkv, K/4)
 @group(0) @binding(4) var<storage, read> lengths: array<u32>; // (B)
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>; // (B, H, K/4)
+@group(0) @binding(5) var<storage, read> cache_starts: array<u32>; // (B)
+@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>; // (B, H, K/4)
 
 var<workgroup> weights: array<f32, key_tile>; // scores, then exp(s − running maximum), of one tile of keys
 var<workgroup> sums: array<vec4<f32>, parts * quarter>; // (part, K/4): Σ weight · v so far
@@ -40,7 +42,7 @@ fn attention_decode_wide(
     return;
   }
   let kv_stride = kv_heads * quarter;
-  let kv_at = b * cache_capacity * kv_stride + (h / (heads / kv_heads)) * quarter;
+  let kv_at = cache_starts[b] * kv_stride + (h / (heads / kv_heads)) * quarter;
   let q_at = (b * heads + h) * quarter;
   let scale = 1.0 / sqrt(f32(head_size));
   let length = min(lengths[b], cache_capacity);

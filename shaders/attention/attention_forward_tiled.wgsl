@@ -5,6 +5,8 @@
 //          and the sums; q, k and v are read straight from storage into registers, 4 queries × 4 keys a lane.
 // Shapes   q, y (N, H·K), k, v (N, Hkv·K), sequence_start (N) u32, logsumexp (N, H); f32, row-major, read as vec4.
 // Grid     one workgroup per (tile of 4·query_groups tokens, query head).
+//          Tiles of keys are counted from each sequence's own start, and what is masked changes no bit, so a row's bits
+//          depend on its sequence alone, wherever that lies in the pack.
 // Effect   WRITES y and logsumexp. A repeat run gives the same bits; later tokens never change earlier rows.
 // Pairs    kernels/attention.ts · reference/attention.ts · test/kernels/attention.test.ts
 
@@ -67,106 +69,114 @@ fn attention_forward_tiled(
   workgroupBarrier();
 
   var turn = 0u;
-  for (var tile = sequence_start[first]; tile <= last; tile += key_tile) {
-    let keys = min(key_tile, last + 1u - tile);
-    let key_blocks = (keys + 3u) / 4u;
-
-    for (var block = lane; block < key_blocks * query_groups; block += lanes) {
-      let g = block % query_groups;
-      let key = tile + (block / query_groups) * 4u;
-      let n = first + 4u * g;
-      let a_at0 = (min(n, last) * heads + h) * quarter;
-      let a_at1 = (min(n + 1u, last) * heads + h) * quarter;
-      let a_at2 = (min(n + 2u, last) * heads + h) * quarter;
-      let a_at3 = (min(n + 3u, last) * heads + h) * quarter;
-      let b_at0 = min(key, last) * kv_stride + kv_at;
-      let b_at1 = min(key + 1u, last) * kv_stride + kv_at;
-      let b_at2 = min(key + 2u, last) * kv_stride + kv_at;
-      let b_at3 = min(key + 3u, last) * kv_stride + kv_at;
-      var s0 = vec4<f32>();
-      var s1 = vec4<f32>();
-      var s2 = vec4<f32>();
-      var s3 = vec4<f32>();
-      for (var c = 0u; c < quarter; c++) {
-        let a0 = q[a_at0 + c];
-        let a1 = q[a_at1 + c];
-        let a2 = q[a_at2 + c];
-        let a3 = q[a_at3 + c];
-        let b0 = k[b_at0 + c];
-        let b1 = k[b_at1 + c];
-        let b2 = k[b_at2 + c];
-        let b3 = k[b_at3 + c];
-        s0 += vec4<f32>(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
-        s1 += vec4<f32>(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
-        s2 += vec4<f32>(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
-        s3 += vec4<f32>(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
-      }
-      let queries = vec4<u32>(n) + vec4<u32>(0u, 1u, 2u, 3u);
-      let start = starts[g];
-      let masked = vec4<f32>(-3.0e38);
-      let at = (block / query_groups) * 4u * query_groups + g;
-      scores[at] = select(masked, s0 * scale, (vec4<u32>(key) <= queries) & (vec4<u32>(key) >= start));
-      scores[at + query_groups] = select(masked, s1 * scale, (vec4<u32>(key + 1u) <= queries) & (vec4<u32>(key + 1u) >= start));
-      scores[at + 2u * query_groups] = select(masked, s2 * scale, (vec4<u32>(key + 2u) <= queries) & (vec4<u32>(key + 2u) >= start));
-      scores[at + 3u * query_groups] = select(masked, s3 * scale, (vec4<u32>(key + 3u) <= queries) & (vec4<u32>(key + 3u) >= start));
+  var end = first; // behind the last of this workgroup's queries that belong to the sequence in turn
+  while (end <= last) {
+    let start = sequence_start[end];
+    while (end <= last && sequence_start[end] == start) {
+      end++;
     }
-    workgroupBarrier();
+    for (var tile = start; tile < end; tile += key_tile) {
+      let keys = min(key_tile, end - tile);
+      let key_blocks = (keys + 3u) / 4u;
 
-    for (var i = lane; i < tasks; i += lanes) {
-      var most = vec4<f32>(-1.0e30);
-      for (var key = i / query_groups; key < key_blocks * 4u; key += parts) {
-        most = max(most, scores[key * query_groups + i % query_groups]);
+      for (var block = lane; block < key_blocks * query_groups; block += lanes) {
+        let g = block % query_groups;
+        let key = tile + (block / query_groups) * 4u;
+        let n = first + 4u * g;
+        let a_at0 = (min(n, last) * heads + h) * quarter;
+        let a_at1 = (min(n + 1u, last) * heads + h) * quarter;
+        let a_at2 = (min(n + 2u, last) * heads + h) * quarter;
+        let a_at3 = (min(n + 3u, last) * heads + h) * quarter;
+        let b_at0 = min(key, end - 1u) * kv_stride + kv_at;
+        let b_at1 = min(key + 1u, end - 1u) * kv_stride + kv_at;
+        let b_at2 = min(key + 2u, end - 1u) * kv_stride + kv_at;
+        let b_at3 = min(key + 3u, end - 1u) * kv_stride + kv_at;
+        var s0 = vec4<f32>();
+        var s1 = vec4<f32>();
+        var s2 = vec4<f32>();
+        var s3 = vec4<f32>();
+        for (var c = 0u; c < quarter; c++) {
+          let a0 = q[a_at0 + c];
+          let a1 = q[a_at1 + c];
+          let a2 = q[a_at2 + c];
+          let a3 = q[a_at3 + c];
+          let b0 = k[b_at0 + c];
+          let b1 = k[b_at1 + c];
+          let b2 = k[b_at2 + c];
+          let b3 = k[b_at3 + c];
+          s0 += vec4<f32>(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
+          s1 += vec4<f32>(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
+          s2 += vec4<f32>(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
+          s3 += vec4<f32>(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
+        }
+        let queries = vec4<u32>(n) + vec4<u32>(0u, 1u, 2u, 3u);
+        let own = starts[g] == vec4<u32>(start);
+        let masked = vec4<f32>(-3.0e38);
+        let at = (block / query_groups) * 4u * query_groups + g;
+        scores[at] = select(masked, s0 * scale, (vec4<u32>(key) <= queries) & own);
+        scores[at + query_groups] = select(masked, s1 * scale, (vec4<u32>(key + 1u) <= queries) & own);
+        scores[at + 2u * query_groups] = select(masked, s2 * scale, (vec4<u32>(key + 2u) <= queries) & own);
+        scores[at + 3u * query_groups] = select(masked, s3 * scale, (vec4<u32>(key + 3u) <= queries) & own);
       }
-      part_largest[i] = most;
-    }
-    workgroupBarrier();
+      workgroupBarrier();
 
-    for (var i = lane; i < tasks; i += lanes) {
-      let g = i % query_groups;
-      let before = largest[turn * query_groups + g];
-      var most = before;
-      for (var part = 0u; part < parts; part++) {
-        most = max(most, part_largest[part * query_groups + g]);
+      for (var i = lane; i < tasks; i += lanes) {
+        var most = vec4<f32>(-1.0e30);
+        for (var key = i / query_groups; key < key_blocks * 4u; key += parts) {
+          most = max(most, scores[key * query_groups + i % query_groups]);
+        }
+        part_largest[i] = most;
       }
-      let factor = exp(before - most);
-      var total = part_totals[i] * factor;
-      for (var key = i / query_groups; key < key_blocks * 4u; key += parts) {
-        let weight = exp(scores[key * query_groups + g] - most);
-        scores[key * query_groups + g] = weight;
-        total += weight;
-      }
-      part_totals[i] = total;
-      if (i < query_groups) {
-        largest[(1u - turn) * query_groups + g] = most;
-        shrink[g] = factor;
-      }
-    }
-    turn = 1u - turn;
-    workgroupBarrier();
+      workgroupBarrier();
 
-    for (var block = lane; block < query_groups * quarter; block += lanes) {
-      let c = block % quarter;
-      let group = block / quarter;
-      let at = group * 4u * quarter + c;
-      let factor = shrink[group];
-      var sum0 = sums[at + 0u * quarter] * factor.x;
-      var sum1 = sums[at + 1u * quarter] * factor.y;
-      var sum2 = sums[at + 2u * quarter] * factor.z;
-      var sum3 = sums[at + 3u * quarter] * factor.w;
-      for (var key = 0u; key < keys; key++) {
-        let value = v[(tile + key) * kv_stride + kv_at + c];
-        let weight = scores[key * query_groups + group];
-        sum0 += weight.x * value;
-        sum1 += weight.y * value;
-        sum2 += weight.z * value;
-        sum3 += weight.w * value;
+      for (var i = lane; i < tasks; i += lanes) {
+        let g = i % query_groups;
+        let before = largest[turn * query_groups + g];
+        var most = before;
+        for (var part = 0u; part < parts; part++) {
+          most = max(most, part_largest[part * query_groups + g]);
+        }
+        let factor = select(exp(before - most), vec4<f32>(1.0), before == most); // exp(0) need not be 1
+        var total = part_totals[i] * factor;
+        for (var key = i / query_groups; key < key_blocks * 4u; key += parts) {
+          let score = scores[key * query_groups + g];
+          let weight = select(exp(score - most), vec4<f32>(), score < vec4<f32>(-2.0e38)); // nor exp(−huge) 0
+          scores[key * query_groups + g] = weight;
+          total += weight;
+        }
+        part_totals[i] = total;
+        if (i < query_groups) {
+          largest[(1u - turn) * query_groups + g] = most;
+          shrink[g] = factor;
+        }
       }
-      sums[at + 0u * quarter] = sum0;
-      sums[at + 1u * quarter] = sum1;
-      sums[at + 2u * quarter] = sum2;
-      sums[at + 3u * quarter] = sum3;
+      turn = 1u - turn;
+      workgroupBarrier();
+
+      for (var block = lane; block < query_groups * quarter; block += lanes) {
+        let c = block % quarter;
+        let group = block / quarter;
+        let at = group * 4u * quarter + c;
+        let factor = shrink[group];
+        var sum0 = sums[at + 0u * quarter] * factor.x;
+        var sum1 = sums[at + 1u * quarter] * factor.y;
+        var sum2 = sums[at + 2u * quarter] * factor.z;
+        var sum3 = sums[at + 3u * quarter] * factor.w;
+        for (var key = 0u; key < keys; key++) {
+          let value = v[(tile + key) * kv_stride + kv_at + c];
+          let weight = scores[key * query_groups + group];
+          sum0 += weight.x * value;
+          sum1 += weight.y * value;
+          sum2 += weight.z * value;
+          sum3 += weight.w * value;
+        }
+        sums[at + 0u * quarter] = sum0;
+        sums[at + 1u * quarter] = sum1;
+        sums[at + 2u * quarter] = sum2;
+        sums[at + 3u * quarter] = sum3;
+      }
+      workgroupBarrier();
     }
-    workgroupBarrier();
   }
 
   for (var g = lane; g < query_groups; g += lanes) {

@@ -7,11 +7,13 @@
 // Shapes   logits (B, V) f32; sequences, finished, output_count, next_ids (B) u32; state (4) u32 = (seed, stream, 0, 0).
 // Grid     one workgroup per row.
 // Effect   WRITES next_ids of unfinished rows. Equal logits stand or fall together at the edge of top-k and top-p; GREEDY
-//          takes the lowest index. Thresholds come from bisecting the 32 bits of the value: 32 passes over V, no sort.
-// Pairs    kernels/sampling.ts · reference/sampling.ts · test/kernels/sampling.test.ts · preludes random, lane_reductions
+//          takes the lowest index. −∞ is never drawn. A row with NaN or +∞, or with nothing but −∞, gets 0xffffffff: no token.
+//          Thresholds come from searching the 32 bits of the value, two at a time: 16 passes over V, no sort.
+// Pairs    kernels/sampling.ts · reference/sampling.ts · test/kernels/sampling.test.ts · prelude random
 
 struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 
+override lanes: u32; // invocations in the workgroup; a power of two
 override V: u32;
 override GREEDY: bool;
 override TEMPERATURE: f32 = 1.0;
@@ -19,42 +21,70 @@ override TOP_K: u32 = 0u; // 0: all
 override TOP_P: f32 = 1.0; // 1: all
 
 @group(0) @binding(0) var<uniform> rows: RowSlice;
-@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(1) var<storage, read> logits: array<u32>; // the bits: WGSL's floats need not know NaN and infinity
 @group(0) @binding(2) var<storage, read> sequences: array<u32>;
 @group(0) @binding(3) var<storage, read> state: array<u32>;
 @group(0) @binding(4) var<storage, read> finished: array<u32>;
 @group(0) @binding(5) var<storage, read> output_count: array<u32>;
 @group(0) @binding(6) var<storage, read_write> next_ids: array<u32>;
 
-const LOWEST = -3.4028234e38f;
+const NO_TOKEN = 0xffffffffu;
+const LOWEST = 0x00800000u; // ordered(): the lowest finite number; −∞ is just below
+const INFINITE = 0xff800000u; // ordered(): +∞
+const NEXT_TO_NOTHING = -80.0; // an exponent at which a weight counts as 0, on every adapter
 
-var<workgroup> first_best: array<u32, lanes>;
+var<workgroup> lane_ranks: array<u32, lanes>;
+var<workgroup> lane_indices: array<u32, lanes>;
+var<workgroup> lane_tallies: array<vec4<f32>, lanes>;
+var<workgroup> lane_masses: array<f32, lanes>;
 var<workgroup> chosen: u32;
 
 // Unsigned integers in the order of the floats; −0 equals 0.
-fn ordered(x: f32) -> u32 {
-  let raw = bitcast<u32>(x);
-  let bits = select(raw, 0u, raw == 0x80000000u);
+fn ordered(x: u32) -> u32 {
+  let bits = select(x, 0u, x == 0x80000000u);
   return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
 }
 
-fn count_from(threshold: u32, base: u32, lane: u32) -> f32 {
-  var own = 0.0; // exact: V is below 2²⁴
-  for (var i = lane; i < V; i += lanes) {
-    own += select(0.0, 1.0, ordered(logits[base + i]) >= threshold);
-  }
-  return sum_over_lanes(lane, own);
+fn weight_of(bits: u32, most: f32) -> f32 {
+  let exponent = max((bitcast<f32>(bits) - most) / TEMPERATURE, 2.0 * NEXT_TO_NOTHING);
+  return select(exp(exponent), 0.0, exponent < NEXT_TO_NOTHING);
 }
 
-fn mass_from(threshold: u32, most: f32, base: u32, lane: u32) -> f32 {
-  var own = 0.0;
+// Over the logits from each threshold on: their number, or the sum of their weights. The order of additions is the same for
+// all thresholds, so a higher one never gives more.
+fn tally(thresholds: vec4<u32>, counting: bool, most: f32, base: u32, lane: u32) -> vec4<f32> {
+  var own = vec4<f32>(); // counts are exact: V is below 2²⁴
   for (var i = lane; i < V; i += lanes) {
-    let x = logits[base + i];
-    if (ordered(x) >= threshold) {
-      own += exp((x - most) / TEMPERATURE);
+    let bits = logits[base + i];
+    var weight = 1.0;
+    if (!counting) {
+      weight = weight_of(bits, most);
     }
+    own += select(vec4<f32>(), vec4<f32>(weight), vec4<u32>(ordered(bits)) >= thresholds);
   }
-  return sum_over_lanes(lane, own);
+  lane_tallies[lane] = own;
+  workgroupBarrier();
+  for (var half = lanes / 2u; half > 0u; half /= 2u) {
+    if (lane < half) {
+      lane_tallies[lane] += lane_tallies[lane + half];
+    }
+    workgroupBarrier();
+  }
+  let total = lane_tallies[0];
+  workgroupBarrier(); // everybody has read before the next tally writes
+  return total;
+}
+
+// The highest threshold, `low` at least, from which on the tally still reaches `need`.
+fn edge_of(low: u32, need: f32, counting: bool, most: f32, base: u32, lane: u32) -> u32 {
+  var edge = 0u;
+  for (var digit = 0u; digit < 16u; digit++) {
+    let step = 1u << (30u - 2u * digit);
+    let thresholds = max(vec4<u32>(edge) + step * vec4<u32>(1u, 2u, 3u, 3u), vec4<u32>(low));
+    let reached = tally(thresholds, counting, most, base, lane) >= vec4<f32>(need);
+    edge += step * select(select(select(0u, 1u, reached.x), 2u, reached.y), 3u, reached.z);
+  }
+  return max(edge, low);
 }
 
 @compute @workgroup_size(lanes)
@@ -73,50 +103,53 @@ fn sample_tokens(
   let base = row * V;
 
   // The largest logit and the lowest index that has it.
-  var best = LOWEST;
-  var best_index = V - 1u;
+  var rank = 0u;
+  var index = V - 1u;
   for (var i = lane; i < V; i += lanes) {
-    let x = logits[base + i];
-    if (x > best) {
-      best = x;
-      best_index = i;
+    let bits = logits[base + i];
+    let own = select(ordered(bits), 0xffffffffu, (bits & 0x7fffffffu) > 0x7f800000u); // NaN of either sign on top
+    if (own > rank) {
+      rank = own;
+      index = i;
     }
   }
-  let most = max_over_lanes(lane, best);
-  first_best[lane] = select(V - 1u, best_index, best == most);
+  lane_ranks[lane] = rank;
+  lane_indices[lane] = index;
   workgroupBarrier();
   for (var half = lanes / 2u; half > 0u; half /= 2u) {
     if (lane < half) {
-      first_best[lane] = min(first_best[lane], first_best[lane + half]);
+      let other = lane_ranks[lane + half];
+      let other_index = lane_indices[lane + half];
+      if (other > lane_ranks[lane] || (other == lane_ranks[lane] && other_index < lane_indices[lane])) {
+        lane_ranks[lane] = other;
+        lane_indices[lane] = other_index;
+      }
     }
     workgroupBarrier();
   }
-  if (GREEDY) {
+  let largest = workgroupUniformLoad(&lane_ranks[0]);
+  let best = workgroupUniformLoad(&lane_indices[0]);
+  if (largest < LOWEST || largest >= INFINITE) {
     if (lane == 0u) {
-      next_ids[row] = first_best[0];
+      next_ids[row] = NO_TOKEN;
     }
     return;
   }
-
-  var threshold = 0u;
-  if (TOP_K > 0u && TOP_K < V) {
-    for (var bit = 0u; bit < 32u; bit++) {
-      let candidate = threshold | (0x80000000u >> bit);
-      if (count_from(candidate, base, lane) >= f32(TOP_K)) {
-        threshold = candidate;
-      }
+  if (GREEDY) {
+    if (lane == 0u) {
+      next_ids[row] = best;
     }
+    return;
+  }
+  let most = bitcast<f32>(logits[base + best]);
+
+  var threshold = LOWEST;
+  if (TOP_K > 0u && TOP_K < V) {
+    threshold = edge_of(threshold, f32(TOP_K), true, most, base, lane);
   }
   if (TOP_P < 1.0) {
-    let enough = TOP_P * mass_from(threshold, most, base, lane);
-    var edge = 0u;
-    for (var bit = 0u; bit < 32u; bit++) {
-      let candidate = edge | (0x80000000u >> bit);
-      if (mass_from(max(candidate, threshold), most, base, lane) >= enough) {
-        edge = candidate;
-      }
-    }
-    threshold = max(threshold, edge);
+    let whole = tally(vec4<u32>(threshold), false, most, base, lane).x;
+    threshold = edge_of(threshold, TOP_P * whole, false, most, base, lane);
   }
 
   // Each lane weighs a run of neighbouring tokens; the running sums of the lanes tile [0, total).
@@ -125,32 +158,33 @@ fn sample_tokens(
   let to_index = min(from_index + run, V);
   var own = 0.0;
   for (var i = from_index; i < to_index; i++) {
-    let x = logits[base + i];
-    if (ordered(x) >= threshold) {
-      own += exp((x - most) / TEMPERATURE);
+    let bits = logits[base + i];
+    if (ordered(bits) >= threshold) {
+      own += weight_of(bits, most);
     }
   }
-  lane_values[lane] = own;
+  lane_masses[lane] = own;
   if (lane == 0u) {
-    chosen = first_best[0]; // stands only if a logit was NaN
+    chosen = best;
   }
   workgroupBarrier();
   var start = 0.0;
   var total = 0.0;
   for (var other = 0u; other < lanes; other++) {
     start = select(start, total, other == lane);
-    total += lane_values[other];
+    total += lane_masses[other];
   }
   let draw = unit_float(threefry2x32(vec2<u32>(state[0], state[1]), vec2<u32>(sequences[row], output_count[row])).x);
-  // Rounding must not push the mark to the total itself: one step below it at most.
-  let mark = min(draw * total, bitcast<f32>(bitcast<u32>(total) - 1u));
+  // A draw of exactly 0 stands for [0, 2⁻²⁴) and must not take a token of next to no probability; and rounding must not push
+  // the mark to the total itself: one step below it at most.
+  let mark = min(max(draw, 0x1p-25) * total, bitcast<f32>(bitcast<u32>(total) - 1u));
   if (start <= mark && mark < start + own) {
     var sum = 0.0;
-    var token = first_best[0];
+    var token = best;
     for (var i = from_index; i < to_index; i++) {
-      let x = logits[base + i];
-      if (ordered(x) >= threshold) {
-        let weight = exp((x - most) / TEMPERATURE);
+      let bits = logits[base + i];
+      if (ordered(bits) >= threshold) {
+        let weight = weight_of(bits, most);
         sum += weight;
         if (weight > 0.0) {
           token = i;

@@ -13,9 +13,22 @@ const playground = new Playground(session, {
   memory: localStorage,
   now: () => new Date(),
   persist: async () => navigator.storage?.persist(),
+  locks: navigator.locks, // absent where the page is not from a secure address
+  save: (name, bytes) => {
+    const address = URL.createObjectURL(new Blob([bytes.slice()]));
+    const link = Object.assign(document.createElement('a'), { href: address, download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000); // a large file is read after the click
+  },
 });
 const target = document.getElementById('app');
 if (target === null) throw new Error('index.html: expected an element with the id "app"');
 mount(App, { target, props: { playground } });
 window.pupil = automationFor(session);
-if (!new URL(location.href).searchParams.has('automation')) void playground.open();
+if (!new URL(location.href).searchParams.has('automation')) {
+  void playground.open();
+  // Other tabs of this browser may have started, ended or deleted runs meanwhile.
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') void playground.stored.refresh();
+  });
+}

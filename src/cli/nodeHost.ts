@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { PupilError } from '../base/errors';
 import type { Experiment, ScorerName, TaskId } from '../config/experiment';
-import { readRows, type PlacedRow } from '../formats/rows';
 import type { RunPlan } from '../session/plan';
 import { TASKS } from '../tasks/registry';
-import { scoreRows, type Score, type ScoreRow } from '../tasks/score';
+import { scoreRows, type Score } from '../tasks/score';
+import { readScoreRows } from '../tasks/scoreInput';
 import type { Host, HostOptions } from './host';
 
 /** A session on Dawn. Which driver it finds is up to the environment (VK_ICD_FILENAMES). */
@@ -49,48 +49,25 @@ export async function planExperiment(experiment: Experiment): Promise<RunPlan> {
   return planRun(experiment, openDiskRoot(parse(process.cwd()).root));
 }
 
-function asScoreRow({ value, path, line }: PlacedRow): ScoreRow {
-  const bad = (expected: string, key: string): PupilError =>
-    new PupilError(
-      'data',
-      `${path}:${line}: expected ${expected} in ${key}, got ${JSON.stringify((value as Record<string, unknown> | null)?.[key]) ?? 'nothing'}`,
-      'A line looks like {"target": "B", "text": "… the answer is B", "choices": ["…", "…"]}.',
-    );
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new PupilError('data', `${path}:${line}: expected an object, got ${JSON.stringify(value)}`);
-  }
-  const { target, text, choices } = value as Record<string, unknown>;
-  const targetText = typeof target === 'number' ? String(target) : target;
-  if (typeof targetText !== 'string') throw bad('a text or number', 'target');
-  if (typeof text !== 'string') throw bad('a text', 'text');
-  if (choices === undefined || choices === null) return { target: targetText, text };
-  if (!Array.isArray(choices) || !choices.every((choice) => typeof choice === 'string')) {
-    throw bad('a list of texts', 'choices');
-  }
-  return { target: targetText, text, choices };
-}
-
 /**
  * Scores the rows of a JSONL file.
  *
  * @throws PupilError `data` naming every line that cannot be scored: leaving some out would change n silently.
  */
 export function scoreFile(path: string, task: TaskId, scorer: ScorerName): Score {
-  const { rows, rejected } = readRows({ path, text: readFileSync(path, 'utf8') });
-  const problems = rejected.map(({ line, reason }) => `${path}:${line}: ${reason}`);
-  const read: ScoreRow[] = [];
-  for (const row of rows) {
+  const { rows, lines, rejected } = readScoreRows({ path, text: readFileSync(path, 'utf8') });
+  const problems = rejected.map(({ line, reason }) => ({ line, reason }));
+  rows.forEach((row, i) => {
     try {
-      const checked = asScoreRow(row);
-      scoreRows(TASKS[task].kind, [checked], scorer); // finds a target that is no answer of this task
-      read.push(checked);
+      scoreRows(TASKS[task].kind, [row], scorer); // finds a target that is no answer of this task
     } catch (error) {
       if (!(error instanceof PupilError)) throw error;
-      problems.push(error.message.startsWith(path) ? error.message : `${path}:${row.line}: ${error.message}`);
+      problems.push({ line: lines[i]!, reason: error.message });
     }
-  }
+  });
   if (problems.length > 0) {
-    const shown = problems.slice(0, 20);
+    problems.sort((a, b) => a.line - b.line);
+    const shown = problems.slice(0, 20).map(({ line, reason }) => `${path}:${line}: ${reason}`);
     if (problems.length > shown.length) shown.push(`… and ${problems.length - shown.length} more`);
     throw new PupilError(
       'data',
@@ -98,6 +75,6 @@ export function scoreFile(path: string, task: TaskId, scorer: ScorerName): Score
       'Nothing was scored. Correct or remove these lines; a line is {"target", "text", "choices"?}.',
     );
   }
-  if (read.length === 0) throw new PupilError('data', `${path}: expected at least one row, the file has none`);
-  return scoreRows(TASKS[task].kind, read, scorer);
+  if (rows.length === 0) throw new PupilError('data', `${path}: expected at least one row, the file has none`);
+  return scoreRows(TASKS[task].kind, rows, scorer);
 }

@@ -70,6 +70,9 @@ export class Output {
       return;
     }
     switch (event.type) {
+      case 'history':
+        for (const row of event.evaluations) this.note(`  ${rowText(row)}`);
+        return;
       case 'phase':
         if (event.state === 'start') this.note(`— ${PHASES[event.phase]}`);
         return;

@@ -5,6 +5,7 @@ import backwardKeyValueWgsl from '../../shaders/attention/attention_backward_key
 import backwardKeyValueTiledWgsl from '../../shaders/attention/attention_backward_key_value_tiled.wgsl?raw';
 import backwardQueryWgsl from '../../shaders/attention/attention_backward_query.wgsl?raw';
 import backwardQueryTiledWgsl from '../../shaders/attention/attention_backward_query_tiled.wgsl?raw';
+import decodeStreamsWgsl from '../../shaders/attention/attention_decode_streams.wgsl?raw';
 import decodeWgsl from '../../shaders/attention/attention_decode.wgsl?raw';
 import decodeWideWgsl from '../../shaders/attention/attention_decode_wide.wgsl?raw';
 import forwardWgsl from '../../shaders/attention/attention_forward.wgsl?raw';
@@ -30,6 +31,7 @@ const BACKWARD_KEY_VALUE = kernelSource('attention_backward_key_value', backward
 const BACKWARD_KEY_VALUE_TILED = kernelSource('attention_backward_key_value_tiled', backwardKeyValueTiledWgsl);
 const CACHE_WRITE = kernelSource('kv_cache_write', cacheWriteWgsl);
 const DECODE = kernelSource('attention_decode', decodeWgsl, reductionsWgsl);
+const DECODE_STREAMS = kernelSource('attention_decode_streams', decodeStreamsWgsl);
 const DECODE_WIDE = kernelSource('attention_decode_wide', decodeWideWgsl, reductionsWgsl);
 
 /** Multiply-adds in one dispatch at the most; keeps a dispatch to a second or so on slow adapters. */
@@ -250,31 +252,35 @@ export function kvCacheWrite(
 }
 
 /**
- * Attention of one new token a sequence over the first lengths[b] rows of its cache, the new token's own included;
- * q, y (B, H·K), caches (B·cacheCapacity, Hkv·K) f32, lengths (B) u32, B = rows.capacity. WRITES y (zeros where the length
- * is 0). Throws `shape`.
+ * Attention of one new token a sequence over its rows of the caches, cacheStarts[b] and the following, lengths[b] of them
+ * and at most cacheCapacity, the new token's own included; q, y (B, H·K), caches (S, Hkv·K) f32, lengths and cacheStarts (B)
+ * u32, B = rows.capacity. WRITES y (zeros where the length is 0). Throws `shape`.
  */
 export function attentionDecode(
   gpu: Gpu,
-  tensors: { q: Tensor; keyCache: Tensor; valueCache: Tensor; lengths: Tensor; y: Tensor },
+  tensors: { q: Tensor; keyCache: Tensor; valueCache: Tensor; lengths: Tensor; cacheStarts: Tensor; y: Tensor },
   options: AttentionOptions & { cacheCapacity: number },
 ): Command[] {
   const { rows, heads, kvHeads, headSize, cacheCapacity } = options;
-  const { q, keyCache, valueCache, lengths, y } = tensors;
+  const { q, keyCache, valueCache, lengths, cacheStarts, y } = tensors;
   const op = 'attentionDecode';
   expectHeads(op, options);
   for (const name of ['q', 'y'] as const) {
     expectTensor(op, name, tensors[name], [rows.capacity, heads * headSize], 'f32');
   }
-  for (const name of ['keyCache', 'valueCache'] as const) {
-    expectTensor(op, name, tensors[name], [rows.capacity * cacheCapacity, kvHeads * headSize], 'f32');
+  expectTensor(op, 'keyCache', keyCache, [-1, kvHeads * headSize], 'f32');
+  expectTensor(op, 'valueCache', valueCache, [keyCache.shape[0]!, kvHeads * headSize], 'f32');
+  for (const name of ['lengths', 'cacheStarts'] as const) {
+    expectTensor(op, name, tensors[name], [rows.capacity], 'u32');
   }
-  expectTensor(op, 'lengths', lengths, [rows.capacity], 'u32');
-  const bind = { q, key_cache: keyCache, value_cache: valueCache, lengths, y };
+  const bind = { q, key_cache: keyCache, value_cache: valueCache, lengths, cache_starts: cacheStarts, y };
   const lanes = workgroupLanes(gpu);
   const constants = { heads, kv_heads: kvHeads, head_size: headSize, cache_capacity: cacheCapacity, lanes };
   const grid = (sliceRows: number): Grid => linearGrid(gpu, sliceRows * heads);
   if (headSize % 4 !== 0) return [new Dispatch(gpu, DECODE, { bind, constants, rows, grid })];
+  if (headSize % 16 === 0 && gpu.adapter.software) {
+    return [new Dispatch(gpu, DECODE_STREAMS, { bind, constants, rows, grid })];
+  }
   const parts = Math.max(1, Math.floor((4 * lanes) / headSize));
   return [
     new Dispatch(gpu, DECODE_WIDE, { bind, constants: { ...constants, key_tile: DECODE_KEY_TILE, parts }, rows, grid }),

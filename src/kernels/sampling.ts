@@ -9,17 +9,16 @@ import { expectTensor, type Tensor } from '../gpu/tensor';
 import advanceWgsl from '../../shaders/sample/sample_advance.wgsl?raw';
 import tokensWgsl from '../../shaders/sample/sample_tokens.wgsl?raw';
 import randomWgsl from '../../shaders/common/random.wgsl?raw';
-import reduceWgsl from '../../shaders/common/lane_reductions.wgsl?raw';
 import { wideLanes } from './wideLanes';
 
-const SAMPLE_TOKENS = kernelSource('sample_tokens', tokensWgsl, randomWgsl, reduceWgsl);
+const SAMPLE_TOKENS = kernelSource('sample_tokens', tokensWgsl, randomWgsl);
 const SAMPLE_ADVANCE = kernelSource('sample_advance', advanceWgsl);
 
 const MAX_END_TOKENS = 8;
 const MAX_VOCABULARY = 2 ** 24; // counts are exact in f32 up to here
 
 /** Why a row's generation ended, as `finished` holds it. */
-export const FINISHED = { running: 0, endToken: 1, length: 2 } as const;
+export const FINISHED = { running: 0, endToken: 1, length: 2, notFinite: 3 } as const;
 
 export interface SamplingOptions {
   rows: Rows;
@@ -45,13 +44,13 @@ export interface SamplingOptions {
  * its company. Temperature 0 takes the largest logit.
  *
  * A row that draws an end token emits it and is finished (1); a row that has emitted maxNewTokens, or whose cache is full,
- * is finished (2). Finished rows emit nothing; their position and slot stay those of their last token, so that the
+ * is finished (2); a row whose logits contain NaN or +∞, or are all −∞, emits nothing and is finished (3). Finished rows emit nothing; their position and slot stay those of their last token, so that the
  * model's next step writes nowhere else.
  *
- * @param tensors logits (B, V); sequences (B) u32; state (4) u32 = (seed, stream, 0, 0).
+ * @param tensors logits (B, V); sequences and cacheStarts (B) u32; state (4) u32 = (seed, stream, 0, 0).
  *   UPDATES, all u32: lengths (B), tokens the row has had before this one, += 1, which is then the number of keys
  *   attentionDecode sees in the next step; finished (B); output (B·maxNewTokens); outputCount (B).
- *   WRITES: nextIds (B), nextPositions (B) = the old length, nextSlots (B) = b·cacheCapacity + nextPositions[b].
+ *   WRITES: nextIds (B), nextPositions (B) = the old length, nextSlots (B) = cacheStarts[b] + nextPositions[b].
  * @throws PupilError `shape`; `config` for settings out of range.
  */
 export function sampleTokens(
@@ -67,18 +66,18 @@ export function sampleTokens(
     nextIds: Tensor;
     nextPositions: Tensor;
     nextSlots: Tensor;
+    cacheStarts: Tensor;
   },
   options: SamplingOptions,
 ): Command[] {
-  const { logits, sequences, state, lengths, finished, output, outputCount, nextIds, nextPositions, nextSlots } =
-    tensors;
+  const { logits, state, output, ...perRow } = tensors;
+  const { sequences, lengths, finished, outputCount, nextIds, nextPositions, nextSlots, cacheStarts } = perRow;
   const { rows, vocab, maxNewTokens, cacheCapacity, eosIds, temperature, topK, topP } = options;
   const B = rows.capacity;
   const op = 'sampleTokens';
   expectTensor(op, 'logits', logits, [B, vocab], 'f32');
   expectTensor(op, 'state', state, [4], 'u32');
   expectTensor(op, 'output', output, [B * maxNewTokens], 'u32');
-  const perRow = { sequences, lengths, finished, outputCount, nextIds, nextPositions, nextSlots };
   for (const [name, tensor] of Object.entries(perRow)) expectTensor(op, name, tensor, [B], 'u32');
   const demand = (holds: boolean, expected: string, came: unknown): void => {
     if (!holds) throw new PupilError('config', `${op}: ${expected}, got ${String(came)}`);
@@ -97,8 +96,8 @@ export function sampleTokens(
         lanes: wideLanes(gpu),
         V: vocab,
         GREEDY: greedy,
-        // Colder than this, exp((x − max) / T) of any other logit is 0 all the same, and the division stays finite.
-        ...(greedy ? {} : { TEMPERATURE: Math.max(temperature, 1e-6), TOP_K: topK >= vocab ? 0 : topK, TOP_P: topP }),
+        // Any colder makes no difference: what is not the largest logit weighs 0. The division must stay finite.
+        ...(greedy ? {} : { TEMPERATURE: Math.max(temperature, 1e-30), TOP_K: topK >= vocab ? 0 : topK, TOP_P: topP }),
       },
       rows,
       grid: (count) => linearGrid(gpu, count),
@@ -112,6 +111,7 @@ export function sampleTokens(
         output_count: outputCount,
         next_positions: nextPositions,
         next_slots: nextSlots,
+        cache_starts: cacheStarts,
       },
       constants: {
         MAX_NEW: maxNewTokens,

@@ -140,7 +140,7 @@ export function blockDecode(
   x: Tensor,
   xOut: Tensor,
   positions: Tensor,
-  lengths: Tensor,
+  cached: { lengths: Tensor; cacheStarts: Tensor },
   act: Activations,
   scratch: Scratch,
   cache: LayerCache,
@@ -157,7 +157,7 @@ export function blockDecode(
     ),
     ...attentionDecode(
       gpu,
-      { q: act.q, keyCache: cache.keys, valueCache: cache.values, lengths, y: act.attended },
+      { q: act.q, keyCache: cache.keys, valueCache: cache.values, ...cached, y: act.attended },
       { rows, heads, kvHeads, headSize, cacheCapacity },
     ),
     ...outputAndMlp(ctx, layer, x, xOut, act, scratch),

@@ -1,6 +1,7 @@
 // generator.ts: batched decoding with a key-value cache, sampling on the GPU. Prompts are prefilled as packed batches; then
-// several tokens are decoded per submission and only flags are read in between. A prompt's continuation depends on the seed,
-// the stream and its sequence number, never on what else is in the batch.
+// several tokens are decoded per submission, and in between finished sequences give their rows to waiting prompts
+// (decodeRows.ts says which). A prompt's continuation depends on the seed, the stream and its sequence number, never on what
+// else is in the batch.
 import { PupilError } from '../base/errors';
 import { throwIfCancelled, type ProgressListener } from '../base/progress';
 import { streamId } from '../base/random';
@@ -18,6 +19,7 @@ import type { BlockContext } from './adaptedLinear';
 import type { Adapter } from './adapter';
 import { packSequences } from './batch';
 import { makeActivations } from './blockTensors';
+import { DecodeRows, type Answer, type Decoding } from './decodeRows';
 import { blockDecode, blockForward, type LayerCache } from './decoder';
 import type { Student } from './student';
 
@@ -36,14 +38,10 @@ export interface GeneratorOptions {
   eosIds: readonly number[];
 }
 
-export interface Generation {
-  /** New ids only, without the eos. */
-  ids: number[];
-  stopped: 'eos' | 'length';
-}
+export type Generation = Answer;
 
-/** Tokens decoded between two looks at the flags: few reads, little wasted work. */
-const STEPS_PER_SUBMISSION = 8;
+/** Tokens decoded between two looks at the batch: few reads against rows that have ended. Software adapters pay by the row. */
+const STEPS_PER_SUBMISSION = { software: 2, hardware: 8 };
 /** Prompt tokens prefilled in one submission; longer batches take several. */
 const PREFILL_TOKENS = 2048;
 
@@ -74,7 +72,8 @@ export class Generator {
     | 'outputCount'
     | 'nextIds'
     | 'nextPositions'
-    | 'nextSlots',
+    | 'nextSlots'
+    | 'cacheStarts',
     Tensor
   >;
 
@@ -121,6 +120,7 @@ export class Generator {
       nextIds: u32('next ids', B),
       nextPositions: u32('next positions', B),
       nextSlots: u32('next slots', B),
+      cacheStarts: u32('cache starts', B),
     });
     const caches = student.layers.map((_, l): Omit<LayerCache, 'slots'> => ({
       keys: arena.tensor(`keys ${l}`, [B * this.cacheCapacity, kvHeads * K]),
@@ -191,6 +191,7 @@ export class Generator {
           nextIds: t.nextIds,
           nextPositions: t.nextPositions,
           nextSlots: t.nextSlots,
+          cacheStarts: t.cacheStarts,
         },
         {
           rows,
@@ -215,7 +216,7 @@ export class Generator {
           hidden[l % 2]!,
           hidden[(l + 1) % 2]!,
           t.nextPositions,
-          t.lengths,
+          { lengths: t.lengths, cacheStarts: t.cacheStarts },
           activations,
           scratch,
           { ...caches[l]!, slots: t.nextSlots },
@@ -240,7 +241,9 @@ export class Generator {
   }
 
   /**
-   * Continues every prompt. Prompt p has sequence number firstSequence + p.
+   * Continues every prompt, as many side by side as the batch has rows. Prompt p has sequence number firstSequence + p.
+   * @param options onAnswers is awaited whenever further answers are complete, with all before the first incomplete one; it
+   *   may throw to stop. What has been generated behind that one is lost then.
    * @throws PupilError `shape` for an empty prompt, one longer than maxPromptTokens, or ids outside the vocabulary.
    */
   async generate(
@@ -250,10 +253,35 @@ export class Generator {
       stream: string;
       firstSequence?: number;
       onProgress?: ProgressListener;
+      onAnswers?: (answers: readonly Generation[]) => Promise<void>;
       signal?: AbortSignal;
     },
   ): Promise<Generation[]> {
-    const { batchSize: B, maxPromptTokens } = this.options;
+    this.check(prompts);
+    const { gpu, t } = this;
+    const { seed, stream, firstSequence = 0 } = options;
+    gpu.write(t.state, Uint32Array.of(seed, streamId(stream), 0, 0));
+    const batch = new DecodeRows(prompts.length, this.options.batchSize);
+    let answers: Generation[] = [];
+    let moved = false;
+    while (!batch.done) {
+      throwIfCancelled(options.signal, 'Generating');
+      const fresh = batch.admit();
+      if (moved || fresh > 0) this.layOut(batch.rows, prompts, firstSequence);
+      if (fresh > 0) this.prefillRows(batch.rows.slice(0, fresh), prompts);
+      const before = batch.completed;
+      moved = batch.take(await this.decode(batch.rows));
+      if (batch.completed === before) continue;
+      options.onProgress?.({ task: 'Generating', done: batch.completed, total: prompts.length, unit: 'answers' });
+      const inOrder = batch.answersInOrder();
+      if (inOrder.length > answers.length) await options.onAnswers?.(inOrder);
+      answers = inOrder;
+    }
+    return answers;
+  }
+
+  private check(prompts: readonly (readonly number[])[]): void {
+    const { maxPromptTokens } = this.options;
     const V = this.student.config.vocabSize;
     prompts.forEach((prompt, p) => {
       if (prompt.length < 1 || prompt.length > maxPromptTokens) {
@@ -266,97 +294,98 @@ export class Generator {
       if (bad !== undefined)
         throw new PupilError('shape', `generate: prompt ${p} has token id ${bad}, the vocabulary has ${V}`);
     });
-    const results: Generation[] = [];
-    const firstSequence = options.firstSequence ?? 0;
-    for (let at = 0; at < prompts.length; at += B) {
-      throwIfCancelled(options.signal, 'Generating');
-      const group = prompts.slice(at, at + B);
-      results.push(...(await this.generateGroup(group, firstSequence + at, options)));
-      options.onProgress?.({ task: 'Generating', done: results.length, total: prompts.length, unit: 'answers' });
-    }
-    return results;
   }
 
-  private async generateGroup(
-    prompts: readonly (readonly number[])[],
-    firstSequence: number,
-    { seed, stream, signal }: { seed: number; stream: string; signal?: AbortSignal },
-  ): Promise<Generation[]> {
-    const { gpu, t } = this;
-    const { maxNewTokens } = this.options;
-    const B = prompts.length;
-    this.batchRows.set(B);
-    gpu.write(
-      t.sequences,
-      Uint32Array.from(prompts, (_, b) => firstSequence + b),
-    );
-    gpu.write(t.state, Uint32Array.of(seed, streamId(stream), 0, 0));
-    gpu.write(
-      t.lengths,
-      Uint32Array.from(prompts, (p) => p.length),
-    );
-    gpu.write(t.finished, new Uint32Array(B));
-    gpu.write(t.outputCount, new Uint32Array(B));
+  /** Writes what the GPU knows of each row: everything follows from the prompts and the ids so far. */
+  private layOut(rows: readonly Decoding[], prompts: readonly (readonly number[])[], firstSequence: number): void {
+    const { gpu, t, cacheCapacity } = this;
+    const write = (tensor: Tensor, value: (row: Decoding) => number): void =>
+      gpu.write(tensor, Uint32Array.from(rows, value));
+    const length = ({ prompt, ids }: Decoding): number => prompts[prompt]!.length + ids.length;
+    // Of a row without a token, prefill needs the length and the cache; the rest is written with its first token.
+    const position = (row: Decoding): number => length(row) - 1;
+    write(t.sequences, (row) => firstSequence + row.prompt);
+    write(t.cacheStarts, (row) => row.place * cacheCapacity);
+    write(t.lengths, length);
+    write(t.finished, () => FINISHED.running);
+    write(t.outputCount, (row) => row.ids.length);
+    write(t.nextIds, (row) => row.ids.at(-1) ?? 0);
+    write(t.nextPositions, position);
+    write(t.nextSlots, (row) => row.place * cacheCapacity + position(row));
+  }
 
-    for (let from = 0; from < B;) {
+  /** Fills the caches of the first rows, as few submissions as the capacity allows, and draws their first tokens. */
+  private prefillRows(fresh: readonly Decoding[], prompts: readonly (readonly number[])[]): void {
+    for (let from = 0; from < fresh.length;) {
       let to = from;
       let tokens = 0;
-      while (to < B && (to === from || tokens + prompts[to]!.length <= this.prefillCapacity))
-        tokens += prompts[to++]!.length;
-      this.prefillPrompts(prompts.slice(from, to), from);
+      while (to < fresh.length) {
+        const more = prompts[fresh[to]!.prompt]!.length;
+        if (to > from && tokens + more > this.prefillCapacity) break;
+        tokens += more;
+        to++;
+      }
+      this.prefillPrompts(fresh.slice(from, to), from, prompts);
       from = to;
     }
-
-    let generated = 0;
-    for (let done = false; !done;) {
-      throwIfCancelled(signal, 'Generating');
-      const recorder = new Recorder(gpu, 'decode');
-      for (let i = 0; i < STEPS_PER_SUBMISSION && generated < maxNewTokens; i++, generated++) {
-        recorder.add(...(generated === 0 ? this.first : this.step));
-      }
-      await this.ring.free();
-      const read = this.ring.copy(recorder, [t.finished]);
-      recorder.submit();
-      const finished = new Uint32Array((await read())[0]!);
-      done = generated >= maxNewTokens || finished.subarray(0, B).every((flag) => flag !== 0);
-    }
-
-    await this.ring.free();
-    const recorder = new Recorder(gpu, 'read answers');
-    const read = this.ring.copy(recorder, [t.output, t.outputCount, t.finished]);
-    recorder.submit();
-    const [output, counts, finished] = (await read()).map((bytes) => new Uint32Array(bytes));
-    return prompts.map((_, b) => {
-      const ids = Array.from(output!.subarray(b * maxNewTokens, b * maxNewTokens + counts![b]!));
-      // The end token is emitted as well; it is not part of the answer.
-      return finished![b] === FINISHED.endToken
-        ? { ids: ids.slice(0, -1), stopped: 'eos' }
-        : { ids, stopped: 'length' };
-    });
+    this.batchRows.set(fresh.length);
+    new Recorder(this.gpu, 'first tokens').add(...this.first).submit();
   }
 
-  /** Packs the prompts of rows firstRow… through the blocks, filling the cache. */
-  private prefillPrompts(prompts: readonly (readonly number[])[], firstRow: number): void {
-    const { gpu, t } = this;
-    const packed = packSequences(prompts.map((ids) => ({ ids })));
-    const slots = new Uint32Array(packed.ids.length);
-    const lastIndex = new Uint32Array(prompts.length);
-    const rowIndex = new Uint32Array(prompts.length);
+  /** Packs the prompts of rows firstRow… through the blocks, filling their caches; their last hidden states stay. */
+  private prefillPrompts(fresh: readonly Decoding[], firstRow: number, prompts: readonly (readonly number[])[]): void {
+    const { gpu, t, cacheCapacity } = this;
+    const packed = packSequences(fresh.map(({ prompt }) => ({ ids: prompts[prompt]! })));
+    const { positions, ids } = packed;
+    const slots = new Uint32Array(ids.length);
+    const lastIndex = new Uint32Array(fresh.length);
     let at = 0;
-    prompts.forEach((prompt, p) => {
-      for (let i = 0; i < prompt.length; i++) slots[at + i] = (firstRow + p) * this.cacheCapacity + i;
-      at += prompt.length;
-      lastIndex[p] = at - 1;
-      rowIndex[p] = firstRow + p;
+    fresh.forEach(({ prompt, place }, p) => {
+      const end = at + prompts[prompt]!.length;
+      for (; at < end; at++) slots[at] = place * cacheCapacity + positions[at]!;
+      lastIndex[p] = end - 1;
     });
-    this.promptRows.set(packed.ids.length);
-    this.lastRows.set(prompts.length);
-    gpu.write(t.ids, packed.ids);
-    gpu.write(t.positions, packed.positions);
+    this.promptRows.set(ids.length);
+    this.lastRows.set(fresh.length);
+    gpu.write(t.ids, ids);
+    gpu.write(t.positions, positions);
     gpu.write(t.sequenceStart, packed.sequenceStart);
     gpu.write(t.slots, slots);
     gpu.write(t.lastIndex, lastIndex);
-    gpu.write(t.rowIndex, rowIndex);
+    gpu.write(
+      t.rowIndex,
+      Uint32Array.from(fresh, (_, p) => firstRow + p),
+    );
     new Recorder(gpu, 'prefill').add(...this.prefill).submit();
+  }
+
+  /** Some tokens for every row; what they are, and which rows have ended. */
+  private async decode(
+    rows: readonly Decoding[],
+  ): Promise<{ ids: Uint32Array; stopped: Generation['stopped'] | undefined }[]> {
+    const { gpu, t } = this;
+    const { maxNewTokens } = this.options;
+    // A row that has told no token yet has drawn its first.
+    const left = rows.reduce((most, { ids }) => Math.max(most, maxNewTokens - Math.max(1, ids.length)), 0);
+    const steps = gpu.adapter.software ? STEPS_PER_SUBMISSION.software : STEPS_PER_SUBMISSION.hardware;
+    this.batchRows.set(rows.length);
+    const recorder = new Recorder(gpu, 'decode');
+    for (let i = 0; i < Math.min(left, steps); i++) recorder.add(...this.step);
+    await this.ring.free();
+    const read = this.ring.copy(recorder, [t.output, t.outputCount, t.finished]);
+    recorder.submit();
+    const [output, counts, finished] = (await read()).map((bytes) => new Uint32Array(bytes));
+    const broken = rows.findIndex((_, r) => finished![r] === FINISHED.notFinite);
+    if (broken >= 0) {
+      throw new PupilError(
+        'training',
+        `generate: the logits must be finite, those of prompt ${rows[broken]!.prompt} are not after ${counts![broken]!} tokens`,
+        'The student or its adapter holds numbers that are not finite, or so large that f32 overflows: train it anew with a lower learning rate.',
+      );
+    }
+    return rows.map(({ ids }, r) => ({
+      ids: output!.subarray(r * maxNewTokens + ids.length, r * maxNewTokens + counts![r]!),
+      stopped: finished![r] === FINISHED.running ? undefined : finished![r] === FINISHED.endToken ? 'eos' : 'length',
+    }));
   }
 }

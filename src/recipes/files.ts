@@ -4,6 +4,7 @@ import { PupilError } from '../base/errors';
 import type { ProgressListener } from '../base/progress';
 import type { OpenFile } from '../formats/byteSource';
 import { openCheckpoint, type Checkpoint } from '../formats/checkpointIndex';
+import { parseModelConfig } from '../formats/modelConfig';
 import { readPeftAdapter, type AdapterFile } from '../formats/peft';
 import type { Gpu } from '../gpu/device';
 import { Student, type Quantization } from '../model/student';
@@ -34,6 +35,7 @@ export async function loadStudent(
   options: { quantize: Quantization; onProgress?: ProgressListener; signal?: AbortSignal },
 ): Promise<{ student: Student; checkpoint: Checkpoint }> {
   const checkpoint = await openCheckpoint(filesIn(files, folder), folder);
+  parseModelConfig(checkpoint.config, `${folder}/config.json`); // refuses by the file's full name
   return { checkpoint, student: await Student.load(gpu, checkpoint, options) };
 }
 

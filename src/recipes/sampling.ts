@@ -1,12 +1,20 @@
-// sampling.ts: many prompts answered in batches that can be interrupted between any two. An answer depends on the seed,
-// the stream and the prompt's number, never on the batch it was in, so stopping and resuming changes no token.
+// sampling.ts: many prompts answered side by side, in work that can be interrupted whenever a batch of them is complete. An
+// answer depends on the seed, the stream and the prompt's number, never on its company, so stopping and resuming changes no
+// token.
 import type { Generation } from '../model/generator';
 
 /** What the recipes need of model/generator.ts; a fake in tests. */
 export interface AnswerGenerator {
   generate(
     prompts: readonly (readonly number[])[],
-    options: { seed: number; stream: string; firstSequence?: number; signal?: AbortSignal },
+    options: {
+      seed: number;
+      stream: string;
+      firstSequence?: number;
+      /** Awaited when further answers are complete, with all before the first incomplete one; may throw to stop. */
+      onAnswers?: (answers: readonly Generation[]) => Promise<void>;
+      signal?: AbortSignal;
+    },
   ): Promise<Generation[]>;
 }
 
@@ -14,6 +22,7 @@ export interface SamplingRun {
   seed: number;
   /** Names the purpose ('y', 'y-hat', 'evaluate …'): each has random numbers of its own under one seed. */
   stream: string;
+  /** So many further answers at the least between two calls of onBatch, but for the last. */
   batchSize: number;
   signal?: AbortSignal | undefined;
   /** After every batch, with all answers so far: the place to checkpoint, to pause, and to stop by throwing. */
@@ -29,20 +38,22 @@ export async function answerPrompts(
   run: SamplingRun,
   done: readonly Generation[] = [],
 ): Promise<Generation[]> {
-  const answers = [...done];
-  while (answers.length < prompts.length) {
-    const batch = prompts.slice(answers.length, answers.length + run.batchSize);
-    answers.push(
-      ...(await generator.generate(batch, {
-        seed: run.seed,
-        stream: run.stream,
-        firstSequence: answers.length,
-        ...(run.signal === undefined ? {} : { signal: run.signal }),
-      })),
-    );
-    await run.onBatch?.(answers);
-  }
-  return answers;
+  const first = done.length;
+  if (first === prompts.length) return [...done];
+  let told = first;
+  const answers = await generator.generate(prompts.slice(first), {
+    seed: run.seed,
+    stream: run.stream,
+    firstSequence: first,
+    ...(run.signal === undefined ? {} : { signal: run.signal }),
+    onAnswers: async (fresh) => {
+      const known = first + fresh.length;
+      if (known - told < run.batchSize && known < prompts.length) return;
+      told = known;
+      await run.onBatch?.([...done, ...fresh]);
+    },
+  });
+  return [...done, ...answers];
 }
 
 /** Each prompt repeated k times in a row: prompt i's samples are numbers k·i … k·i + k − 1. */

@@ -117,14 +117,14 @@ export function attentionDecode(
   keyCache: ArrayLike<number>,
   valueCache: ArrayLike<number>,
   lengths: ArrayLike<number>,
-  cacheCapacity: number,
+  cacheStarts: ArrayLike<number>,
   sizes: AttentionSizes,
 ): Float64Array {
   const { heads, kvHeads, headSize } = sizes;
   const y = new Float64Array(lengths.length * heads * headSize);
   for (let b = 0; b < lengths.length; b++) {
     if (lengths[b] === 0) continue;
-    const first = b * cacheCapacity;
+    const first = cacheStarts[b]!;
     for (let h = 0; h < heads; h++) {
       const g = Math.floor(h / (heads / kvHeads));
       const at = (b * heads + h) * headSize;

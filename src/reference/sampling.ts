@@ -43,8 +43,14 @@ export function tokenWeights(logits: ArrayLike<number>, { temperature, topK, top
   return weights;
 }
 
-/** The token at `draw` in [0, 1): the first index at which the running weight exceeds draw · total. Greedy ignores it. */
-export function sampleToken(logits: ArrayLike<number>, rule: SamplingRule, draw: number): number {
+/**
+ * The token at `draw` in [0, 1): the first index at which the running weight exceeds draw · total. Greedy ignores it. A draw
+ * of 0 stands for [0, 2⁻²⁴), so that it does not take a token of next to no probability. Undefined where the logits contain
+ * NaN or +∞, or are all −∞.
+ */
+export function sampleToken(logits: ArrayLike<number>, rule: SamplingRule, draw: number): number | undefined {
+  const numbers = Array.from(logits);
+  if (numbers.some((x) => Number.isNaN(x) || x === Infinity) || !numbers.some(Number.isFinite)) return undefined;
   if (rule.temperature === 0) return argmax(logits);
   const weights = tokenWeights(logits, rule);
   let total = 0;
@@ -55,7 +61,7 @@ export function sampleToken(logits: ArrayLike<number>, rule: SamplingRule, draw:
     if (weights[i]! === 0) continue;
     sum += weights[i]!;
     last = i;
-    if (sum > draw * total) return i;
+    if (sum > Math.max(draw, 2 ** -25) * total) return i;
   }
   return last;
 }
@@ -68,38 +74,41 @@ export function samplingDraw(seed: number, stream: number, sequence: number, gen
 export interface DecodeRow {
   sequence: number;
   length: number;
-  /** 0 running, 1 end token, 2 length. */
+  /** 0 running, 1 end token, 2 length, 3 logits that are not finite. */
   finished: number;
   output: number[];
   nextId: number;
   nextPosition: number;
   nextSlot: number;
+  /** First row of the caches that belongs to the sequence. */
+  cacheStart: number;
 }
 
-/** One generation step of row `b`: draws, emits, stops. Returns the row afterwards. */
+/** One generation step of a row: draws, emits, stops. Returns the row afterwards. */
 export function sampleRow(
   row: DecodeRow,
-  b: number,
   logits: ArrayLike<number>,
   rule: SamplingRule,
   run: { seed: number; stream: number; maxNewTokens: number; cacheCapacity: number; eosIds: readonly number[] },
 ): DecodeRow {
   const last = run.cacheCapacity - 1;
-  if (row.finished !== 0) {
+  const stays = (finished: number, nextId: number): DecodeRow => {
     const position = Math.min(Math.max(row.length, 1) - 1, last);
-    return { ...row, nextPosition: position, nextSlot: b * run.cacheCapacity + position };
-  }
+    return { ...row, finished, nextId, nextPosition: position, nextSlot: row.cacheStart + position };
+  };
+  if (row.finished !== 0) return stays(row.finished, row.nextId);
   const token = sampleToken(logits, rule, samplingDraw(run.seed, run.stream, row.sequence, row.output.length));
+  if (token === undefined) return stays(3, 0);
   const output = [...row.output, token];
   const full = output.length >= run.maxNewTokens || row.length >= run.cacheCapacity;
   const position = Math.min(row.length, last);
   return {
-    sequence: row.sequence,
+    ...row,
     length: Math.min(row.length + 1, run.cacheCapacity),
     finished: run.eosIds.includes(token) ? 1 : full ? 2 : 0,
     output,
     nextId: token,
     nextPosition: position,
-    nextSlot: b * run.cacheCapacity + position,
+    nextSlot: row.cacheStart + position,
   };
 }

@@ -45,7 +45,9 @@ export async function checkKernels(
     passed: 0,
     failed: 0,
     skipped: 0,
-    adapter: `${gpu.adapter.vendor} ${gpu.adapter.description || gpu.adapter.device}`.trim(),
+    adapter: [gpu.adapter.vendor, gpu.adapter.architecture, gpu.adapter.description || gpu.adapter.device]
+      .filter((word) => word !== '')
+      .join(' '),
   };
   for (const family of CHECK_FAMILIES) {
     for (const kernelCase of family.cases()) {

@@ -59,7 +59,7 @@ export async function exportStudent(job: ExportJob): Promise<ExportSummary> {
   };
   const open = filesIn(job.files, job.student);
   const checkpoint = await openCheckpoint(open, job.student);
-  const config = parseModelConfig(checkpoint.config);
+  const config = parseModelConfig(checkpoint.config, `${checkpoint.name}/config.json`);
   expectModules(adapter, config);
   if (job.format === 'peft') {
     for (const [name, bytes] of Object.entries(writePeftAdapter(adapter))) await write(name, bytes);

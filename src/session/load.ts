@@ -48,7 +48,7 @@ export interface OpenedStudent {
 export async function openStudent(experiment: Experiment, files: OpenRoot): Promise<OpenedStudent> {
   const { source, open } = studentFiles(experiment, files);
   const checkpoint = await openCheckpoint(open, source);
-  const config = parseModelConfig(checkpoint.config);
+  const config = parseModelConfig(checkpoint.config, `${checkpoint.name}/config.json`);
   const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, open);
   return {
     checkpoint,

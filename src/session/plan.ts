@@ -69,7 +69,7 @@ function evaluationTokens(experiment: Experiment, prepared: Prepared, wrap: 'bar
 export async function planRun(experiment: Experiment, files: OpenRoot): Promise<RunPlan> {
   const { source, open } = studentFiles(experiment, files);
   const checkpoint = await openCheckpoint(open, source);
-  const config = parseModelConfig(checkpoint.config);
+  const config = parseModelConfig(checkpoint.config, `${checkpoint.name}/config.json`);
   const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, open);
   const prepared = await prepare(experiment, files, tokenizer, config);
   const parameters = parameterCount(config);

@@ -158,6 +158,12 @@ export async function prepare(
 
     for (const source of experiment.demonstrations.filter((entry) => entry.task === config.name)) {
       const found = await loadDemonstrations(source, teacherTask, (path) => files.readText(path));
+      const [bad] = found.malformed;
+      if (bad !== undefined) {
+        warnings.push(
+          `${config.name}: ${found.malformed.length} demonstrations by ${source.label} cannot be used, first ${bad.path}:${bad.line}: ${bad.reason}`,
+        );
+      }
       const tooLong = new Set<string>();
       const counts = new Set<string>();
       let selection: Selection | undefined;

@@ -23,6 +23,15 @@ export interface RunRequest {
 }
 
 export type SessionEvent =
+  /** Of a resumed run, once, when it goes on: what happened before its checkpoint. */
+  | {
+      type: 'history';
+      finished: PhaseName[];
+      metrics: { phase: PhaseName; step: number; totalSteps: number; values: Record<string, number> }[];
+      evaluations: EvaluationRow[];
+      pairs?: Record<string, number>;
+      log: { level: 'info' | 'warning'; message: string }[];
+    }
   | { type: 'phase'; phase: PhaseName; state: 'start' | 'end' }
   | { type: 'progress'; progress: Progress }
   /** TRL's names: loss, grad_norm, learning_rate, rewards/chosen, … plus tokens_per_second and gpu_bytes. */
@@ -151,6 +160,8 @@ export interface SessionApi {
   exportStudent(request: ExportRequest): Promise<ExportSummary>;
   listRuns(): Promise<StoredRun[]>;
   deleteRun(runId: string): Promise<void>;
+  /** The paths of a stored run's artefacts; those of an unfinished one are there as far as it got. */
+  listArtefacts(runId: string): Promise<string[]>;
   /** One artefact of a stored run. */
   artefact(runId: string, path: string): Promise<Uint8Array>;
 }

@@ -72,6 +72,7 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
 
     const every = experiment.limits.checkpointEverySteps;
     const book = new RunBook(runId, experiment.name, gpu, store, control, state, listener, every);
+    if (stored !== undefined) listener(historyOf(stored.state));
     if (job.resume && stored === undefined) {
       book.log('warning', 'resume: no checkpoint was found, so the run starts at its beginning');
     }
@@ -147,6 +148,20 @@ function freshState(experiment: Experiment, gpu: Gpu, student: RunState['student
     log: [],
     tensors: {},
   };
+}
+
+/** What a listener of a resumed run has not heard: its checkpoint's curves, rows, counts and log. */
+function historyOf(state: RunState): SessionEvent {
+  const { metrics, evaluations, pairs, log } = state;
+  // A copy: the state goes on changing under a listener in the same process.
+  return structuredClone({
+    type: 'history' as const,
+    finished: PHASES.slice(0, PHASES.indexOf(state.phase)),
+    metrics,
+    evaluations,
+    ...(pairs === undefined ? {} : { pairs: { ...pairs.counts } }),
+    log,
+  });
 }
 
 const BOTH: readonly PromptKind[] = ['plain', 'cot'];

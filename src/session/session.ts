@@ -4,7 +4,7 @@ import { PupilError } from '../base/errors';
 import type { ProgressListener } from '../base/progress';
 import { parseExperiment, type Experiment } from '../config/experiment';
 import { resolvePaths } from '../config/paths';
-import { describeAdapter, Gpu, type AcquireOptions } from '../gpu/device';
+import { Gpu, type AcquireOptions } from '../gpu/device';
 import { Adapter } from '../model/adapter';
 import { loadAdapterFile } from '../recipes/files';
 import { inspect } from '../recipes/inspect';
@@ -12,15 +12,15 @@ import type { PhaseName } from '../report/types';
 import { openFileRoot } from '../sources/fileRoot';
 import { MemoryRunStore } from '../storage/memory';
 import { MirroredRunStore } from '../storage/mirror';
-import { estimateStorage } from '../storage/quota';
 import { expectRunId, type RunStore } from '../storage/runStore';
 import { predictionRows } from './artefacts';
 import { RunBook } from './book';
 import { checkKernels } from './check';
 import { RunControl } from './control';
+import { examine } from './doctor';
 import { evaluateSystem } from './evaluation';
 import { exportStudent } from './exportStudent';
-import { describeEnvironment, inBrowser, loadStudentWeights, openStudent, userAgent } from './load';
+import { describeEnvironment, loadStudentWeights, openStudent } from './load';
 import { expectMemory } from './memoryStages';
 import { prepare } from './prepare';
 import { pretrainForRequest } from './pretrain';
@@ -78,55 +78,8 @@ export class Session implements SessionApi {
     this.gpu = undefined;
   }
 
-  async doctor(): Promise<DoctorReport> {
-    const problems: DoctorReport['problems'] = [];
-    const storage = await estimateStorage();
-    let report = this.gpu?.adapter;
-    let tier: string = this.gpu?.tier ?? 'none';
-    if (report === undefined) {
-      try {
-        const provider = await this.webGpu();
-        const adapter = await provider.requestAdapter({ powerPreference: 'high-performance' });
-        if (adapter !== null) {
-          report = describeAdapter(adapter);
-          tier = 'f32';
-        }
-      } catch (error) {
-        problems.push({
-          problem: error instanceof Error ? error.message : String(error),
-          remedy: (error instanceof PupilError ? error.hint : undefined) ?? 'Use a current Chrome or Edge.',
-        });
-      }
-    }
-    if (report === undefined && problems.length === 0) {
-      problems.push({
-        problem: 'WebGPU is there, but no adapter was found',
-        remedy: 'Start the browser with --enable-unsafe-webgpu; on Linux check the Vulkan driver (vulkaninfo).',
-      });
-    }
-    if (report?.software === true) {
-      problems.push({
-        problem: `only a software adapter was found (${report.description || report.device || report.architecture})`,
-        remedy: 'Results are right but slow. With a GPU: check its driver, and the browser flags for Vulkan.',
-      });
-    }
-    const isolated = (globalThis as { crossOriginIsolated?: boolean }).crossOriginIsolated ?? false;
-    if (inBrowser() && storage.persisted === false) {
-      problems.push({
-        problem: 'the browser may evict stored runs when the disk fills up',
-        remedy: 'Export adapters you want to keep, or run with an output folder.',
-      });
-    }
-    return {
-      adapter: { ...report },
-      tier,
-      tiers: report?.tiers ?? [],
-      software: report?.software ?? false,
-      storage,
-      crossOriginIsolated: isolated,
-      userAgent: userAgent(),
-      problems,
-    };
+  doctor(): Promise<DoctorReport> {
+    return examine(this.gpu, () => this.webGpu());
   }
 
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary> {
@@ -258,7 +211,9 @@ export class Session implements SessionApi {
         Infinity,
       );
       for (const warning of prepared.warnings) book.log('warning', warning);
-      const tuned = /self-?refine/i.test(request.adapter ?? '') ? 'Self-refined' : 'Instruction-tuned';
+      // By the folder's own name, as runs call theirs; what lies above it says nothing about the adapter.
+      const folder = request.adapter?.split('/').findLast((part) => part !== '') ?? '';
+      const tuned = /^self-?refine/i.test(folder) ? 'Self-refined' : 'Instruction-tuned';
       await evaluateSystem(book, narrowed, prepared, opened.eosIds, {
         system: adapter === undefined ? 'Baseline' : tuned,
         wrap: adapter === undefined ? 'bare' : 'wrapped',
@@ -309,6 +264,10 @@ export class Session implements SessionApi {
       throw new PupilError('usage', 'deleteRun: expected no run under way', 'Stop it first.');
     }
     await this.store.deleteRun(expectRunId(runId));
+  }
+
+  listArtefacts(runId: string): Promise<string[]> {
+    return this.store.listArtefacts(expectRunId(runId));
   }
 
   async artefact(runId: string, path: string): Promise<Uint8Array> {

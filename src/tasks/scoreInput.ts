@@ -6,6 +6,8 @@ import type { ScoreRow } from './score';
 
 export interface ScoreInput {
   rows: ScoreRow[];
+  /** The line of each row, from 1. */
+  lines: number[];
   rejected: RejectedRow[];
 }
 
@@ -16,14 +18,15 @@ export interface ScoreInput {
 export function readScoreRows(source: SourceText): ScoreInput {
   const { rows: placed, rejected } = readRows(source);
   const rows: ScoreRow[] = [];
+  const lines: number[] = [];
   for (const { value, path, line } of placed) {
     const row = value as Record<string, unknown> | null;
     const target = row?.['target'];
     const text = row?.['text'];
-    const choices = row?.['choices'];
+    const choices = row?.['choices'] ?? undefined; // null as written by others
     const problem =
       typeof row !== 'object' || row === null || Array.isArray(row)
-        ? 'expected an object'
+        ? `expected an object, got ${JSON.stringify(value)}`
         : typeof target !== 'string' && typeof target !== 'number'
           ? `expected a text or a number in target, got ${JSON.stringify(target) ?? 'nothing'}`
           : typeof text !== 'string'
@@ -33,6 +36,7 @@ export function readScoreRows(source: SourceText): ScoreInput {
               : undefined;
     if (problem !== undefined) rejected.push({ path, line, reason: problem });
     else {
+      lines.push(line);
       rows.push({
         target: String(target),
         text: text as string,
@@ -40,5 +44,5 @@ export function readScoreRows(source: SourceText): ScoreInput {
       });
     }
   }
-  return { rows, rejected };
+  return { rows, lines, rejected };
 }

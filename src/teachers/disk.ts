@@ -12,6 +12,8 @@ export interface LoadedDemonstrations {
   demonstrations: Demonstration[];
   /** Rows that could not be used, each with file, line and reason. */
   rejected: RejectedRow[];
+  /** Those of them that are damaged; the others are of items that the task does not have. */
+  malformed: RejectedRow[];
   /** How many of the demonstrations give the target. */
   correct: number;
   /** correct / demonstrations: the teacher's own accuracy (Table 5). */
@@ -89,8 +91,13 @@ export async function loadDemonstrations(
   const demonstrations: Demonstration[] = [];
   const teacher = { teacher: config.label, family: config.family };
   const counts = new Map<string, number>();
+  const malformed = rejected.slice();
   for (const one of found) {
-    const reject = (reason: string): void => void rejected.push({ path: one.path, line: one.line, reason });
+    const reject = (reason: string): RejectedRow => {
+      const row = { path: one.path, line: one.line, reason };
+      rejected.push(row);
+      return row;
+    };
     const item = finder.find(one);
     if (item === undefined) {
       reject(`no item of ${task.id} has this question: ${JSON.stringify(one.questions[0]!.slice(0, 80))}`);
@@ -98,7 +105,7 @@ export async function loadDemonstrations(
     }
     const answer = cut(one.answer, config.truncateAt);
     if (answer === '') {
-      reject('the answer is empty');
+      malformed.push(reject('the answer is empty'));
       continue;
     }
     const nth = counts.get(item.id) ?? 0;
@@ -115,7 +122,7 @@ export async function loadDemonstrations(
       'Check `format` and that these files belong to this task.',
     );
   }
-  rejected.sort((a, b) => (a.path === b.path ? a.line - b.line : 0));
+  for (const rows of [rejected, malformed]) rows.sort((a, b) => (a.path === b.path ? a.line - b.line : 0));
   const correct = demonstrations.filter((demonstration) => demonstration.correct).length;
-  return { demonstrations, rejected, correct, accuracy: correct / demonstrations.length };
+  return { demonstrations, rejected, malformed, correct, accuracy: correct / demonstrations.length };
 }

@@ -25,6 +25,7 @@ export const SESSION_METHODS = [
   'pretrain',
   'listRuns',
   'deleteRun',
+  'listArtefacts',
   'artefact',
 ] as const;
 

@@ -1,105 +1,14 @@
 // page.test.ts: the page itself, mounted with a session that the test controls: it is alive before anything has answered,
 // says what to do without a GPU, runs, pauses, shows what arrives, and never takes text of a model for markup.
-import { flushSync, mount, unmount } from 'svelte';
+import { flushSync } from 'svelte';
 import { afterEach, describe, expect, it } from 'vitest';
-import App from '../../src/app/App.svelte';
-import '../../src/app/page.css';
 import { findPicked, fromFileList, readPicked } from '../../src/app/pickedFiles';
-import { Playground } from '../../src/app/state/playground.svelte';
 import { PupilError } from '../../src/base/errors';
 import { preset } from '../../src/config/presets';
 import { resolvePaths } from '../../src/config/paths';
-import type { RunRequest, RunSummary, SessionApi, SessionEvent, StoredRun } from '../../src/session/protocol';
+import { button, FakeSession, removePages, settle, show } from './fakePage';
 
-const DOCTOR = {
-  adapter: { vendor: 'acme', architecture: 'one', device: '', description: '' },
-  tier: 'f32',
-  tiers: ['f32'],
-  software: false,
-  storage: { quotaBytes: 2 ** 30, usageBytes: 2 ** 20 },
-  crossOriginIsolated: true,
-  userAgent: 'test',
-  problems: [],
-};
-
-/** A session whose run is driven by the test. */
-class FakeSession {
-  calls: string[] = [];
-  request: RunRequest | undefined;
-  emit: (event: SessionEvent) => void = () => undefined;
-  finish: (summary: Partial<RunSummary>) => void = () => undefined;
-  stored: StoredRun[] = [];
-
-  open = (): Promise<void> => Promise.resolve();
-  doctor = (): Promise<unknown> => Promise.resolve(DOCTOR);
-  listRuns = (): Promise<StoredRun[]> => Promise.resolve(this.stored);
-  run = (request: RunRequest, onEvent: (event: SessionEvent) => void): Promise<RunSummary> => {
-    this.request = request;
-    this.emit = onEvent;
-    return new Promise((resolve) => {
-      this.finish = (summary) =>
-        resolve({ runId: request.runId, state: 'finished', report: {}, artefacts: [], ...summary });
-    });
-  };
-  pause = (): Promise<void> => this.called('pause', 'paused');
-  resume = (): Promise<void> => this.called('resume', 'running');
-  step = (): Promise<void> => this.called('step', 'paused');
-  stop = (): Promise<void> => this.called('stop', 'stopped');
-  deleteRun = (runId: string): Promise<void> => {
-    this.stored = this.stored.filter((run) => run.runId !== runId);
-    return Promise.resolve();
-  };
-
-  private called(name: string, state: 'paused' | 'running' | 'stopped'): Promise<void> {
-    this.calls.push(name);
-    this.emit({ type: 'state', state });
-    return Promise.resolve();
-  }
-}
-
-let unmountAll: (() => void)[] = [];
-afterEach(() => {
-  for (const end of unmountAll) end();
-  unmountAll = [];
-});
-
-function show(
-  session: Partial<FakeSession>,
-  query = '',
-): { root: HTMLElement; playground: Playground; text: () => string } {
-  const kept = new Map<string, string>();
-  const playground = new Playground(session as unknown as SessionApi, {
-    address: `${location.origin}/${query}`,
-    memory: {
-      getItem: (key) => kept.get(key) ?? null,
-      setItem: (key, value) => void kept.set(key, value),
-      removeItem: (key) => void kept.delete(key),
-    },
-    now: () => new Date(Date.UTC(2026, 0, 2, 3, 4, 5)),
-  });
-  const root = document.createElement('div');
-  document.body.append(root);
-  const app = mount(App, { target: root, props: { playground } });
-  unmountAll.push(() => {
-    void unmount(app);
-    root.remove();
-  });
-  flushSync();
-  return { root, playground, text: () => root.innerText };
-}
-
-function button(root: HTMLElement, name: string): HTMLButtonElement {
-  const found = [...root.querySelectorAll('button')].find(
-    (one) => one.innerText.trim() === name || one.getAttribute('aria-label') === name,
-  );
-  if (found === undefined) throw new Error(`no button "${name}" in:\n${root.innerText}`);
-  return found;
-}
-
-const settle = async (): Promise<void> => {
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  flushSync();
-};
+afterEach(removePages);
 
 describe('the page', () => {
   it('is alive before the session has answered anything', () => {
@@ -309,6 +218,58 @@ describe('the page', () => {
       expect(document.getElementById(section.getAttribute('aria-labelledby') ?? '')).not.toBeNull();
     }
     expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(window.innerWidth);
+  });
+
+  it('names, notes and labels of any length stay within the window', async () => {
+    const session = new FakeSession();
+    const long = 'Averylongnamewithoutanyspace'.repeat(12);
+    session.stored = [
+      {
+        runId: 'r',
+        name: long,
+        state: 'stopped',
+        phase: 'instruct',
+        step: 1,
+        updatedAt: '2026-01-02T03:04:05Z',
+        sizeBytes: 1,
+      },
+    ];
+    const { root, playground } = show(session);
+    await playground.open();
+    const smoke = preset('smoke');
+    const named = {
+      ...smoke,
+      name: long,
+      notes: long,
+      demonstrations: smoke.demonstrations.map((entry) => ({ ...entry, label: long })),
+    };
+    await playground.experiments.takeFile(new File([JSON.stringify(named)], `${long}.json`));
+    flushSync();
+    button(root, 'Run').click();
+    await settle();
+    session.emit({ type: 'log', level: 'info', message: long });
+    session.emit({ type: 'progress', progress: { task: long, done: 1, total: 2, unit: 'steps' } });
+    session.finish({ state: 'failed', error: { code: 'source', message: `${long}: not there`, hint: long } });
+    await settle();
+    expect(root.innerText).toContain(long);
+    expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(window.innerWidth);
+  });
+
+  it('the keyboard keeps its place when Run becomes Pause and Pause becomes Resume', async () => {
+    const session = new FakeSession();
+    const { root, playground } = show(session, '?experiment=smoke');
+    await playground.open();
+    flushSync();
+    button(root, 'Run').focus();
+    for (const [now, next] of [
+      ['Run', 'Pause'],
+      ['Pause', 'Resume'],
+      ['Resume', 'Pause'],
+    ] as const) {
+      (document.activeElement as HTMLElement).click();
+      await settle();
+      expect((document.activeElement as HTMLElement).innerText.trim(), `after ${now}`).toBe(next);
+    }
   });
 });
 

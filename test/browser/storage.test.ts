@@ -29,10 +29,9 @@ async function overwritePart(name: string, number: number, change: (bytes: Uint8
   await place.writePart(number, change((await place.readPart(number))!.slice()));
 }
 
-/** An IDBFactory whose k-th write fails, and all after it: `no room`. Counts them. */
-function fullFactory(k: number): IDBFactory & { writes: number } {
-  const factory = {
-    writes: 0,
+/** An IDBFactory whose writes fail where `failure` says so, after earlier ones of the same transaction went through. */
+function failingFactory(failure: (storeName: string) => DOMException | undefined): IDBFactory {
+  return {
     open: (name: string, version?: number) => {
       const request = indexedDB.open(name, version);
       request.addEventListener('success', () => {
@@ -47,7 +46,8 @@ function fullFactory(k: number): IDBFactory & { writes: number } {
             for (const method of ['put', 'delete']) {
               const write = methods[method]!.bind(store);
               methods[method] = (...given) => {
-                if (++factory.writes >= k) throw new DOMException('no room', 'QuotaExceededError');
+                const error = failure(wanted);
+                if (error !== undefined) throw error;
                 return write(...given);
               };
             }
@@ -58,36 +58,15 @@ function fullFactory(k: number): IDBFactory & { writes: number } {
       });
       return request;
     },
-  };
-  return factory as unknown as IDBFactory & { writes: number };
+  } as unknown as IDBFactory;
 }
 
-/** An IDBFactory whose writes to one store fail after earlier writes of the same transaction went through. */
-function failingFactory(storeName: string, error: () => DOMException): IDBFactory {
-  return {
-    open: (name: string, version?: number) => {
-      const request = indexedDB.open(name, version);
-      request.addEventListener('success', () => {
-        const database = request.result;
-        const begin = database.transaction.bind(database);
-        database.transaction = ((...args: Parameters<typeof begin>) => {
-          const transaction = begin(...args);
-          const objectStore = transaction.objectStore.bind(transaction);
-          transaction.objectStore = (wanted: string) => {
-            const store = objectStore(wanted);
-            if (wanted === storeName) {
-              store.put = () => {
-                throw error();
-              };
-            }
-            return store;
-          };
-          return transaction;
-        }) as typeof database.transaction;
-      });
-      return request;
-    },
-  } as unknown as IDBFactory;
+/** No room from the k-th write on. */
+function fullFrom(k: number): { factory: IDBFactory; writes: () => number } {
+  let writes = 0;
+  const full = (): DOMException | undefined =>
+    ++writes < k ? undefined : new DOMException('no room', 'QuotaExceededError');
+  return { factory: failingFactory(full), writes: () => writes };
 }
 
 describe('runs in IndexedDB', () => {
@@ -133,7 +112,7 @@ describe('runs in IndexedDB', () => {
     // The checkpoint's own put succeeds; the record's, in the same transaction, does not.
     const broken = new IndexedDbRunStore(
       name,
-      failingFactory('runs', () => new DOMException('on purpose', 'UnknownError')),
+      failingFactory((store) => (store === 'runs' ? new DOMException('on purpose', 'UnknownError') : undefined)),
     );
     await expect(broken.saveCheckpoint(record(2), [await part('state', 2)])).rejects.toMatchObject({ code: 'storage' });
     const store = new IndexedDbRunStore(name);
@@ -143,15 +122,15 @@ describe('runs in IndexedDB', () => {
 
   it('says storage-full where there is no room, at whichever write, and keeps what was there', async () => {
     const both = async (n: number) => [await part('pairs', 7), await part('adapter', n), await part('state', n, n)];
-    const rehearsal = fullFactory(Infinity);
+    const rehearsal = fullFrom(Infinity);
     const name = freshName();
     for (const n of [1, 2]) await new IndexedDbRunStore(name).saveCheckpoint(record(n), await both(n));
-    await new IndexedDbRunStore(name, rehearsal).saveCheckpoint(record(3), await both(3));
-    expect(rehearsal.writes).toBe(6); // two parts, commit and record, two removals
+    await new IndexedDbRunStore(name, rehearsal.factory).saveCheckpoint(record(3), await both(3));
+    expect(rehearsal.writes()).toBe(6); // two parts, commit and record, two removals
     for (let k = 1; k <= 6; k++) {
       const own = freshName();
       for (const n of [1, 2]) await new IndexedDbRunStore(own).saveCheckpoint(record(n), await both(n));
-      const saving = new IndexedDbRunStore(own, fullFactory(k)).saveCheckpoint(record(3), await both(3));
+      const saving = new IndexedDbRunStore(own, fullFrom(k).factory).saveCheckpoint(record(3), await both(3));
       if (k <= 4) {
         await expect(saving).rejects.toMatchObject({
           code: 'storage-full',

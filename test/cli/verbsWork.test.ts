@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PupilError } from '../../src/base/errors';
 import { pathInRoot } from '../../src/cli/host';
-import type { FileRoot } from '../../src/session/protocol';
-import { GOLDEN, jsonLines, LESSON, pupil } from './fakeSession';
+import type { FileRoot, SessionEvent } from '../../src/session/protocol';
+import { GOLDEN, jsonLines, LESSON, pupil, ROW } from './fakeSession';
 
 let folder: string;
 beforeEach(() => {
@@ -46,6 +46,18 @@ describe('run', () => {
     const otherSeed = await pupil(['run', 'smoke', '--out', out(), '--resume', '--seed', '5']);
     expect(otherSeed.code).toBe(2);
     expect(otherSeed.err).toContain('expected seed 0');
+  });
+
+  it('that is resumed prints the rows of its earlier sittings as well', async () => {
+    const run = (request: { runId: string }, on: (event: SessionEvent) => void): unknown => {
+      const before = { ...ROW, system: 'Baseline' as const, correct: 54 };
+      on({ type: 'history', finished: ['baseline'], metrics: [], evaluations: [before], log: [] });
+      on({ type: 'evaluation', row: ROW });
+      return { runId: request.runId, state: 'finished', report: {}, artefacts: ['report.html'] };
+    };
+    const { out: text } = await pupil(['run', 'smoke', '--out', out()], { run });
+    expect(text).toContain('54.0 %');
+    expect(text).toContain('98.0 %');
   });
 
   it.each([

@@ -1,5 +1,6 @@
 // sampling.test.ts: drawing tokens on this device: exact tokens against float64, then what only many draws can show:
 // the distribution, the supports of top-k and top-p, and that a sequence does not notice its company.
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { RandomStream } from '../../src/base/random';
 import { Recorder } from '../../src/gpu/commands';
@@ -51,6 +52,7 @@ async function generate(run: Run): Promise<{ outputs: number[][]; finished: numb
       nextIds: u32('nextIds'),
       nextPositions: u32('nextPositions'),
       nextSlots: u32('nextSlots'),
+      cacheStarts: u32('cacheStarts'),
     },
     { rows, vocab: V, maxNewTokens: steps, cacheCapacity: 100 + steps, eosIds: run.eosIds ?? [], ...run.rule },
   );
@@ -120,6 +122,46 @@ for (const [name, rule] of DISTRIBUTIONS) {
     expect(statistic).toBeLessThan(quantile);
   });
 }
+
+/** The support after transformers' TopKLogitsWarper and TopPLogitsWarper (generation/logits_process.py, 4.57), in f64. */
+function transformersSupport(logits: readonly number[], { temperature, topK, topP }: SamplingRule): boolean[] {
+  let scores = logits.map((x) => x / temperature);
+  if (topK > 0) {
+    const kth = scores.toSorted((a, b) => b - a)[Math.min(topK, scores.length) - 1]!;
+    scores = scores.map((x) => (x < kth ? -Infinity : x));
+  }
+  if (topP < 1) {
+    const most = Math.max(...scores);
+    const total = scores.reduce((sum, x) => sum + Math.exp(x - most), 0);
+    const ascending = scores.map((_, i) => i).sort((a, b) => scores[a]! - scores[b]!);
+    let cumulative = 0;
+    for (const i of ascending.slice(0, -1)) {
+      cumulative += Math.exp(scores[i]! - most) / total;
+      if (cumulative <= 1 - topP) scores[i] = -Infinity;
+    }
+  }
+  return scores.map((x) => x > -Infinity);
+}
+
+it('the float64 support is that of transformers for distinct logits: top-k first, the token that crosses p stays', () => {
+  fc.assert(
+    fc.property(
+      fc.uniqueArray(fc.integer({ min: -8000, max: 8000 }), { minLength: 1, maxLength: 30 }),
+      fc.record({
+        temperature: fc.constantFrom(0.1, 0.7, 1, 2.5),
+        topK: fc.integer({ min: 0, max: 32 }),
+        topP: fc.constantFrom(1e-6, 0.13, 0.5, 0.77, 0.9, 0.999, 1),
+      }),
+      (thousandths, rule) => {
+        const logits = thousandths.map((x) => x / 1000);
+        const support = Array.from(tokenWeights(logits, rule), (weight) => weight > 0);
+        expect(support).toEqual(transformersSupport(logits, rule));
+      },
+    ),
+    { seed: 2, numRuns: 2000 },
+  );
+  expect(transformersSupport([1, 3, 2, 0], { temperature: 1, topK: 0, topP: 0.7 })).toEqual([false, true, true, false]);
+});
 
 it('every token of the support is drawn, and none outside, at top-k 5 of 40 near-equal logits', async () => {
   const logits = Float32Array.from({ length: 40 }, (_, i) => ((i * 7) % 40) * 1e-3);

@@ -2,6 +2,7 @@
 // each part does is in its own file beside this one.
 import { PupilError } from '../../base/errors';
 import type { FileRoot, SessionApi } from '../../session/protocol';
+import { RunLocks, type Locks } from '../runLocks';
 import { DeviceState } from './device.svelte';
 import { Experiments } from './experiments.svelte';
 import { toNotice, type Notice } from './notice';
@@ -15,6 +16,7 @@ export class Playground {
   readonly run: RunView;
   readonly stored: StoredRuns;
   readonly check: SelfCheck;
+  private readonly locks: RunLocks;
   /** A failure of an action that belongs to no part. */
   notice = $state.raw<Notice>();
   /** Between the click on Run and the session's first event. */
@@ -31,12 +33,17 @@ export class Playground {
       now: () => Date;
       /** Asks the browser not to evict stored runs; its answer changes nothing here. */
       persist?: () => Promise<unknown>;
+      /** Tells the tabs of one browser apart. */
+      locks?: Locks | undefined;
+      /** Hands a file to the person. */
+      save?: (name: string, bytes: Uint8Array) => void;
     },
   ) {
     this.device = new DeviceState(session);
     this.experiments = new Experiments(place.address);
     this.run = new RunView(session);
-    this.stored = new StoredRuns(session, place.memory);
+    this.locks = new RunLocks(place.locks);
+    this.stored = new StoredRuns(session, place.memory, this.locks);
     this.check = new SelfCheck(session);
   }
 
@@ -84,6 +91,17 @@ export class Playground {
     }
   }
 
+  /** A file of a run, into the person's downloads. */
+  async saveFile(runId: string, path: string): Promise<void> {
+    this.notice = undefined;
+    try {
+      const bytes = await this.stored.file(runId, path);
+      this.place.save?.(`${runId}-${path.replaceAll('/', '-')}`, bytes);
+    } catch (error) {
+      this.notice = toNotice(error);
+    }
+  }
+
   /** Picked files do not outlive the page: they must have been picked again. */
   private async filesAgain(): Promise<FileRoot> {
     if (this.experiments.picked.length === 0) {
@@ -104,10 +122,19 @@ export class Playground {
     this.preparing = true;
     try {
       const { request, name } = await prepare();
-      const running = this.run.start(request, name);
-      this.preparing = false;
-      await running;
+      const held = await this.locks.hold(request.runId, async () => {
+        const running = this.run.start(request, name);
+        this.preparing = false;
+        await running;
+      });
       await this.stored.refresh();
+      if (!held) {
+        throw new PupilError(
+          'usage',
+          `run ${request.runId}: expected it to rest, another tab of this browser goes on with it`,
+          'Look for that tab, or close it and resume here.',
+        );
+      }
     } catch (error) {
       this.notice = toNotice(error);
     } finally {

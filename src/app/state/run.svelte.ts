@@ -89,6 +89,13 @@ export class RunView {
 
   accept(event: SessionEvent): void {
     switch (event.type) {
+      case 'history':
+        this.finishedPhases = ['load', ...event.finished];
+        for (const row of event.metrics) this.acceptMetrics({ type: 'metrics', ...row });
+        this.rows = event.evaluations;
+        this.pairs = event.pairs;
+        this.log = event.log.slice(-MAX_LOG);
+        return;
       case 'phase':
         if (event.state === 'start') {
           this.phase = event.phase;

@@ -2,6 +2,7 @@
 // its files were. Checkpoints are the session's; here is only the request they belong to.
 import { PupilError } from '../../base/errors';
 import type { FileRoot, SessionApi, StoredRun } from '../../session/protocol';
+import type { RunLocks } from '../runLocks';
 import type { PreparedRun } from './experiments.svelte';
 import { toNotice, type Notice } from './notice';
 
@@ -12,16 +13,22 @@ export type KeyValue = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
 export class StoredRuns {
   runs = $state.raw<readonly StoredRun[]>([]);
+  /** The runs that go on in some tab. */
+  held = $state.raw<ReadonlySet<string>>(new Set());
+  /** The files of the run whose list is open. */
+  files = $state.raw<{ runId: string; paths: readonly string[] }>();
   notice = $state.raw<Notice>();
 
   constructor(
     private readonly session: SessionApi,
     private readonly memory: KeyValue,
+    private readonly locks: RunLocks,
   ) {}
 
   async refresh(): Promise<void> {
     try {
       this.runs = await this.session.listRuns();
+      this.held = await this.locks.held();
       this.notice = undefined;
     } catch (error) {
       this.notice = toNotice(error);
@@ -46,13 +53,39 @@ export class StoredRuns {
 
   async remove(runId: string): Promise<void> {
     try {
-      await this.session.deleteRun(runId);
+      const rests = await this.locks.hold(runId, () => this.session.deleteRun(runId));
+      if (!rests) {
+        throw new PupilError(
+          'usage',
+          `run ${runId}: expected it to rest, another tab goes on with it`,
+          'Stop it there.',
+        );
+      }
       this.memory.removeItem(KEY + runId);
     } catch (error) {
       this.notice = toNotice(error);
       return;
     }
+    if (this.files?.runId === runId) this.files = undefined;
     await this.refresh();
+  }
+
+  /** Opens or closes the list of a run's files. */
+  async toggleFiles(runId: string): Promise<void> {
+    if (this.files?.runId === runId) {
+      this.files = undefined;
+      return;
+    }
+    try {
+      this.files = { runId, paths: [...(await this.session.listArtefacts(runId))].sort() };
+      this.notice = undefined;
+    } catch (error) {
+      this.notice = toNotice(error);
+    }
+  }
+
+  file(runId: string, path: string): Promise<Uint8Array> {
+    return this.session.artefact(runId, path);
   }
 
   /** The report of a run as an address that a new tab can open. */

@@ -86,6 +86,7 @@ export function registerRun(program: Command, context: VerbContext): void {
               const leaveSignals = stopOnInterrupt(session, output);
               const rows: EvaluationRow[] = [];
               const onEvent = (event: SessionEvent): void => {
+                if (event.type === 'history') rows.push(...event.evaluations);
                 if (event.type === 'evaluation') rows.push(event.row);
                 output.event(event);
               };

@@ -146,11 +146,14 @@ function decodeCase(
     keyCache[i] = Math.fround(keyCache[i]! * (1 + (place / 100) ** 2));
   }
   const valueCache = normals(`values ${name}`, capacity * cacheCapacity * kWidth);
+  // Sequences lie in the caches in another order than in the batch.
+  const cacheStarts = Array.from({ length: capacity }, (_, b) => (capacity - 1 - b) * cacheCapacity);
   for (let b = 0; b < capacity; b++) {
     // Rows not yet written may hold anything.
-    const from = (b * cacheCapacity + (lengths[b] ?? 0)) * kWidth;
-    keyCache.fill(NaN, from, (b + 1) * cacheCapacity * kWidth);
-    valueCache.fill(NaN, from, (b + 1) * cacheCapacity * kWidth);
+    const from = (cacheStarts[b]! + (lengths[b] ?? 0)) * kWidth;
+    const to = (cacheStarts[b]! + cacheCapacity) * kWidth;
+    keyCache.fill(NaN, from, to);
+    valueCache.fill(NaN, from, to);
   }
   const sizes = { heads, kvHeads, headSize };
   return {
@@ -161,21 +164,29 @@ function decodeCase(
       keyCache: { shape: [capacity * cacheCapacity, kWidth], data: keyCache },
       valueCache: { shape: [capacity * cacheCapacity, kWidth], data: valueCache },
       lengths: { shape: [capacity], dtype: 'u32', data: padded(lengths, capacity, 0) },
+      cacheStarts: { shape: [capacity], dtype: 'u32', data: cacheStarts },
     },
     outputs: {
       y: {
         shape: [capacity, qWidth],
         expected: padded(
-          reference.attentionDecode(q, keyCache, valueCache, lengths, cacheCapacity, sizes),
+          reference.attentionDecode(q, keyCache, valueCache, lengths, cacheStarts, sizes),
           capacity * qWidth,
         ),
         sumLength: 2 * (Math.max(...lengths) + headSize),
       },
     },
-    commands: (gpu, { q, keyCache, valueCache, lengths, y }, arena) =>
+    commands: (gpu, { q, keyCache, valueCache, lengths, cacheStarts, y }, arena) =>
       attentionDecode(
         gpu,
-        { q: q!, keyCache: keyCache!, valueCache: valueCache!, lengths: lengths!, y: y! },
+        {
+          q: q!,
+          keyCache: keyCache!,
+          valueCache: valueCache!,
+          lengths: lengths!,
+          cacheStarts: cacheStarts!,
+          y: y!,
+        },
         { rows: rowsInUse(gpu, arena, capacity, B), cacheCapacity, ...sizes },
       ),
   };
@@ -226,6 +237,7 @@ export const attentionCases: CaseFamily = {
     decodeCase('length 0 gives zeros', [0, 65], 2, 70, 2, 1, 80),
     decodeCase('large heads', [66, 5], 2, 70, 2, 2, 128),
     decodeCase('several tiles of keys', [300, 257, 5], 3, 300, 2, 1, 8),
+    decodeCase('several tiles of keys, whole matrices of 16', [300, 257, 5, 64, 129], 5, 300, 4, 2, 32),
     cacheWriteCase('one element', [0], 1, 1, 1),
     cacheWriteCase('odd width, a slot outside is skipped', [6, 9, 2], 7, 33, 3),
     cacheWriteCase('rows behind the count are not written', integersOnce(2, 12), 12, 64, 5),

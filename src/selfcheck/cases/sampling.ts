@@ -18,10 +18,24 @@ interface Shape {
   ties?: number;
   /** Rows that have ended before. */
   ended?: number[];
+  /** Logits that are not as drawn: value by row and index. */
+  put?: [row: number, index: number, value: number][];
+  /** The first logits lie this close together, above all others. */
+  near?: number;
   why: string;
 }
 
 const ALL = { topK: 0, topP: 1 };
+/** Rows 0 to 2 get some, but for one, and all logits −∞; row 3 +∞; row 4 NaN; row 5 −0 and 0 as the largest. */
+const NOT_FINITE: [number, number, number][] = [
+  ...[0, 5, 17].map((i): [number, number, number] => [0, i, -Infinity]),
+  ...Array.from({ length: 17 }, (_, i): [number, number, number] => [1, i < 6 ? i : i + 1, -Infinity]),
+  ...Array.from({ length: 18 }, (_, i): [number, number, number] => [2, i, -Infinity]),
+  [3, 9, Infinity],
+  [4, 11, NaN],
+  ...Array.from({ length: 18 }, (_, i): [number, number, number] => [5, i, i === 4 ? -0 : i === 8 ? 0 : -1 - i]),
+];
+
 const SHAPES: Shape[] = [
   { B: 1, V: 1, rule: { temperature: 0, ...ALL }, why: 'one token, greedy' },
   { B: 1, V: 1, rule: { temperature: 0.7, topK: 1, topP: 0.5 }, why: 'one token, drawn' },
@@ -36,6 +50,14 @@ const SHAPES: Shape[] = [
   { B: 16, V: 257, rule: { temperature: 1, topK: 0, topP: 1e-6 }, why: 'top-p next to nothing: the largest' },
   { B: 16, V: 515, ties: 2, rule: { temperature: 1, topK: 20, topP: 0.8 }, why: 'ties at the edge of top-k and top-p' },
   { B: 7, V: 515, rule: { temperature: 1e-9, ...ALL }, why: 'next to no temperature: the largest' },
+  { B: 40, V: 9, near: 2 ** -20, rule: { temperature: 1e-6, ...ALL }, why: 'temperature 1e-6 still weighs near ties' },
+  { B: 20, V: 9, near: 2 ** -20, rule: { temperature: 1e-9, ...ALL }, why: 'colder than every near tie: the largest' },
+  { B: 16, V: 70, ties: 0.25, rule: { temperature: 1, topK: 7, topP: 1 }, why: 'many ties at the edge of top-k' },
+  { B: 16, V: 130, ties: 0.5, rule: { temperature: 2, topK: 0, topP: 0.5 }, why: 'many ties at the edge of top-p' },
+  { B: 9, V: 64, rule: { temperature: 1, topK: 1000, topP: 1 }, why: 'top-k beyond the vocabulary' },
+  { B: 7, V: 18, rule: { temperature: 0, ...ALL }, put: NOT_FINITE, why: 'greedy, infinities and NaN' },
+  { B: 7, V: 18, rule: { temperature: 1, ...ALL }, put: NOT_FINITE, why: 'drawn, infinities and NaN' },
+  { B: 7, V: 18, rule: { temperature: 1, topK: 4, topP: 0.9 }, put: NOT_FINITE, why: 'filtered, infinities and NaN' },
   {
     B: 8,
     used: 6,
@@ -63,6 +85,10 @@ function samplingCase(s: Shape): KernelCase {
     const x = 2 * random.nextNormal();
     return Math.fround(s.ties === undefined ? x : Math.round(x * s.ties) / s.ties);
   });
+  if (s.near !== undefined) {
+    for (let i = 0; i < logits.length; i++) if (i % V < 4) logits[i] = 12 + (i % V) * s.near;
+  }
+  for (const [row, index, value] of s.put ?? []) logits[row * V + index] = value;
   // Rows differ in what they have generated; the third is about to fill its output, the fourth its cache.
   const before: DecodeRow[] = Array.from({ length: B }, (_, b) => {
     const generated = b === 2 ? maxNewTokens - 1 : b % Math.min(3, maxNewTokens);
@@ -74,11 +100,12 @@ function samplingCase(s: Shape): KernelCase {
       nextId: 3,
       nextPosition: 0xa5a5,
       nextSlot: 0xa5a5,
+      cacheStart: (B - b) * cacheCapacity,
     };
   });
   const run = { seed: SEED, stream: STREAM, maxNewTokens, cacheCapacity, eosIds };
   const after = before.map((row, b) =>
-    b < used ? sampleRow(row, b, logits.slice(b * V, (b + 1) * V), s.rule, run) : row,
+    b < used ? sampleRow(row, logits.slice(b * V, (b + 1) * V), s.rule, run) : row,
   );
   const padded = (rows: DecodeRow[]): number[] =>
     rows.flatMap((row) => [...row.output, ...new Array<number>(maxNewTokens - row.output.length).fill(77)]);
@@ -95,6 +122,7 @@ function samplingCase(s: Shape): KernelCase {
     inputs: {
       logits: { shape: [B, V], data: logits },
       sequences: { shape: [B], dtype: 'u32', data: before.map((row) => row.sequence) },
+      cacheStarts: { shape: [B], dtype: 'u32', data: before.map((row) => row.cacheStart) },
       state: { shape: [4], dtype: 'u32', data: [SEED, STREAM, 0, 0] },
     },
     outputs: {
@@ -127,6 +155,7 @@ function samplingCase(s: Shape): KernelCase {
           nextIds: t['nextIds']!,
           nextPositions: t['nextPositions']!,
           nextSlots: t['nextSlots']!,
+          cacheStarts: t['cacheStarts']!,
         },
         { rows, vocab: V, maxNewTokens, cacheCapacity, eosIds, ...s.rule },
       );

@@ -15,7 +15,7 @@ import {
   type PreferenceTrainer,
   type SelfRefineSettings,
 } from '../../../src/recipes/selfRefine';
-import { answerPrompts } from '../../../src/recipes/sampling';
+import { answerPrompts, type AnswerGenerator } from '../../../src/recipes/sampling';
 
 const examples = Array.from({ length: 10 }, (_, i) => ({
   prompt: [1, 10 + i],
@@ -322,24 +322,46 @@ describe('preference values', () => {
 });
 
 describe('answering prompts', () => {
-  it('numbers prompts through, batch by batch, and goes on where it was left', async () => {
-    const asked: { first: number; count: number }[] = [];
-    const generator = {
-      generate: (prompts: readonly (readonly number[])[], o: { firstSequence?: number }) => {
-        asked.push({ first: o.firstSequence ?? 0, count: prompts.length });
-        return Promise.resolve(prompts.map((prompt) => ({ ids: [...prompt], stopped: 'eos' as const })));
-      },
+  const prompts = Array.from({ length: 9 }, (_, i) => [i]);
+  const asked: { first: number; count: number }[] = [];
+  /** Completes answers in twos: the batch of three is never complete at the very moment. */
+  const generator: AnswerGenerator = {
+    generate: async (some, { firstSequence = 0, onAnswers }) => {
+      asked.push({ first: firstSequence, count: some.length });
+      const answers = some.map((prompt) => ({ ids: [...prompt], stopped: 'eos' as const }));
+      for (let n = 2; n < answers.length + 2; n += 2) await onAnswers?.(answers.slice(0, n));
+      return answers;
+    },
+  };
+
+  it('tells of answers when a batch more is known and at the end, and goes on where it was left', async () => {
+    asked.length = 0;
+    const told: number[] = [];
+    const run = {
+      seed: 0,
+      stream: 'y',
+      batchSize: 3,
+      onBatch: (answers: readonly unknown[]) => Promise.resolve(void told.push(answers.length)),
     };
-    const prompts = Array.from({ length: 7 }, (_, i) => [i]);
-    const run = { seed: 0, stream: 'y', batchSize: 3 };
     const all = await answerPrompts(generator, prompts, run);
-    expect(all.map(({ ids }) => ids[0])).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(all.map(({ ids }) => ids[0])).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+    expect(told).toEqual([4, 8, 9]);
+    expect(await answerPrompts(generator, prompts, run, all.slice(0, 4))).toEqual(all);
+    expect(told.slice(3)).toEqual([8, 9]);
+    expect(await answerPrompts(generator, prompts, run, all)).toEqual(all);
     expect(asked).toEqual([
-      { first: 0, count: 3 },
-      { first: 3, count: 3 },
-      { first: 6, count: 1 },
+      { first: 0, count: 9 },
+      { first: 4, count: 5 },
     ]);
-    expect(await answerPrompts(generator, prompts, run, all.slice(0, 3))).toEqual(all);
-    expect(asked.slice(3).map(({ first }) => first)).toEqual([3, 6]);
+  });
+
+  it('whatever onBatch throws stops the work', async () => {
+    const stop = answerPrompts(generator, prompts, {
+      seed: 0,
+      stream: 'y',
+      batchSize: 3,
+      onBatch: () => Promise.reject(new Error('stop here')),
+    });
+    await expect(stop).rejects.toThrow('stop here');
   });
 });

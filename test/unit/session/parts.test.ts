@@ -182,6 +182,24 @@ describe('prepare', () => {
     expect(half.slice(0, 3)).toEqual(quarter);
   });
 
+  it('lines that are no demonstrations are told with the first of them; those of other items are not', async () => {
+    const experiment = parseExperiment(tinyExperiment());
+    const files = tinyFiles();
+    const lines = readFileSync('test/fixtures/lesson/task-C-train-in-seed0.jsonl', 'utf8').split('\n').slice(0, 20);
+    lines[2] = '{"half';
+    lines[4] = '{"other": 1}';
+    files['demonstrations.jsonl'] = new TextEncoder().encode(lines.join('\n'));
+    const [source] = experiment.demonstrations;
+    const changed = { ...experiment, demonstrations: [{ ...source!, files: ['demonstrations.jsonl'] }] };
+    const root = openFileRoot({ kind: 'memory', files });
+    const tokenizer = await loadTokenizer(experiment.student.tokenizer, root, () => Promise.resolve(undefined));
+    const { warnings, summaries } = await prepare(changed, root, tokenizer, { vocabSize: 449, maxPositions: 192 });
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain('2 demonstrations');
+    expect(warnings[0]).toContain('demonstrations.jsonl:3: not JSON');
+    expect(summaries[0]!.rejectedLines).toBe(2 + 8); // eight are of questions that this task does not have
+  });
+
   it('a tokenizer of another student is refused', async () => {
     const experiment = parseExperiment(tinyExperiment());
     const files = openFileRoot({ kind: 'memory', files: tinyFiles() });

@@ -297,6 +297,22 @@ describe('resume = never paused', () => {
     const second = await run({ out, resume: true });
     expect(second.summary.state).toBe('finished');
     for (const path of ADAPTERS) expect(out[path], path).toEqual(before.out[path]);
+    // The second sitting begins with what the first one showed, so that together nothing is missing.
+    const [history, ...others] = second.events.filter((event) => event.type === 'history');
+    expect(others).toEqual([]);
+    expect(history).toMatchObject({ finished: ['baseline', 'instruct', 'generate-pairs'] });
+    const told = (events: readonly SessionEvent[]): string[] =>
+      events.flatMap((event) => (event.type === 'metrics' ? [`${event.phase} ${event.step}`] : []));
+    const remembered = history?.type === 'history' ? history : undefined;
+    const all = [...(remembered?.metrics ?? []).map(({ phase, step }) => `${phase} ${step}`), ...told(second.events)];
+    expect([...new Set(all)].sort()).toEqual([...new Set(told(before.events))].sort());
+    expect(remembered?.evaluations).toEqual(
+      before.events.flatMap((event) =>
+        event.type === 'evaluation' && event.row.system === 'Baseline' ? [event.row] : [],
+      ),
+    );
+    expect(Object.keys(remembered?.pairs ?? {})).toContain('training_pairs');
+    expect(remembered?.log.length).toBeGreaterThan(0);
   });
 
   it('refuses to go on with another experiment, and says what changed', async () => {

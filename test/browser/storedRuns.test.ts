@@ -1,0 +1,138 @@
+// storedRuns.test.ts: what the page does with runs that this browser keeps: it shows what happened before a resume, takes a
+// run for itself while it goes on, leaves those of other tabs alone, and hands out their files.
+import { flushSync } from 'svelte';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { EvaluationRow, StoredRun } from '../../src/session/protocol';
+import { button, FakeSession, removePages, settle, show } from './fakePage';
+
+afterEach(removePages);
+
+const RUN: StoredRun = {
+  runId: 'smoke-1',
+  name: 'Smoke',
+  state: 'running',
+  phase: 'instruct',
+  step: 4,
+  updatedAt: '2026-01-02T03:04:05Z',
+  sizeBytes: 2048,
+};
+const ROW: EvaluationRow = {
+  system: 'Baseline',
+  taskId: 'C',
+  prompt: 'cot',
+  scorer: 'strict',
+  correct: 54,
+  n: 100,
+  low: 0.443,
+  high: 0.635,
+  cutOff: 0,
+};
+
+/** This browser's own locks, under names of this test only. */
+const locks = navigator.locks;
+
+describe('a resumed run', () => {
+  it('shows what its checkpoint remembers: phases, curves, rows, pairs and log', async () => {
+    const session = new FakeSession();
+    const { root, playground, text } = show(session);
+    await playground.open();
+    flushSync();
+    button(root, 'Run').click();
+    await settle();
+    session.emit({
+      type: 'history',
+      finished: ['baseline'],
+      metrics: [1, 2, 3, 4].map((step) => ({ phase: 'instruct', step, totalSteps: 6, values: { loss: 1 / step } })),
+      evaluations: [ROW],
+      pairs: { training_pairs: 111 },
+      log: [{ level: 'info', message: 'written before' }],
+    });
+    session.emit({ type: 'metrics', phase: 'instruct', step: 5, totalSteps: 6, values: { loss: 0.2 } });
+    await settle();
+    const chart = root.querySelector('[role="img"]')?.getAttribute('aria-label');
+    expect(chart).toContain('5 steps; last values: loss 0.200');
+    expect([...root.querySelectorAll('.phases .finished')].map((one) => one.textContent?.trim())).toEqual([
+      'Load',
+      'Baselines',
+    ]);
+    for (const shown of ['Baseline CoT', '44.3 – 63.5', '111', 'written before']) expect(text()).toContain(shown);
+  });
+});
+
+describe('a run in several tabs', () => {
+  it('that rests although its checkpoint says running was interrupted, and can be resumed', async () => {
+    const session = new FakeSession();
+    session.stored = [RUN];
+    const { root, playground, text } = show(session, '', { locks });
+    await playground.open();
+    flushSync();
+    expect(text()).toContain('interrupted · instruct, step 4');
+    expect(button(root, 'Resume Smoke').disabled).toBe(false);
+  });
+
+  it('that goes on in another tab is left alone: not resumed, not deleted', async () => {
+    const session = new FakeSession();
+    session.stored = [RUN];
+    let release: () => void = () => undefined;
+    const held = locks.request('pupil-run:smoke-1', () => new Promise<void>((resolve) => (release = resolve)));
+    await settle();
+    const { root, playground, text } = show(session, '', { locks });
+    await playground.open();
+    flushSync();
+    expect(text()).toContain('running in another tab');
+    expect(button(root, 'Resume Smoke').disabled).toBe(true);
+    expect(button(root, 'Delete Smoke').disabled).toBe(true);
+    // Also where the page has not noticed yet: the lock decides.
+    playground.stored.remember('smoke-1', {
+      experiment: { name: 'Smoke' } as never,
+      files: { kind: 'http', base: '' },
+    });
+    await playground.resumeRun('smoke-1');
+    await playground.stored.remove('smoke-1');
+    flushSync();
+    expect(session.request).toBeUndefined();
+    expect(session.stored).toHaveLength(1);
+    expect(text()).toContain('another tab');
+    release();
+    await held;
+  });
+
+  it('is held from its start to its end', async () => {
+    const session = new FakeSession();
+    const { root, playground } = show(session, '?experiment=smoke', { locks });
+    await playground.open();
+    flushSync();
+    const names = async (): Promise<string[]> =>
+      ((await locks.query()).held ?? []).map((lock) => lock.name ?? '').filter((name) => name.startsWith('pupil-run:'));
+    button(root, 'Run').click();
+    await settle();
+    expect(await names()).toEqual([`pupil-run:${session.request?.runId}`]);
+    session.finish({ state: 'finished' });
+    await settle();
+    expect(await names()).toEqual([]);
+  });
+});
+
+describe('the files of a stored run', () => {
+  it('are listed, adapters among them, and saved under names of their own', async () => {
+    const session = new FakeSession();
+    session.stored = [{ ...RUN, state: 'stopped' }];
+    session.artefacts = {
+      'report.html': new Uint8Array([1]),
+      'adapters/instruct/adapter_model.safetensors': new Uint8Array([2, 3]),
+    };
+    const saved: [string, Uint8Array][] = [];
+    const { root, playground, text } = show(session, '', { save: (name, bytes) => void saved.push([name, bytes]) });
+    await playground.open();
+    flushSync();
+    button(root, 'Files of Smoke').click();
+    await settle();
+    expect(button(root, 'Files of Smoke').getAttribute('aria-expanded')).toBe('true');
+    button(root, 'adapters/instruct/adapter_model.safetensors').click();
+    await settle();
+    expect(saved).toEqual([['smoke-1-adapters-instruct-adapter_model.safetensors', new Uint8Array([2, 3])]]);
+    button(root, 'Files of Smoke').click();
+    await settle();
+    expect(text()).not.toContain('report.html');
+  });
+});
