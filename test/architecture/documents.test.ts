@@ -66,7 +66,7 @@ describe.each(DOCUMENTS)('%s', (document) => {
         if (verb === undefined || verb === '…' || verb === '--help') return [];
         const found = verbs.find((one) => one.name() === verb);
         if (found === undefined) return [`verb ${verb}`];
-        const flags = rest.filter((word) => word.startsWith('--'));
+        const flags = rest.filter((word) => word.startsWith('--') && word !== '--help');
         const unknown = flags.filter((flag) => !found.options.some((option) => option.long === flag));
         const experiment = verb === 'run' || verb === 'eval' ? rest[0] : undefined;
         const known =
