@@ -12,26 +12,38 @@ export interface OutputStreams {
 /** How often a line of progress is written where there is no terminal to draw a bar on. */
 const PLAIN_PROGRESS_MS = 10_000;
 const BAR_MS = 100;
+/** Silence after which a person is told that the work goes on: compiling shaders for a CPU takes long and says nothing. */
+const SILENCE_MS = 15_000;
 
 export class Output {
   private bar = '';
   private drawnAt = 0;
   private plainAt = 0;
+  private spokeAt = Date.now();
+  private lastProgress = '';
+  private readonly watch: ReturnType<typeof setInterval> | undefined;
 
   constructor(
     readonly json: boolean,
     private readonly streams: OutputStreams = { out: process.stdout, err: process.stderr },
-  ) {}
+  ) {
+    const startedAt = Date.now();
+    if (json) return;
+    this.watch = setInterval(() => this.breakSilence(startedAt), 1000);
+    this.watch.unref(); // it alone keeps no process alive
+  }
 
   /** A result: an object for machines, text for people. */
   result(type: string, value: Record<string, unknown>, human: () => string): void {
     this.clearBar();
+    this.spokeAt = Date.now();
     this.streams.out.write(this.json ? `${JSON.stringify({ type, ...value })}\n` : `${human()}\n`);
   }
 
   /** A remark on the way. Machines get it as `{"type":"note"}` on stderr's behalf: not at all. */
   note(text: string): void {
     this.clearBar();
+    this.spokeAt = Date.now();
     this.streams.err.write(`${text}\n`);
   }
 
@@ -52,14 +64,30 @@ export class Output {
   progress(progress: Progress, detail = ''): void {
     if (this.json) return;
     const now = Date.now();
+    this.lastProgress = progressText(progress, detail);
     const finished = progress.total !== undefined && progress.done >= progress.total;
     if (this.streams.err.isTTY === true) {
       if (now - this.drawnAt < BAR_MS && !finished) return;
       this.drawnAt = now;
-      this.drawBar(progressText(progress, detail));
+      this.drawBar(this.lastProgress);
+      this.spokeAt = now;
     } else if (now - this.plainAt >= PLAIN_PROGRESS_MS) {
       this.plainAt = now;
-      this.streams.err.write(`${progressText(progress, detail)}\n`);
+      this.spokeAt = now;
+      this.streams.err.write(`${this.lastProgress}\n`);
+    }
+  }
+
+  /** Says that the work goes on where nothing has been said for a while. */
+  private breakSilence(startedAt: number): void {
+    const now = Date.now();
+    if (now - this.spokeAt < SILENCE_MS) return;
+    const after = this.lastProgress === '' ? '' : `, last: ${this.lastProgress}`;
+    const text = `still working after ${Math.round((now - startedAt) / 1000)} s${after}`;
+    if (this.streams.err.isTTY === true) this.drawBar(text);
+    else {
+      this.spokeAt = now;
+      this.streams.err.write(`${text}\n`);
     }
   }
 
@@ -109,6 +137,7 @@ export class Output {
 
   /** Removes the bar, so that whatever comes next starts on a clean line. */
   close(): void {
+    clearInterval(this.watch);
     this.clearBar();
   }
 

@@ -56,7 +56,7 @@ export function parseExperiment(json: unknown): Experiment {
       'config',
       `parseExperiment: ${problems.length} problem${problems.length === 1 ? '' : 's'} in the experiment\n` +
         problems.map((p) => `  ${p.path}: expected ${p.expected}, got ${p.value}`).join('\n'),
-      'Every key, its unit and its default are in the JSON Schema (experimentJsonSchema).',
+      'Every key, its unit and its default are in docs/experiment.schema.json.',
     );
   }
   return result.output;
