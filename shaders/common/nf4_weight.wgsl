@@ -5,7 +5,6 @@
 //          (256 map values, offset, nested absmax); for single quantisation `nested` is bound to anything and not read.
 // Source   Dettmers et al. 2023, arXiv:2305.14314, §3; bitsandbytes 0.50 csrc/kernels.cu.
 
-override RIGHT_WIDTH: u32; // C
 override DOUBLE: bool = false;
 @group(0) @binding(2) var<storage, read> right: array<u32>;
 @group(0) @binding(5) var<storage, read> absmax: array<u32>;
@@ -17,6 +16,16 @@ fn nf4_scale(block: u32) -> f32 {
     return bitcast<f32>(nested[code]) * bitcast<f32>(nested[257u + (block >> 8u)]) + bitcast<f32>(nested[256]);
   }
   return bitcast<f32>(absmax[block]);
+}
+
+// The four codes in a word's low 16 bits: bytes (e0 e1) (e2 e3), high nibble first.
+fn nf4_codes(half: u32) -> vec4<f32> {
+  return vec4<f32>(
+    NF4_CODES[(half >> 4u) & 15u],
+    NF4_CODES[half & 15u],
+    NF4_CODES[(half >> 12u) & 15u],
+    NF4_CODES[(half >> 8u) & 15u],
+  );
 }
 
 fn nf4_element(i: u32) -> f32 {

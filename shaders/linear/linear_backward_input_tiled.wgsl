@@ -2,111 +2,40 @@
 //   out[n, c] (+)= α Σ_o left[n, o] · right[o, c]
 // Shapes   left dY (N, O), right W (O, C), out dX (N, C); f32 (W also f16 or NF4), row-major.
 // Grid     (⌈columns/64⌉, ⌈rows of out/128⌉) workgroups of 256 invocations; one invocation owns 8 rows × 4 columns.
-// Effect   writes, or ADDS with ACCUMULATE; rows [rows.first, rows.end) only.
-// Uses     12 KiB of workgroup memory: panels of 16 terms, transposed so that both are read as vec4; the next panel is
-//          fetched into registers while the present one is used. Any size; terms past the end are zero.
-// Preludes a dropout prelude (shaders/lora), left_*, right_*, out_* (shaders/linear).
+// Effect   writes, or ADDS with `accumulate`; rows [rows.first, rows.end) only. Terms are added in order.
+// Uses     12 KiB of workgroup memory; the next panel is fetched into registers while the present one is used. Any size.
+// Preludes product, left_*, left_transposed, right_*, right_patches, out_*, tile_eight_rows, tiled.
 // Pairs    kernels/linear.ts · reference/linear.ts · test/kernels/linear.test.ts
-
-struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
-@group(0) @binding(0) var<uniform> rows: RowSlice;
-
-var<workgroup> left_tile: array<vec4<f32>, 512>; // (16 terms, 32 row quads)
-var<workgroup> right_tile: array<vec4<f32>, 256>; // (16 terms, 16 column quads)
-
-// Four terms of rows first … first + 3, none past `last`, transposed; zero past the last term.
-fn left_patch(first: u32, last: u32, k4: u32, quads: u32) -> mat4x4<f32> {
-  let k = min(k4, quads - 1u);
-  let inside = select(0.0, 1.0, k4 < quads);
-  return inside * transpose(mat4x4<f32>(
-    left4(min(first, last), k),
-    left4(min(first + 1u, last), k),
-    left4(min(first + 2u, last), k),
-    left4(min(first + 3u, last), k),
-  ));
-}
 
 @compute @workgroup_size(256)
 fn linear_backward_input_tiled(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
+  let p = product;
   let column4 = 16u * group.x + t % 16u;
-  let quad = 2u * (t / 16u); // the invocation's first row quad inside the tile
   let tile_row = rows.first + 128u * group.y;
   let last = rows.end - 1u;
-  // Fetching: four terms of four rows make one patch, transposed in registers; 128 invocations fetch the left panel's.
-  let fetch_k = t % 4u;
-  let fetch_quad = t / 4u;
-  let fetch_row = tile_row + 4u * fetch_quad;
-  let panels = (LEFT_WIDTH + 15u) / 16u;
-  let quads = (LEFT_WIDTH + 3u) / 4u;
-  let fetch_column = min(column4, (OUT_WIDTH - 1u) / 4u);
+  let panels = (p.left_width + 15u) / 16u;
+  let fetch_column = min(column4, (p.right_width - 1u) / 4u);
   let fetch_term = t / 16u;
-  var acc0 = vec4<f32>();
-  var acc1 = vec4<f32>();
-  var acc2 = vec4<f32>();
-  var acc3 = vec4<f32>();
-  var acc4 = vec4<f32>();
-  var acc5 = vec4<f32>();
-  var acc6 = vec4<f32>();
-  var acc7 = vec4<f32>();
+  var sums = Sums();
   var piece = mat4x4<f32>();
   if (t < 128u) {
-    piece = left_patch(fetch_row, last, 4u * 0u + fetch_k, quads);
+    piece = fetch_rows(t, tile_row, last, 0u, p.left_width);
   }
-  var w = right4(min(16u * 0u + fetch_term, LEFT_WIDTH - 1u), fetch_column);
+  var w = right4(min(fetch_term, p.left_width - 1u), fetch_column, p.right_width);
   for (var panel = 0u; panel < panels; panel++) {
     if (t < 128u) {
-      let at = 128u * fetch_k + fetch_quad; // term · 32 + quad
-      left_tile[at] = piece[0];
-      left_tile[at + 32u] = piece[1];
-      left_tile[at + 64u] = piece[2];
-      left_tile[at + 96u] = piece[3];
+      put_rows(t, piece);
     }
     right_tile[t] = w; // fetch_term · 16 + t mod 16
     workgroupBarrier();
     if (panel + 1u < panels) {
       if (t < 128u) {
-        piece = left_patch(fetch_row, last, 4u * (panel + 1u) + fetch_k, quads);
+        piece = fetch_rows(t, tile_row, last, panel + 1u, p.left_width);
       }
-      w = right4(min(16u * (panel + 1u) + fetch_term, LEFT_WIDTH - 1u), fetch_column);
+      w = right4(min(16u * (panel + 1u) + fetch_term, p.left_width - 1u), fetch_column, p.right_width);
     }
-    for (var k = 0u; k < 16u; k++) {
-      let w4 = right_tile[k * 16u + t % 16u];
-      let low = left_tile[k * 32u + quad];
-      let high = left_tile[k * 32u + quad + 1u];
-      acc0 += low.x * w4;
-      acc1 += low.y * w4;
-      acc2 += low.z * w4;
-      acc3 += low.w * w4;
-      acc4 += high.x * w4;
-      acc5 += high.y * w4;
-      acc6 += high.z * w4;
-      acc7 += high.w * w4;
-    }
+    add_tiles(&sums, t);
     workgroupBarrier();
   }
-  let row = tile_row + 4u * quad;
-  if (row + 0u < rows.end) {
-    out4(row + 0u, column4, acc0);
-  }
-  if (row + 1u < rows.end) {
-    out4(row + 1u, column4, acc1);
-  }
-  if (row + 2u < rows.end) {
-    out4(row + 2u, column4, acc2);
-  }
-  if (row + 3u < rows.end) {
-    out4(row + 3u, column4, acc3);
-  }
-  if (row + 4u < rows.end) {
-    out4(row + 4u, column4, acc4);
-  }
-  if (row + 5u < rows.end) {
-    out4(row + 5u, column4, acc5);
-  }
-  if (row + 6u < rows.end) {
-    out4(row + 6u, column4, acc6);
-  }
-  if (row + 7u < rows.end) {
-    out4(row + 7u, column4, acc7);
-  }
+  store_sums(sums, tile_row + 8u * (t / 16u), rows.end, column4, p);
 }

@@ -1,20 +1,18 @@
-// out_scalar.wgsl (prelude): where a tile of results of any width goes, four neighbours at a time.
+// out_scalar.wgsl (prelude, after product.wgsl): where a tile of results of any width goes, four neighbours at a time.
 // out = α·value, or out += α·value; nothing is written past the end of a row.
 
-override OUT_WIDTH: u32;
-override ACCUMULATE: bool = false;
-override ALPHA: f32 = 1.0;
-@group(0) @binding(3) var<storage, read_write> out: array<f32>; // (rows, OUT_WIDTH) f32
+@group(0) @binding(3) var<storage, read_write> out: array<f32>; // (rows, out_width) f32
 
-fn out4(row: u32, column4: u32, value: vec4<f32>) {
+fn out4(row: u32, column4: u32, value: vec4<f32>, p: Product) {
+  let width = p.out_width;
   let c = 4u * column4;
-  if (c >= OUT_WIDTH) {
+  if (c >= width) {
     return;
   }
-  let at = row * OUT_WIDTH + c;
-  var v = ALPHA * value;
-  for (var j = 0u; j < min(4u, OUT_WIDTH - c); j++) {
-    if (ACCUMULATE) {
+  let at = row * width + c;
+  let v = p.alpha * value;
+  for (var j = 0u; j < min(4u, width - c); j++) {
+    if (p.accumulate != 0u) {
       out[at + j] += v[j];
     } else {
       out[at + j] = v[j];

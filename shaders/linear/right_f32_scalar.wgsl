@@ -1,13 +1,12 @@
-// right_f32_scalar.wgsl (prelude): a dense weight W (O, C), or the activations x of a weight's
-// gradient, of any width, as four neighbours; zeros past the end of a row.
+// right_f32_scalar.wgsl (prelude): a dense weight W (O, C), or the activations x of a weight's gradient, of any width,
+// as four neighbours; zeros past the end of a row.
 
-override RIGHT_WIDTH: u32;
 @group(0) @binding(2) var<storage, read> right: array<f32>; // (O, C) or (N, C) f32
 
-fn right4(row: u32, column4: u32) -> vec4<f32> {
-  let at = row * RIGHT_WIDTH;
+fn right4(row: u32, column4: u32, width: u32) -> vec4<f32> {
+  let at = row * width;
   let c = 4u * column4;
-  let end = RIGHT_WIDTH - 1u;
+  let end = width - 1u;
   let v = vec4<f32>(right[at + min(c, end)], right[at + min(c + 1u, end)], right[at + min(c + 2u, end)], right[at + min(c + 3u, end)]);
-  return select(vec4<f32>(), v, vec4<u32>(c, c + 1u, c + 2u, c + 3u) < vec4<u32>(RIGHT_WIDTH));
+  return select(vec4<f32>(), vec4<f32>(v), vec4<u32>(c, c + 1u, c + 2u, c + 3u) < vec4<u32>(width));
 }

@@ -1,9 +1,8 @@
-// right_f32_vec4.wgsl (prelude): a dense weight W (O, C), or the activations x of a weight's
-// gradient, four neighbours at a time; needs RIGHT_WIDTH % 4 == 0.
+// right_f32_vec4.wgsl (prelude): a dense weight W (O, C), or the activations x of a weight's gradient, four neighbours
+// at a time; needs C % 4 == 0.
 
-override RIGHT_WIDTH: u32;
 @group(0) @binding(2) var<storage, read> right: array<vec4<f32>>; // (O, C) or (N, C) f32
 
-fn right4(row: u32, column4: u32) -> vec4<f32> {
-  return right[row * (RIGHT_WIDTH / 4u) + column4];
+fn right4(row: u32, column4: u32, width: u32) -> vec4<f32> {
+  return vec4<f32>(right[row * (width / 4u) + column4]);
 }

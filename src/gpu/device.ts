@@ -104,6 +104,8 @@ export class Gpu {
   private failure: PupilError | undefined;
   private readonly scopes: Promise<void>[] = [];
   private querySet: GPUQuerySet | undefined;
+  private readonly uniforms = new Map<string, GPUBuffer>();
+  private uniformArena: Arena | undefined;
   private closed = false;
 
   private constructor(
@@ -180,6 +182,23 @@ export class Gpu {
 
   arena(label: string): Arena {
     return new Arena(this, label);
+  }
+
+  /**
+   * A uniform buffer that holds these words as long as the device lives; the same words give the same buffer. For sizes and
+   * factors that a kernel takes as data: asked for at set-up, never in a step.
+   */
+  uniform(words: Uint32Array<ArrayBuffer>): GPUBuffer {
+    const key = words.join(' ');
+    let buffer = this.uniforms.get(key);
+    if (buffer === undefined) {
+      this.uniformArena ??= this.arena('uniforms');
+      const size = Math.ceil(words.byteLength / 16) * 16;
+      buffer = this.uniformArena.buffer(key, size, GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST);
+      this.device.queue.writeBuffer(buffer, 0, words);
+      this.uniforms.set(key, buffer);
+    }
+    return buffer;
   }
 
   /** Used by arenas only. Out-of-memory surfaces at the next {@link Gpu.settled}. */

@@ -1,85 +1,27 @@
 // linear.ts: matrix products of activations with a weight, and their two derivatives, over dense f32, dense f16 and NF4
-// weights. It picks a kernel variant and the operand preludes; the arithmetic is in shaders/linear.
+// weights. It picks a kernel variant and binds; the shaders are put together in linearKernels.ts.
 import { PupilError } from '../base/errors';
 import { Dispatch, linearGrid, type Command, type Grid } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
-import { kernelSource, type Constants, type KernelSource } from '../gpu/pipelines';
+import type { Constants } from '../gpu/pipelines';
 import type { Rows } from '../gpu/rows';
 import { expectTensor, type Tensor } from '../gpu/tensor';
+import {
+  linearSource,
+  subgroupLanesSupported,
+  tileOf,
+  variantExists,
+  type LinearOperation,
+  type LinearVariant,
+} from './linearKernels';
 import type { DenseWeight, LinearWeight } from './weights';
-import enableF16Wgsl from '../../shaders/common/enable_f16.wgsl?raw';
-import enableSubgroupsWgsl from '../../shaders/common/enable_subgroups.wgsl?raw';
-import nf4CodebookWgsl from '../../shaders/common/nf4_codebook.wgsl?raw';
-import nf4WeightWgsl from '../../shaders/common/nf4_weight.wgsl?raw';
-import leftVec4Wgsl from '../../shaders/linear/left_vec4.wgsl?raw';
-import leftScalarWgsl from '../../shaders/linear/left_scalar.wgsl?raw';
-import rightF32Vec4Wgsl from '../../shaders/linear/right_f32_vec4.wgsl?raw';
-import rightF32ScalarWgsl from '../../shaders/linear/right_f32_scalar.wgsl?raw';
-import rightF16Vec4Wgsl from '../../shaders/linear/right_f16_vec4.wgsl?raw';
-import rightF16ScalarWgsl from '../../shaders/linear/right_f16_scalar.wgsl?raw';
-import rightNf4Vec4Wgsl from '../../shaders/linear/right_nf4_vec4.wgsl?raw';
-import rightNf4ScalarWgsl from '../../shaders/linear/right_nf4_scalar.wgsl?raw';
-import outVec4Wgsl from '../../shaders/linear/out_vec4.wgsl?raw';
-import outScalarWgsl from '../../shaders/linear/out_scalar.wgsl?raw';
-import forwardRegisterWgsl from '../../shaders/linear/linear_forward_register.wgsl?raw';
-import backwardInputRegisterWgsl from '../../shaders/linear/linear_backward_input_register.wgsl?raw';
-import backwardWeightRegisterWgsl from '../../shaders/linear/linear_backward_weight_register.wgsl?raw';
-import forwardSubgroupWgsl from '../../shaders/linear/linear_forward_subgroup.wgsl?raw';
-import backwardInputSubgroupWgsl from '../../shaders/linear/linear_backward_input_subgroup.wgsl?raw';
-import backwardWeightSubgroupWgsl from '../../shaders/linear/linear_backward_weight_subgroup.wgsl?raw';
-import forwardTiledWgsl from '../../shaders/linear/linear_forward_tiled.wgsl?raw';
-import backwardInputTiledWgsl from '../../shaders/linear/linear_backward_input_tiled.wgsl?raw';
-import backwardWeightTiledWgsl from '../../shaders/linear/linear_backward_weight_tiled.wgsl?raw';
-import forwardFewRowsWgsl from '../../shaders/linear/linear_forward_few_rows.wgsl?raw';
-import panelFourLanesWgsl from '../../shaders/linear/panel_four_lanes.wgsl?raw';
-import panelEightLanesWgsl from '../../shaders/linear/panel_eight_lanes.wgsl?raw';
-
-/** The three products: y = x·Wᵀ, dX = dY·W, dW = dYᵀ·x. */
-export type LinearOperation = 'forward' | 'backward_input' | 'backward_weight';
-
-/** How a product is computed; the numbers agree to rounding, not bit for bit, so a run records the one it used. */
-export type LinearVariant = 'register' | 'subgroup' | 'tiled' | 'few_rows';
-
-/** Every variant, those included that an adapter may not offer. */
-export const linearVariants: readonly LinearVariant[] = ['register', 'subgroup', 'tiled', 'few_rows'];
 
 /** Why this device cannot run a variant, or undefined when it can. */
 export function variantUnsupported(gpu: Gpu, variant: LinearVariant): string | undefined {
-  return variant === 'subgroup' && !(gpu.features.subgroupSize in PANELS)
+  return variant.startsWith('subgroup') && !subgroupLanesSupported(gpu.features.subgroupSize)
     ? `needs subgroups of 4 or 8 lanes, this adapter has ${gpu.features.subgroupSize}`
     : undefined;
 }
-
-/** The left operand's rows handed round among so many lanes. */
-const PANELS: Record<number, string> = { 4: panelFourLanesWgsl, 8: panelEightLanesWgsl };
-
-interface Tile {
-  wgsl: string;
-  /** Rows and columns of the result that one workgroup makes. */
-  rows: number;
-  columns: number;
-  /** `columns` are for each lane of a subgroup. */
-  perLane?: boolean;
-}
-
-const TILES: Record<LinearVariant, Partial<Record<LinearOperation, Tile>>> = {
-  few_rows: { forward: { wgsl: forwardFewRowsWgsl, rows: 4, columns: 4 } },
-  register: {
-    forward: { wgsl: forwardRegisterWgsl, rows: 32, columns: 64 },
-    backward_input: { wgsl: backwardInputRegisterWgsl, rows: 32, columns: 64 },
-    backward_weight: { wgsl: backwardWeightRegisterWgsl, rows: 32, columns: 64 },
-  },
-  tiled: {
-    forward: { wgsl: forwardTiledWgsl, rows: 128, columns: 64 },
-    backward_input: { wgsl: backwardInputTiledWgsl, rows: 128, columns: 64 },
-    backward_weight: { wgsl: backwardWeightTiledWgsl, rows: 128, columns: 64 },
-  },
-  subgroup: {
-    forward: { wgsl: forwardSubgroupWgsl, rows: 8, columns: 8, perLane: true },
-    backward_input: { wgsl: backwardInputSubgroupWgsl, rows: 8, columns: 8, perLane: true },
-    backward_weight: { wgsl: backwardWeightSubgroupWgsl, rows: 16, columns: 4, perLane: true },
-  },
-};
 
 /** Work of one dispatch is bounded, so that no driver's watchdog kills it: multiply-adds on software and on real GPUs. */
 const MAX_MULTIPLY_ADDS_PER_DISPATCH = { software: 2 ** 31, hardware: 2 ** 36 };
@@ -112,43 +54,11 @@ export function pickVariant(
   size: { capacity: number; terms: number },
 ): LinearVariant {
   const set = chosen.get(gpu);
-  if (set !== undefined && TILES[set][operation] !== undefined) return set;
-  if (!gpu.adapter.software) {
-    return operation === 'forward' && size.capacity <= FEW_ROWS && size.terms >= 64 ? 'few_rows' : 'tiled';
-  }
-  return variantUnsupported(gpu, 'subgroup') === undefined ? 'subgroup' : 'register';
-}
-
-const sources = new Map<string, KernelSource>();
-
-function source(
-  lanes: number,
-  operation: LinearOperation,
-  variant: LinearVariant,
-  right: LinearWeight['kind'],
-  vec4: { left: boolean; right: boolean; out: boolean },
-): KernelSource {
-  const key = `${lanes} ${operation} ${variant} ${right} ${vec4.left} ${vec4.right} ${vec4.out}`;
-  let found = sources.get(key);
-  if (found === undefined) {
-    const rightWgsl = {
-      f32: vec4.right ? [rightF32Vec4Wgsl] : [rightF32ScalarWgsl],
-      f16: vec4.right ? [rightF16Vec4Wgsl] : [rightF16ScalarWgsl],
-      nf4: [nf4CodebookWgsl, nf4WeightWgsl, vec4.right ? rightNf4Vec4Wgsl : rightNf4ScalarWgsl],
-    }[right];
-    found = kernelSource(
-      `linear_${operation}_${variant}`,
-      TILES[variant][operation]!.wgsl,
-      ...(lanes > 0 ? [enableSubgroupsWgsl] : []),
-      ...(right === 'f16' ? [enableF16Wgsl] : []),
-      vec4.left ? leftVec4Wgsl : leftScalarWgsl,
-      ...rightWgsl,
-      vec4.out ? outVec4Wgsl : outScalarWgsl,
-      ...(lanes > 0 ? [PANELS[lanes]!] : []),
-    );
-    sources.set(key, found);
-  }
-  return found;
+  if (set !== undefined && variantExists(set, operation)) return set;
+  const few = operation === 'forward' && size.capacity <= FEW_ROWS;
+  if (!gpu.adapter.software) return few && size.terms >= 64 ? 'few_rows' : 'tiled';
+  if (variantUnsupported(gpu, 'subgroup') !== undefined) return 'register';
+  return few ? 'subgroup_few_rows' : 'subgroup';
 }
 
 export interface ProductOptions {
@@ -179,29 +89,32 @@ export function product(
     );
   }
   const variant = pickVariant(gpu, operation, { capacity: options.rows.capacity, terms: leftWidth });
-  const tile = TILES[variant][operation]!;
-  const lanes = variant === 'subgroup' ? gpu.features.subgroupSize : 0;
-  const kernel = source(lanes, operation, variant, right.kind, {
-    left: leftWidth % 4 === 0,
-    right: rightWidth % 4 === 0,
-    out: outWidth % 4 === 0,
+  const lanes = gpu.features.subgroupSize;
+  const outRows = operation === 'backward_weight' ? out.shape[0]! : options.rows.capacity;
+  const tile = tileOf(variant, lanes, outRows);
+  const kernel = linearSource({
+    operation,
+    variant,
+    tile,
+    lanes,
+    right: right.kind,
+    widths: { left: leftWidth, right: rightWidth, out: outWidth },
   });
-  const constants: Constants = {
-    LEFT_WIDTH: leftWidth,
-    RIGHT_WIDTH: rightWidth,
-    OUT_WIDTH: outWidth,
-    ACCUMULATE: options.accumulate,
-    ALPHA: Math.fround(options.alpha ?? 1),
+  const bind: Record<string, Tensor | GPUBuffer> = {
+    left,
+    out,
+    right: right.kind === 'nf4' ? right.packed : right.data,
+    product: productUniform(gpu, leftWidth, rightWidth, outWidth, options),
   };
-  const bind: Record<string, Tensor> = { left, out, right: right.kind === 'nf4' ? right.packed : right.data };
+  const constants: Constants = {};
   if (right.kind === 'nf4') {
     constants.DOUBLE = right.nested !== undefined;
     bind.absmax = right.absmax;
     bind.nested = right.nested ?? right.absmax;
   }
-  const columnTiles = Math.ceil(outWidth / (tile.columns * (tile.perLane === true ? lanes : 1)));
+  const columnTiles = Math.ceil(outWidth / tile.columns);
   const grid = (rows: number): Grid => {
-    const rowTiles = Math.ceil((operation === 'backward_weight' ? out.shape[0]! : rows) / tile.rows);
+    const rowTiles = Math.ceil((operation === 'backward_weight' ? outRows : rows) / tile.rows);
     if (variant !== 'few_rows') return [columnTiles, rowTiles, 1];
     const [x, y] = linearGrid(gpu, columnTiles);
     return [x, y, rowTiles];
@@ -216,6 +129,19 @@ export function product(
       label: `${kernel.name} ${right.kind} (${options.rows.capacity}, ${leftWidth}, ${outWidth})`,
     }),
   ];
+}
+
+/** Sizes and factor of a product as shaders/linear/product.wgsl declares them. */
+function productUniform(
+  gpu: Gpu,
+  leftWidth: number,
+  rightWidth: number,
+  outWidth: number,
+  options: ProductOptions,
+): GPUBuffer {
+  const words = Uint32Array.of(leftWidth, rightWidth, outWidth, options.accumulate ? 1 : 0, 0);
+  new Float32Array(words.buffer)[4] = options.alpha ?? 1;
+  return gpu.uniform(words);
 }
 
 /** Rows of one dispatch: a tile's rows times a power of two (so that layers share slicings), and not too many slices. */
@@ -258,7 +184,12 @@ export function linearForward(
   const [O, C] = expectWeight('linearForward', weight);
   expectTensor('linearForward', 'x', x, [rows.capacity, C], 'f32');
   expectTensor('linearForward', 'y', y, [rows.capacity, O], 'f32');
-  return product(gpu, 'forward', { left: x, right: weight, out: y }, { rows, accumulate: options.accumulate ?? false });
+  return product(
+    gpu,
+    'forward',
+    { left: x, right: weight, out: y },
+    { rows, accumulate: options.accumulate ?? false, ...slicing(options) },
+  );
 }
 
 /**

@@ -51,14 +51,11 @@ function dropout(gpu: Gpu, x: Tensor, y: Tensor, rows: Rows, d: Dropout, accumul
   }
   expectTensor('lora', 'dropout.counters', d.counters, [4], 'u32');
   expectTensor('lora', 'dropout.scratch', d.scratch, [N, C], 'f32');
+  const words = Uint32Array.of(C, 0, 0);
+  new Float32Array(words.buffer).set([d.rate, 1 / (1 - d.rate)], 1);
   return new Dispatch(gpu, DROPOUT, {
-    bind: { x, y, counters: d.counters },
-    constants: {
-      WIDTH: C,
-      RATE: Math.fround(d.rate),
-      SCALE: Math.fround(1 / (1 - d.rate)),
-      ACCUMULATE: accumulate,
-    },
+    bind: { x, y, counters: d.counters, dropout: gpu.uniform(words) },
+    constants: { ACCUMULATE: accumulate },
     rows,
     // One more pair than elements / 2 rounded up: a slice may start inside a pair.
     grid: (count) => linearGrid(gpu, Math.ceil((Math.ceil((count * C) / 2) + 1) / 64)),

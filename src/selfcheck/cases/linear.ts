@@ -6,13 +6,8 @@ import { Rows } from '../../gpu/rows';
 import type { Gpu } from '../../gpu/device';
 import type { Tensor } from '../../gpu/tensor';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from '../../kernels/linear';
-import {
-  linearVariants,
-  setLinearVariant,
-  variantUnsupported,
-  type LinearOperation,
-  type LinearVariant,
-} from '../../kernels/linear';
+import { setLinearVariant, variantUnsupported } from '../../kernels/linear';
+import { linearVariants, variantExists, type LinearOperation, type LinearVariant } from '../../kernels/linearKernels';
 import type { LinearWeight } from '../../kernels/weights';
 import * as reference from '../../reference/linear';
 import { nf4Dequantize, nf4DequantizeAbsmax, nf4Quantize, nf4QuantizeAbsmax } from '../../reference/nf4';
@@ -171,10 +166,12 @@ export const linearCases: CaseFamily = {
       [5, 33, 6, 130, 'C mod 4 = 2'],
       [66, 66, 128, 72, 'whole blocks, several tiles'],
       [17, 17, 12, 261, 'vec4 loads, scalar stores'],
+      [130, 133, 48, 24, 'the tallest tile, cut off in its middle'],
+      [20, 20, 40, 36, 'whole words of codes, blocks straddle rows'],
     ];
     for (const variant of linearVariants) {
       for (const operation of ['forward', 'backward_input', 'backward_weight'] as const) {
-        if (variant === 'few_rows' && operation !== 'forward') continue;
+        if (!variantExists(variant, operation)) continue;
         const sliced = { N: 37, capacity: 40, C: 36, O: 20, rowsPerSlice: 16, why: 'three slices of rows' };
         cases.push(
           mostlyOnHardware(variant, linearCase({ operation, variant, form: 'f32', accumulate: true, ...sliced })),
@@ -182,7 +179,7 @@ export const linearCases: CaseFamily = {
         for (const form of operation === 'backward_weight' ? (['f32'] as const) : forms) {
           shapes.forEach(([N, capacity, C, O, why], i) => {
             const spec = { operation, variant, form, N, capacity, C, O, accumulate: i % 2 === 1, why };
-            if (form !== 'f32' && ![1, 2, 4].includes(i)) return; // the tile's edges are checked with f32
+            if (form !== 'f32' && ![1, 2, 4, 6, 7].includes(i)) return; // the tile's edges are checked with f32
             const always = (i === 1 && form === 'nf4-double') || (i === 4 && (form === 'f32' || form === 'f16'));
             cases.push(always ? linearCase(spec) : mostlyOnHardware(variant, linearCase(spec)));
           });
