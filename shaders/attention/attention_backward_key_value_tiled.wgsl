@@ -1,10 +1,10 @@
-// attention_backward_key_value_tiled: attention_backward_key_value for head sizes that are multiples of four, a tile of keys
-// at a time.
+// attention_backward_key_value_tiled: attention_backward_key_value for head sizes that are multiples of four, a tile of
+// keys at a time.
 //   over the queries n in [j, sequence_end[j]) and the query heads h of group g, with p and ds as in
 //   attention_backward_query:  d_v[j, g] = Σ p · d_y[n, h];   d_k[j, g] = Σ ds · q[n, h] / √K
 // Paper    Dao et al. 2022, arXiv:2205.14135, appendix B.4; tiles as in attention_forward_tiled, keys and queries swapped.
-// Shapes   q, d_y (N, H·K), k, v, d_k, d_v (N, Hkv·K), sequence_end (N) u32 exclusive, logsumexp, delta (N, H); f32, row-major,
-//          read as vec4.
+// Preludes tile_scores, tile_value_products.
+// Shapes   q, d_y (N, H·K), k, v, d_k, d_v (N, Hkv·K), sequence_end (N) u32 exclusive, logsumexp, delta (N, H); f32, row-major.
 // Grid     one workgroup per (tile of 4·key_groups tokens, key/value head). The slice cuts the keys; queries go up to the
 //          sequence's end.
 // Effect   WRITES d_k and d_v. No atomics: a repeat run gives the same bits.
@@ -72,68 +72,28 @@ fn attention_backward_key_value_tiled(
         let g = block % key_groups;
         let n = tile + (block / key_groups) * 4u;
         let key = first + 4u * g;
-        let a_at0 = (min(key, last) * kv_heads + kv_head) * quarter;
-        let a_at1 = (min(key + 1u, last) * kv_heads + kv_head) * quarter;
-        let a_at2 = (min(key + 2u, last) * kv_heads + kv_head) * quarter;
-        let a_at3 = (min(key + 3u, last) * kv_heads + kv_head) * quarter;
-        let n_last = vec4<u32>(end - 1u);
-        let row = min(vec4<u32>(n) + vec4<u32>(0u, 1u, 2u, 3u), n_last) * heads + h;
-        let b_at0 = row.x * quarter;
-        let b_at1 = row.y * quarter;
-        let b_at2 = row.z * quarter;
-        let b_at3 = row.w * quarter;
-        var s0 = vec4<f32>();
-        var s1 = vec4<f32>();
-        var s2 = vec4<f32>();
-        var s3 = vec4<f32>();
-        for (var c = 0u; c < quarter; c++) {
-          let a0 = k[a_at0 + c];
-          let a1 = k[a_at1 + c];
-          let a2 = k[a_at2 + c];
-          let a3 = k[a_at3 + c];
-          let b0 = q[b_at0 + c];
-          let b1 = q[b_at1 + c];
-          let b2 = q[b_at2 + c];
-          let b3 = q[b_at3 + c];
-          s0 += vec4<f32>(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
-          s1 += vec4<f32>(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
-          s2 += vec4<f32>(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
-          s3 += vec4<f32>(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
-        }
+        let key_rows = min(vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
+        let k_at = (key_rows * kv_heads + kv_head) * quarter;
+        let row = min(vec4<u32>(n) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(end - 1u)) * heads + h;
+        let q_at = row * quarter;
+        let products = transpose(query_key_products(q_at, k_at)); // column i: four keys times query i
         let key_numbers = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
         let key_ends = ends[g];
         let none = vec4<f32>();
-        s0 = select(none, exp(s0 * scale - logsumexp[row.x]), (vec4<u32>(n) >= key_numbers) & (vec4<u32>(n) < key_ends));
-        s1 = select(none, exp(s1 * scale - logsumexp[row.y]), (vec4<u32>(n + 1u) >= key_numbers) & (vec4<u32>(n + 1u) < key_ends));
-        s2 = select(none, exp(s2 * scale - logsumexp[row.z]), (vec4<u32>(n + 2u) >= key_numbers) & (vec4<u32>(n + 2u) < key_ends));
-        s3 = select(none, exp(s3 * scale - logsumexp[row.w]), (vec4<u32>(n + 3u) >= key_numbers) & (vec4<u32>(n + 3u) < key_ends));
-        var d0 = vec4<f32>();
-        var d1 = vec4<f32>();
-        var d2 = vec4<f32>();
-        var d3 = vec4<f32>();
-        for (var c = 0u; c < quarter; c++) {
-          let a0 = v[a_at0 + c];
-          let a1 = v[a_at1 + c];
-          let a2 = v[a_at2 + c];
-          let a3 = v[a_at3 + c];
-          let b0 = d_y[b_at0 + c];
-          let b1 = d_y[b_at1 + c];
-          let b2 = d_y[b_at2 + c];
-          let b3 = d_y[b_at3 + c];
-          d0 += vec4<f32>(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
-          d1 += vec4<f32>(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
-          d2 += vec4<f32>(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
-          d3 += vec4<f32>(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
-        }
+        let s0 = select(none, exp(products[0] * scale - logsumexp[row.x]), (vec4<u32>(n) >= key_numbers) & (vec4<u32>(n) < key_ends));
+        let s1 = select(none, exp(products[1] * scale - logsumexp[row.y]), (vec4<u32>(n + 1u) >= key_numbers) & (vec4<u32>(n + 1u) < key_ends));
+        let s2 = select(none, exp(products[2] * scale - logsumexp[row.z]), (vec4<u32>(n + 2u) >= key_numbers) & (vec4<u32>(n + 2u) < key_ends));
+        let s3 = select(none, exp(products[3] * scale - logsumexp[row.w]), (vec4<u32>(n + 3u) >= key_numbers) & (vec4<u32>(n + 3u) < key_ends));
+        let d = transpose(gradient_value_products(q_at, k_at));
         let at = (block / key_groups) * 4u * key_groups + g;
         weights[at] = s0;
         weights[at + key_groups] = s1;
         weights[at + 2u * key_groups] = s2;
         weights[at + 3u * key_groups] = s3;
-        d_scores[at] = s0 * (d0 - delta[row.x]) * scale;
-        d_scores[at + key_groups] = s1 * (d1 - delta[row.y]) * scale;
-        d_scores[at + 2u * key_groups] = s2 * (d2 - delta[row.z]) * scale;
-        d_scores[at + 3u * key_groups] = s3 * (d3 - delta[row.w]) * scale;
+        d_scores[at] = s0 * (d[0] - delta[row.x]) * scale;
+        d_scores[at + key_groups] = s1 * (d[1] - delta[row.y]) * scale;
+        d_scores[at + 2u * key_groups] = s2 * (d[2] - delta[row.z]) * scale;
+        d_scores[at + 3u * key_groups] = s3 * (d[3] - delta[row.w]) * scale;
       }
       workgroupBarrier();
 

@@ -1,9 +1,9 @@
-// attention_backward_query_tiled: attention_backward_query for head sizes that are multiples of four, a tile of queries at a
-// time.
+// attention_backward_query_tiled: attention_backward_query for head sizes that are multiples of four, a tile of queries at
+// a time.
 //   p[j] = exp(q·k[j]/√K − logsumexp);  ds[j] = p[j] · (d_y·v[j] − delta);  d_q[n, h] = Σ_j ds[j] · k[j, g] / √K
 // Paper    Dao et al. 2022, arXiv:2205.14135, appendix B.4; tiles as in attention_forward_tiled.
-// Shapes   q, d_y, d_q (N, H·K), k, v (N, Hkv·K), sequence_start (N) u32, logsumexp, delta (N, H); f32, row-major, read as
-//          vec4.
+// Preludes tile_scores, tile_value_products.
+// Shapes   q, d_y, d_q (N, H·K), k, v (N, Hkv·K), sequence_start (N) u32, logsumexp, delta (N, H); f32, row-major.
 // Grid     one workgroup per (tile of 4·query_groups tokens, query head).
 // Effect   WRITES d_q. A repeat run gives the same bits.
 // Pairs    kernels/attention.ts · reference/attention.ts · test/kernels/attention.test.ts
@@ -69,65 +69,25 @@ fn attention_backward_query_tiled(
     for (var block = lane; block < ((keys + 3u) / 4u) * query_groups; block += lanes) {
       let g = block % query_groups;
       let key = tile + (block / query_groups) * 4u;
-      let n = first + 4u * g;
-      let a_at0 = (min(n, last) * heads + h) * quarter;
-      let a_at1 = (min(n + 1u, last) * heads + h) * quarter;
-      let a_at2 = (min(n + 2u, last) * heads + h) * quarter;
-      let a_at3 = (min(n + 3u, last) * heads + h) * quarter;
-      let b_at0 = min(key, last) * kv_stride + kv_at;
-      let b_at1 = min(key + 1u, last) * kv_stride + kv_at;
-      let b_at2 = min(key + 2u, last) * kv_stride + kv_at;
-      let b_at3 = min(key + 3u, last) * kv_stride + kv_at;
-      var s0 = vec4<f32>();
-      var s1 = vec4<f32>();
-      var s2 = vec4<f32>();
-      var s3 = vec4<f32>();
-      for (var c = 0u; c < quarter; c++) {
-        let a0 = q[a_at0 + c];
-        let a1 = q[a_at1 + c];
-        let a2 = q[a_at2 + c];
-        let a3 = q[a_at3 + c];
-        let b0 = k[b_at0 + c];
-        let b1 = k[b_at1 + c];
-        let b2 = k[b_at2 + c];
-        let b3 = k[b_at3 + c];
-        s0 += vec4<f32>(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
-        s1 += vec4<f32>(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
-        s2 += vec4<f32>(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
-        s3 += vec4<f32>(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
-      }
+      let queries = vec4<u32>(first + 4u * g) + vec4<u32>(0u, 1u, 2u, 3u);
+      let keys4 = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
+      let q_at = (min(queries, vec4<u32>(last)) * heads + h) * quarter;
+      let k_at = min(keys4, vec4<u32>(last)) * kv_stride + kv_at;
+      let products = query_key_products(q_at, k_at);
       let lse = logsumexps[g];
-      let queries = vec4<u32>(n) + vec4<u32>(0u, 1u, 2u, 3u);
       let start = starts[g];
       let none = vec4<f32>();
-      s0 = select(none, exp(s0 * scale - lse), (vec4<u32>(key) <= queries) & (vec4<u32>(key) >= start));
-      s1 = select(none, exp(s1 * scale - lse), (vec4<u32>(key + 1u) <= queries) & (vec4<u32>(key + 1u) >= start));
-      s2 = select(none, exp(s2 * scale - lse), (vec4<u32>(key + 2u) <= queries) & (vec4<u32>(key + 2u) >= start));
-      s3 = select(none, exp(s3 * scale - lse), (vec4<u32>(key + 3u) <= queries) & (vec4<u32>(key + 3u) >= start));
-      var d0 = vec4<f32>();
-      var d1 = vec4<f32>();
-      var d2 = vec4<f32>();
-      var d3 = vec4<f32>();
-      for (var c = 0u; c < quarter; c++) {
-        let a0 = d_y[a_at0 + c];
-        let a1 = d_y[a_at1 + c];
-        let a2 = d_y[a_at2 + c];
-        let a3 = d_y[a_at3 + c];
-        let b0 = v[b_at0 + c];
-        let b1 = v[b_at1 + c];
-        let b2 = v[b_at2 + c];
-        let b3 = v[b_at3 + c];
-        d0 += vec4<f32>(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
-        d1 += vec4<f32>(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
-        d2 += vec4<f32>(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
-        d3 += vec4<f32>(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
-      }
+      let s0 = select(none, exp(products[0] * scale - lse), (vec4<u32>(key) <= queries) & (vec4<u32>(key) >= start));
+      let s1 = select(none, exp(products[1] * scale - lse), (vec4<u32>(key + 1u) <= queries) & (vec4<u32>(key + 1u) >= start));
+      let s2 = select(none, exp(products[2] * scale - lse), (vec4<u32>(key + 2u) <= queries) & (vec4<u32>(key + 2u) >= start));
+      let s3 = select(none, exp(products[3] * scale - lse), (vec4<u32>(key + 3u) <= queries) & (vec4<u32>(key + 3u) >= start));
+      let d = gradient_value_products(q_at, k_at);
       let mean = deltas[g];
       let at = (block / query_groups) * 4u * query_groups + g;
-      d_scores[at] = s0 * (d0 - mean) * scale;
-      d_scores[at + query_groups] = s1 * (d1 - mean) * scale;
-      d_scores[at + 2u * query_groups] = s2 * (d2 - mean) * scale;
-      d_scores[at + 3u * query_groups] = s3 * (d3 - mean) * scale;
+      d_scores[at] = s0 * (d[0] - mean) * scale;
+      d_scores[at + query_groups] = s1 * (d[1] - mean) * scale;
+      d_scores[at + 2u * query_groups] = s2 * (d[2] - mean) * scale;
+      d_scores[at + 3u * query_groups] = s3 * (d[3] - mean) * scale;
     }
     workgroupBarrier();
 

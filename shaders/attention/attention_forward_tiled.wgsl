@@ -3,7 +3,8 @@
 //   y[n, h] = Σ_j softmax(s)[j] · v[j, g];   logsumexp[n, h] = log Σ_j exp(s[j])
 // Paper    Dao et al. 2022, arXiv:2205.14135 (tiles, online softmax): here tiles in workgroup memory hold only the scores
 //          and the sums; q, k and v are read straight from storage into registers, 4 queries × 4 keys a lane.
-// Shapes   q, y (N, H·K), k, v (N, Hkv·K), sequence_start (N) u32, logsumexp (N, H); f32, row-major, read as vec4.
+// Prelude  tile_scores.
+// Shapes   q, y (N, H·K), k, v (N, Hkv·K), sequence_start (N) u32, logsumexp (N, H); f32, row-major.
 // Grid     one workgroup per (tile of 4·query_groups tokens, query head).
 //          Tiles of keys are counted from each sequence's own start, and what is masked changes no bit, so a row's bits
 //          depend on its sequence alone, wherever that lies in the pack.
@@ -82,41 +83,19 @@ fn attention_forward_tiled(
       for (var block = lane; block < key_blocks * query_groups; block += lanes) {
         let g = block % query_groups;
         let key = tile + (block / query_groups) * 4u;
-        let n = first + 4u * g;
-        let a_at0 = (min(n, last) * heads + h) * quarter;
-        let a_at1 = (min(n + 1u, last) * heads + h) * quarter;
-        let a_at2 = (min(n + 2u, last) * heads + h) * quarter;
-        let a_at3 = (min(n + 3u, last) * heads + h) * quarter;
-        let b_at0 = min(key, end - 1u) * kv_stride + kv_at;
-        let b_at1 = min(key + 1u, end - 1u) * kv_stride + kv_at;
-        let b_at2 = min(key + 2u, end - 1u) * kv_stride + kv_at;
-        let b_at3 = min(key + 3u, end - 1u) * kv_stride + kv_at;
-        var s0 = vec4<f32>();
-        var s1 = vec4<f32>();
-        var s2 = vec4<f32>();
-        var s3 = vec4<f32>();
-        for (var c = 0u; c < quarter; c++) {
-          let a0 = q[a_at0 + c];
-          let a1 = q[a_at1 + c];
-          let a2 = q[a_at2 + c];
-          let a3 = q[a_at3 + c];
-          let b0 = k[b_at0 + c];
-          let b1 = k[b_at1 + c];
-          let b2 = k[b_at2 + c];
-          let b3 = k[b_at3 + c];
-          s0 += vec4<f32>(dot(a0, b0), dot(a1, b0), dot(a2, b0), dot(a3, b0));
-          s1 += vec4<f32>(dot(a0, b1), dot(a1, b1), dot(a2, b1), dot(a3, b1));
-          s2 += vec4<f32>(dot(a0, b2), dot(a1, b2), dot(a2, b2), dot(a3, b2));
-          s3 += vec4<f32>(dot(a0, b3), dot(a1, b3), dot(a2, b3), dot(a3, b3));
-        }
-        let queries = vec4<u32>(n) + vec4<u32>(0u, 1u, 2u, 3u);
+        let queries = vec4<u32>(first + 4u * g) + vec4<u32>(0u, 1u, 2u, 3u);
+        let keys4 = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
+        let products = query_key_products(
+          (min(queries, vec4<u32>(last)) * heads + h) * quarter,
+          min(keys4, vec4<u32>(end - 1u)) * kv_stride + kv_at,
+        );
         let own = starts[g] == vec4<u32>(start);
         let masked = vec4<f32>(-3.0e38);
         let at = (block / query_groups) * 4u * query_groups + g;
-        scores[at] = select(masked, s0 * scale, (vec4<u32>(key) <= queries) & own);
-        scores[at + query_groups] = select(masked, s1 * scale, (vec4<u32>(key + 1u) <= queries) & own);
-        scores[at + 2u * query_groups] = select(masked, s2 * scale, (vec4<u32>(key + 2u) <= queries) & own);
-        scores[at + 3u * query_groups] = select(masked, s3 * scale, (vec4<u32>(key + 3u) <= queries) & own);
+        scores[at] = select(masked, products[0] * scale, (vec4<u32>(key) <= queries) & own);
+        scores[at + query_groups] = select(masked, products[1] * scale, (vec4<u32>(key + 1u) <= queries) & own);
+        scores[at + 2u * query_groups] = select(masked, products[2] * scale, (vec4<u32>(key + 2u) <= queries) & own);
+        scores[at + 3u * query_groups] = select(masked, products[3] * scale, (vec4<u32>(key + 3u) <= queries) & own);
       }
       workgroupBarrier();
 

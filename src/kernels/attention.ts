@@ -11,6 +11,8 @@ import decodeWideWgsl from '../../shaders/attention/attention_decode_wide.wgsl?r
 import forwardWgsl from '../../shaders/attention/attention_forward.wgsl?raw';
 import forwardTiledWgsl from '../../shaders/attention/attention_forward_tiled.wgsl?raw';
 import cacheWriteWgsl from '../../shaders/attention/kv_cache_write.wgsl?raw';
+import tileScoresWgsl from '../../shaders/attention/tile_scores.wgsl?raw';
+import tileValueProductsWgsl from '../../shaders/attention/tile_value_products.wgsl?raw';
 import reductionsWgsl from '../../shaders/common/lane_reductions.wgsl?raw';
 import { expectShape } from '../base/errors';
 import { Dispatch, linearGrid, type Command, type Grid } from '../gpu/commands';
@@ -23,12 +25,22 @@ import { elementGrid } from './elementwise';
 import { workgroupLanes } from './lanes';
 
 const FORWARD = kernelSource('attention_forward', forwardWgsl, reductionsWgsl);
-const FORWARD_TILED = kernelSource('attention_forward_tiled', forwardTiledWgsl);
+const FORWARD_TILED = kernelSource('attention_forward_tiled', forwardTiledWgsl, tileScoresWgsl);
 const BACKWARD_DELTA = kernelSource('attention_backward_delta', backwardDeltaWgsl);
 const BACKWARD_QUERY = kernelSource('attention_backward_query', backwardQueryWgsl);
-const BACKWARD_QUERY_TILED = kernelSource('attention_backward_query_tiled', backwardQueryTiledWgsl);
+const BACKWARD_QUERY_TILED = kernelSource(
+  'attention_backward_query_tiled',
+  backwardQueryTiledWgsl,
+  tileScoresWgsl,
+  tileValueProductsWgsl,
+);
 const BACKWARD_KEY_VALUE = kernelSource('attention_backward_key_value', backwardKeyValueWgsl);
-const BACKWARD_KEY_VALUE_TILED = kernelSource('attention_backward_key_value_tiled', backwardKeyValueTiledWgsl);
+const BACKWARD_KEY_VALUE_TILED = kernelSource(
+  'attention_backward_key_value_tiled',
+  backwardKeyValueTiledWgsl,
+  tileScoresWgsl,
+  tileValueProductsWgsl,
+);
 const CACHE_WRITE = kernelSource('kv_cache_write', cacheWriteWgsl);
 const DECODE = kernelSource('attention_decode', decodeWgsl, reductionsWgsl);
 const DECODE_STREAMS = kernelSource('attention_decode_streams', decodeStreamsWgsl);

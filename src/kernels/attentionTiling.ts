@@ -1,6 +1,7 @@
 // attentionTiling.ts: how the tiled attention kernels are cut on this adapter: lanes of a workgroup, rows of a tile, what
 // fits in workgroup memory. It dispatches nothing.
 import type { Gpu } from '../gpu/device';
+import { workgroupLanes } from './lanes';
 
 export interface AttentionTiling {
   /** Invocations in a workgroup. */
@@ -22,11 +23,12 @@ function workgroupBytes(headSize: number, { groups, tile }: AttentionTiling): nu
  */
 export function attentionTiling(gpu: Gpu, headSize: number): AttentionTiling | undefined {
   if (headSize % 4 !== 0) return undefined;
-  // CPU time on SwiftShader (2 cores, busy machine) at N = 256, (H, Hkv, K) = (8, 4, 64): 4 and 8 lanes alike, 1.4 to 2.2
-  // GFLOP/s; untiled kernels 0.04 to 0.3. Tried without gain: blocks of 4 × 2 scores (20 % slower) and sums of 8 queries a lane
-  // (no faster, and half as long again to compile). GPUs: one block of 4 × 4 scores and one of 4 sums for each of 64 lanes at
-  // K = 64; reasoned, not measured.
-  const fit: AttentionTiling = { lanes: gpu.adapter.software ? 8 : 64, groups: 4, tile: 64 };
+  // Software adapters get one subgroup and little workgroup memory: SwiftShader clears it word by word for every subgroup
+  // (bench/notes/attention.md). GPUs: one block of 4 × 4 scores and one of 4 sums for each of 64 lanes at K = 64; reasoned,
+  // not measured.
+  const fit: AttentionTiling = gpu.adapter.software
+    ? { lanes: workgroupLanes(gpu), groups: 4, tile: 32 }
+    : { lanes: 64, groups: 4, tile: 64 };
   while (workgroupBytes(headSize, fit) > gpu.limits.maxComputeWorkgroupStorageSize) {
     if (fit.tile > 32) fit.tile /= 2;
     else if (fit.groups > 1) fit.groups /= 2;
