@@ -64,7 +64,9 @@ export async function evaluateSystem(
           questions,
           {
             seed,
-            stream: job,
+            // Not by the system: what a system is called must not change its answers, and systems that are compared
+            // question by question draw the same numbers.
+            stream: `evaluate ${task.config.name} ${prompt}`,
             batchSize: evaluation.batchSize,
             signal: book.control.signal,
             onBatch: async (soFar) => {
