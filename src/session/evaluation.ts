@@ -28,6 +28,16 @@ export interface EvaluatedSystem {
   adapter: Adapter | undefined;
 }
 
+/**
+ * What an adapter folder evaluated on its own is called: by the folder's name, as runs call theirs. What lies above it says
+ * nothing about the adapter.
+ */
+export function systemOf(adapterFolder: string | undefined): SystemName {
+  if (adapterFolder === undefined) return 'Baseline';
+  const name = adapterFolder.split('/').findLast((part) => part !== '') ?? '';
+  return /^self-?refine/i.test(name) ? 'Self-refined' : 'Instruction-tuned';
+}
+
 /** Everything that is missing of a system's evaluation: answers, verdicts, rows; saved as it goes. */
 export async function evaluateSystem(
   book: RunBook,

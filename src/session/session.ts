@@ -18,7 +18,7 @@ import { RunBook } from './book';
 import { checkKernels } from './check';
 import { RunControl } from './control';
 import { examine } from './doctor';
-import { evaluateSystem } from './evaluation';
+import { evaluateSystem, systemOf } from './evaluation';
 import { exportStudent } from './exportStudent';
 import { describeEnvironment, loadStudentWeights, openStudent } from './load';
 import { expectMemory } from './memoryStages';
@@ -211,11 +211,8 @@ export class Session implements SessionApi {
         Infinity,
       );
       for (const warning of prepared.warnings) book.log('warning', warning);
-      // By the folder's own name, as runs call theirs; what lies above it says nothing about the adapter.
-      const folder = request.adapter?.split('/').findLast((part) => part !== '') ?? '';
-      const tuned = /^self-?refine/i.test(folder) ? 'Self-refined' : 'Instruction-tuned';
       await evaluateSystem(book, narrowed, prepared, opened.eosIds, {
-        system: adapter === undefined ? 'Baseline' : tuned,
+        system: systemOf(request.adapter),
         wrap: adapter === undefined ? 'bare' : 'wrapped',
         prompts: experiment.evaluation.prompts,
         student,

@@ -6,6 +6,7 @@ import type { JsonObject } from '../../../src/formats/jsonText';
 import { compareSystems, thinRows } from '../../../src/session/artefacts';
 import { RunControl } from '../../../src/session/control';
 import { PUPIL_VERSION } from '../../../src/session/load';
+import { systemOf } from '../../../src/session/evaluation';
 import { prepare } from '../../../src/session/prepare';
 import {
   addMetrics,
@@ -207,6 +208,18 @@ describe('prepare', () => {
     await expect(prepare(experiment, files, tokenizer, { vocabSize: 100, maxPositions: 192 })).rejects.toMatchObject({
       code: 'text',
     });
+  });
+});
+
+describe('an adapter evaluated on its own', () => {
+  it.each([
+    [undefined, 'Baseline'],
+    ['/runs/a/adapters/instruct', 'Instruction-tuned'],
+    ['/runs/a/adapters/self-refine/', 'Self-refined'],
+    ['/home/me/self-refine-study/adapters/instruct', 'Instruction-tuned'],
+    ['/runs/a/exported', 'Instruction-tuned'],
+  ])('in %s is called %s', (folder, system) => {
+    expect(systemOf(folder)).toBe(system);
   });
 });
 
