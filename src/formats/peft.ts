@@ -30,14 +30,18 @@ export interface AdapterModule {
 
 /** What PEFT's two files say. */
 export interface AdapterFile {
+  /** For messages: the folder. */
+  name?: string;
   /** The rank of all modules but those whose matrices have another (`rank_pattern`). */
   r: number;
   alpha: number;
   /** Probability of dropping an input of A while training. */
   dropout: number;
   rsLora: boolean;
-  /** Names of modules, or PEFT's regular expression or "all-linear". When reading, the tensors say what is adapted. */
+  /** Names of modules, or PEFT's regular expression or "all-linear". */
   targetModules: string | readonly string[];
+  /** Whether the settings say that a module is adapted. Absent where they list none: an expression is not run. */
+  adapts?: (path: string) => boolean;
   /** `base_model_name_or_path`; '' where the file has null. */
   baseModel: string;
   /** By module path, e.g. `model.layers.0.self_attn.q_proj`. */
@@ -83,7 +87,9 @@ export async function readPeftAdapter(open: OpenFile, folder = 'adapter'): Promi
     const alpha = patternValue(alphaPattern, path);
     tensors.set(path, alpha === undefined ? module : { ...module, alpha });
   }
-  return { ...settings, tensors };
+  const { targetModules } = settings;
+  const listed = isAllLinear(targetModules) || (typeof targetModules !== 'string' && targetModules.length > 0);
+  return { name: folder, ...settings, ...(listed ? { adapts: isTarget } : {}), tensors };
 }
 
 /**
@@ -98,13 +104,17 @@ function readTargets(fields: JsonFields, targets: string | readonly string[]): (
   const excluded = names('exclude_modules');
   const layers = [fields.json['layers_to_transform'] ?? []].flat();
   const everywhere = typeof targets === 'string' || targets.length === 0;
-  const allLinear = typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
+  const allLinear = isAllLinear(targets);
   return (path) => {
     if (excluded.some((name) => matchesName(path, name))) return false;
     const layer = /(?:^|\.)layers\.(\d+)\./.exec(path)?.[1];
     if (layers.length > 0 && layer !== undefined && !layers.includes(Number(layer))) return false;
     return everywhere ? !allLinear || path !== 'lm_head' : targets.some((name) => matchesName(path, name));
   };
+}
+
+function isAllLinear(targets: string | readonly string[]): boolean {
+  return typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
 }
 
 /** The settings, with everything refused that would make the adapter compute something else than plain LoRA. */
@@ -338,7 +348,7 @@ export function resolveTargetModules(
 
 function targetFilter(spec: string | readonly string[], headPath: string): (path: string) => boolean {
   if (typeof spec !== 'string') return (path) => spec.some((name) => matchesName(path, name));
-  if (spec.toLowerCase() === 'all-linear') return (path) => path !== headPath;
+  if (isAllLinear(spec)) return (path) => path !== headPath;
   let pattern: RegExp;
   try {
     pattern = new RegExp(`^(?:${spec})$`);

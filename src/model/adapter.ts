@@ -132,27 +132,42 @@ export class Adapter {
     return adapter;
   }
 
-  /** An adapter from PEFT's files. Throws `checkpoint` where a tensor does not fit the student. */
+  /**
+   * An adapter from PEFT's files. Throws `checkpoint` where a tensor does not fit the student, or where a module has none
+   * although the settings list it: PEFT would go on with B = 0 there, and the adapter would do half of what it was trained to.
+   */
   static fromPeft(student: Student, file: AdapterFile): Adapter {
+    const label = file.name ?? 'adapter';
     const known = new Map(allModules(student, LINEAR_NAMES).map((m) => [m.path, m.name]));
     const found = new Set<LinearName>();
     for (const path of file.tensors.keys()) {
       const name = known.get(path);
       if (name === undefined) {
-        throw new PupilError('checkpoint', `adapter: it trains ${path}, which this student does not have`);
+        throw new PupilError(
+          'checkpoint',
+          `${label}: it adapts ${path}, which this student does not have`,
+          'The adapter was made for another base model.',
+        );
       }
       found.add(name);
     }
     // The student's order, not the file's: the flat layout is the same for every source of the same adapter.
     const modules = [...known].flatMap(([path, name]) => {
       const tensors = file.tensors.get(path);
-      if (tensors === undefined) return [];
+      if (tensors === undefined) {
+        if (file.adapts?.(path) !== true) return [];
+        throw new PupilError(
+          'checkpoint',
+          `${label}: expected lora_A and lora_B of ${path}, which target_modules lists, there are none`,
+          'The file was cut or edited: save the adapter again.',
+        );
+      }
       const [O, C] = linearShape(student.config, name);
       const rank = tensors.a.shape[0] ?? 0;
       if (tensors.a.shape[1] !== C || tensors.b.shape[0] !== O || tensors.b.shape[1] !== rank) {
         throw new PupilError(
           'checkpoint',
-          `adapter: ${path} has lora_A [${tensors.a.shape.join(', ')}] and lora_B [${tensors.b.shape.join(', ')}], ` +
+          `${label}: ${path} has lora_A [${tensors.a.shape.join(', ')}] and lora_B [${tensors.b.shape.join(', ')}], ` +
             `the student needs [r, ${C}] and [${O}, r]`,
           'The adapter was made for another base model.',
         );
@@ -195,10 +210,19 @@ export class Adapter {
       alpha: this.settings.alpha,
       dropout: this.settings.dropout,
       rsLora: this.settings.rsLora,
-      targetModules: [...this.settings.targets],
+      targetModules: this.targetModules(),
       baseModel,
       tensors: out,
     };
+  }
+
+  /** Layers by name where all of that name are adapted, else by path. */
+  private targetModules(): string[] {
+    return LINEAR_NAMES.flatMap((name) => {
+      const paths = allModules(this.student, [name]).map(({ path }) => path);
+      const adapted = paths.filter((path) => this.byPath.has(path));
+      return adapted.length === paths.length ? [name] : adapted;
+    });
   }
 
   readParameters(): Promise<Float32Array> {

@@ -20,7 +20,7 @@ export async function readChecked(
   if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
     throw new PupilError(
       'checkpoint',
-      `${name}: expected shape [${shape.join(', ')}] from config.json, the file has [${info.shape.join(', ')}]`,
+      `${checkpoint.name}: "${name}": expected shape [${shape.join(', ')}] from config.json, the file has [${info.shape.join(', ')}]`,
       'config.json and the weights belong to different models.',
     );
   }
@@ -29,7 +29,7 @@ export async function readChecked(
     if (!Number.isFinite(values[i])) {
       throw new PupilError(
         'checkpoint',
-        `${name}: element ${i} is ${values[i]}, expected a finite number`,
+        `${checkpoint.name}: "${name}": element ${i} is ${values[i]}, expected a finite number`,
         'The file is damaged, or was saved after a diverged training.',
       );
     }
@@ -85,7 +85,7 @@ export async function uploadBnb4bit(
   if (stored.shape[0] !== shape[0] || stored.shape[1] !== shape[1]) {
     throw new PupilError(
       'checkpoint',
-      `${name}: expected shape [${shape.join(', ')}] from config.json, its quant_state says [${stored.shape.join(', ')}]`,
+      `${checkpoint.name}: "${name}": expected shape [${shape.join(', ')}] from config.json, its quant_state says [${stored.shape.join(', ')}]`,
     );
   }
   const packed = arena.upload(`${name} packed`, [stored.packed.length], 'u8', stored.packed);

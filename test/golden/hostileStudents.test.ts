@@ -265,6 +265,7 @@ describe('a student that cannot be loaded', () => {
       const { code: came, message } = error as PupilError;
       for (const part of says) expect(message).toContain(part);
       expect(came).toBe(code);
+      if (code === 'checkpoint') expect(message).toMatch(/^(pupil|model\.safetensors|config\.json)/);
       expect(account()).toEqual(before);
     });
   }

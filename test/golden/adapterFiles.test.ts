@@ -1,0 +1,103 @@
+// adapterFiles.test.ts: PEFT files and the student they are put on: what does not fit, or is not all there, is refused by name
+// and leaves nothing on the GPU; an adapter of some layers only comes back from its own export.
+import { beforeAll, describe, expect, it } from 'vitest';
+import { memorySource } from '../../src/formats/byteSource';
+import { parseModelConfig } from '../../src/formats/modelConfig';
+import { readPeftAdapter, writePeftAdapter, type AdapterFile } from '../../src/formats/peft';
+import type { Gpu } from '../../src/gpu/device';
+import { Adapter } from '../../src/model/adapter';
+import { Student } from '../../src/model/student';
+import { testGpu } from '../kernels/device';
+
+let gpu: Gpu;
+let student: Student;
+beforeAll(async () => {
+  gpu = await testGpu();
+  const config = parseModelConfig({
+    architectures: ['LlamaForCausalLM'],
+    model_type: 'llama',
+    hidden_size: 24,
+    intermediate_size: 37,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    vocab_size: 29,
+    max_position_embeddings: 32,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    hidden_act: 'silu',
+    tie_word_embeddings: true,
+  });
+  student = Student.initialize(gpu, config, 1);
+  return () => student.destroy();
+});
+
+const QUERY = [0, 1].map((layer) => `model.layers.${layer}.self_attn.q_proj`);
+const DOWN = [0, 1].map((layer) => `model.layers.${layer}.mlp.down_proj`);
+
+/** An adapter of rank 2 on all query and down projections, changed, through its files. */
+async function through(change: (file: AdapterFile) => void, settings: object = {}): Promise<AdapterFile> {
+  const fresh = Adapter.create(
+    student,
+    { rank: 2, alpha: 4, dropout: 0, rsLora: false, targets: ['q_proj', 'down_proj'] },
+    7,
+  );
+  const file = await fresh.toPeft('base');
+  fresh.destroy();
+  change(file);
+  const written = writePeftAdapter(file);
+  const config = JSON.parse(new TextDecoder().decode(written['adapter_config.json'])) as object;
+  const files: Record<string, Uint8Array> = {
+    ...written,
+    'adapter_config.json': new TextEncoder().encode(JSON.stringify({ ...config, ...settings })),
+  };
+  return readPeftAdapter((path) => Promise.resolve(files[path] && memorySource(path, files[path])), 'adapters/cut');
+}
+
+describe('refused by name, nothing stays on the GPU', () => {
+  const cases: [string, (file: AdapterFile) => void, RegExp][] = [
+    [
+      'a layer that is listed and not there',
+      ({ tensors }) => tensors.delete(DOWN[1]!),
+      /^adapters\/cut: expected lora_A and lora_B of model\.layers\.1\.mlp\.down_proj, which target_modules lists/,
+    ],
+    [
+      'a layer that the student lacks',
+      ({ tensors }) => tensors.set('model.layers.2.self_attn.q_proj', tensors.get(QUERY[0]!)!),
+      /^adapters\/cut: it adapts model\.layers\.2\.self_attn\.q_proj, which this student does not have/,
+    ],
+    [
+      'factors for another width',
+      ({ tensors }) => tensors.set(QUERY[1]!, { ...tensors.get(DOWN[1]!)! }),
+      /^adapters\/cut: model\.layers\.1\.self_attn\.q_proj has lora_A \[2, 37\] .* the student needs \[r, 24\]/,
+    ],
+  ];
+  it.each(cases)('%s', async (_, change, message) => {
+    const before = gpu.account.current;
+    const file = await through(change);
+    expect(() => Adapter.fromPeft(student, file)).toThrow(message);
+    expect(gpu.account.current).toBe(before);
+  });
+});
+
+it('an adapter of one layer reads, and its export says which one and reads again', async () => {
+  const file = await through(
+    ({ tensors }) => {
+      tensors.delete(QUERY[1]!);
+      tensors.delete(DOWN[0]!);
+      tensors.delete(DOWN[1]!);
+    },
+    { target_modules: ['q_proj'], layers_to_transform: [0] },
+  );
+  const adapter = Adapter.fromPeft(student, file);
+  const written = await adapter.toPeft('base');
+  expect(written.targetModules).toEqual([QUERY[0]]);
+  expect([...written.tensors.keys()]).toEqual([QUERY[0]]);
+  const files: Record<string, Uint8Array> = { ...writePeftAdapter(written) };
+  const again = await readPeftAdapter((path) => Promise.resolve(files[path] && memorySource(path, files[path])));
+  const second = Adapter.fromPeft(student, again);
+  expect(second.sameLayout(adapter)).toBe(true);
+  expect(await second.readParameters()).toEqual(await adapter.readParameters());
+  adapter.destroy();
+  second.destroy();
+});
