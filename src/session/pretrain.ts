@@ -172,8 +172,8 @@ function expectSame(job: PretrainJob, before: JsonObject, environment: JsonObjec
   const student = { fingerprint: '' } as never; // compared above, by seed and shape
   changed.push(
     ...differences(
-      { environment: environment as never, student, experiment: {} },
-      { environment: describeEnvironment(job.gpu), student, experiment: {} },
+      { environment: environment as never, student, data: '' },
+      { environment: describeEnvironment(job.gpu), student, data: '' },
     ),
   );
   if (changed.length === 0) return;

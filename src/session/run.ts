@@ -19,6 +19,7 @@ import { expectMemory } from './memoryStages';
 import { generatePairsPhase, instructPhase, selfRefinePhase, type RunAssets } from './phases';
 import { prepare } from './prepare';
 import type { RunSummary, SessionEvent } from './protocol';
+import { dataFingerprint } from './dataFingerprint';
 import { addTiming, differences, experimentChanges, PHASES, type RunState } from './runState';
 import { stateOf } from './stateParts';
 
@@ -57,7 +58,7 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
     expectMemory(experiment, prepared, opened.config, gpu.tier);
     const onProgress = (progress: Progress): void => listener({ type: 'progress', progress });
     student = await loadStudentWeights(gpu, experiment, opened, onProgress, control.signal);
-    const fresh = freshState(experiment, gpu, opened.report);
+    const fresh = freshState(experiment, gpu, opened.report, await dataFingerprint(prepared));
     if (stored !== undefined) expectSame(stored.state, fresh, job.force);
     const state = stored?.state ?? fresh;
     adapter = Adapter.create(
@@ -124,17 +125,18 @@ function expectSame(stored: RunState, now: RunState, force: boolean): void {
   }
   throw new PupilError(
     'checkpoint',
-    `resume: expected the device and student that the run was started with; ${found.join('; ')}`,
-    'Its numbers would no longer be those of an undisturbed run. Resume on the same adapter and tier, or force it.',
+    `resume: expected the device, student and data that the run was started with; ${found.join('; ')}`,
+    'Its numbers would no longer be those of an undisturbed run. Resume with the same files on the same adapter and tier, or force it.',
   );
 }
 
-function freshState(experiment: Experiment, gpu: Gpu, student: RunState['student']): RunState {
+function freshState(experiment: Experiment, gpu: Gpu, student: RunState['student'], data: string): RunState {
   return {
     startedAt: new Date().toISOString(),
     experiment: JSON.parse(JSON.stringify(experiment)) as JsonObject,
     environment: describeEnvironment(gpu),
     student,
+    data,
     phase: PHASES[0]!,
     step: 0,
     sequence: 0,

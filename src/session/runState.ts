@@ -65,6 +65,8 @@ export interface RunState {
   experiment: JsonObject;
   environment: EnvironmentReport;
   student: StudentReport;
+  /** Of what the files hold (dataFingerprint.ts). */
+  data: string;
   phase: PhaseName;
   /** Optimiser steps done in the present training phase; 0 elsewhere. */
   step: number;
@@ -110,8 +112,8 @@ export function addTiming(state: RunState, phase: PhaseName, seconds: number, to
 
 /** What must agree for a resumed run to give the same numbers; in words, empty where all agrees. */
 export function differences(
-  before: Pick<RunState, 'environment' | 'student' | 'experiment'>,
-  now: Pick<RunState, 'environment' | 'student' | 'experiment'>,
+  before: Pick<RunState, 'environment' | 'student' | 'data'>,
+  now: Pick<RunState, 'environment' | 'student' | 'data'>,
 ): string[] {
   const out: string[] = [];
   const compare = (what: string, a: unknown, b: unknown): void => {
@@ -122,12 +124,22 @@ export function differences(
     compare(key, before.environment[key], now.environment[key]);
   }
   compare('student', before.student.fingerprint, now.student.fingerprint);
+  compare('data', before.data, now.data);
   return out;
 }
 
-/** Parts of the experiment that a resumed run must share with its beginning; limits, name and notes may change. */
+/**
+ * Parts of the experiment that a resumed run must share with its beginning. Limits, name and notes may change, and so may the
+ * places of files: that they hold the same is looked at apart ({@link differences}).
+ */
 export function experimentChanges(before: JsonObject, now: JsonObject): string[] {
   const ignored = new Set(['limits', 'name', 'notes', '$schema']);
   const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((key) => !ignored.has(key));
-  return keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]));
+  return keys.filter((key) => withoutPlaces(before[key]) !== withoutPlaces(now[key]));
 }
+
+/** As JSON, without what says where a file lies. */
+function withoutPlaces(value: unknown): string {
+  return JSON.stringify(value, (key, part: unknown) => (PLACES.has(key) ? undefined : part)) ?? '';
+}
+const PLACES = new Set(['files', 'path']);

@@ -194,6 +194,7 @@ export class Session implements SessionApi {
           experiment: {},
           environment: describeEnvironment(gpu),
           student: opened.report,
+          data: '',
           phase: 'evaluate',
           step: 0,
           sequence: 0,

@@ -41,13 +41,23 @@ describe('run state', () => {
     now.environment.tier = 'f16';
     now.environment.variants = { linear: 'subgroup' };
     now.student.fingerprint = 'g';
-    expect(differences(state(), now).map((line) => line.split(' ')[0])).toEqual(['tier', 'variants', 'student']);
+    now.data = 'e';
+    expect(differences(state(), now).map((line) => line.split(' ')[0])).toEqual([
+      'tier',
+      'variants',
+      'student',
+      'data',
+    ]);
   });
 
   it('limits, name and notes may change between sittings, everything else may not', () => {
     const before = { name: 'a', seed: 1, limits: { checkpointEverySteps: 5 } } as JsonObject;
     expect(experimentChanges(before, { ...before, name: 'b', limits: {}, notes: 'n' })).toEqual([]);
     expect(experimentChanges(before, { ...before, seed: 2, extra: 1 })).toEqual(['seed', 'extra']);
+    const tasks = (file: string, limit: number) => [{ id: 'lesson', files: { test: [file] }, split: { limit } }];
+    const placed = { ...before, tasks: tasks('a', 1) } as JsonObject;
+    expect(experimentChanges(placed, { ...placed, tasks: tasks('b', 1) })).toEqual([]);
+    expect(experimentChanges(placed, { ...placed, tasks: tasks('a', 2) })).toEqual(['tasks']);
   });
 });
 

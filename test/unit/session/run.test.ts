@@ -40,6 +40,7 @@ async function run(
     experiment?: unknown;
     store?: MemoryRunStore;
     out?: Record<string, Uint8Array>;
+    files?: Record<string, Uint8Array>;
     resume?: boolean;
     interrupt?: (event: SessionEvent, count: number) => void;
   } = {},
@@ -52,7 +53,7 @@ async function run(
     {
       runId: 'tiny',
       experiment: options.experiment ?? tinyExperiment(),
-      files,
+      files: options.files === undefined ? files : { kind: 'memory', files: options.files },
       out: { kind: 'memory', files: out },
       ...(options.resume === true ? { resume: true } : {}),
     },
@@ -321,6 +322,34 @@ describe('resume = never paused', () => {
       code: 'config',
       message: expect.stringContaining('seed') as string,
     });
+  });
+
+  it('goes on with the same files in another place, and refuses others in the same place', async () => {
+    const before = await undisturbed();
+    const { store } = await run({
+      interrupt: (event) => {
+        if (event.type === 'metrics' && event.phase === 'instruct' && event.step === 3) void session.stop();
+      },
+    });
+    const changed = (name: string, change: (bytes: Uint8Array) => Uint8Array): Record<string, Uint8Array> => {
+      const all = tinyFiles();
+      return { ...all, [name]: change(all[name]!) };
+    };
+    const refused = (what: string): object => ({
+      code: 'checkpoint',
+      message: expect.stringContaining(what) as string,
+    });
+    const tuned = (bytes: Uint8Array): Uint8Array =>
+      bytes.map((byte, i) => (i > bytes.length / 2 && i % 4 === 0 ? byte ^ 1 : byte));
+    const weights = changed('student/model.safetensors', tuned);
+    await expect(run({ store, resume: true, files: weights })).rejects.toMatchObject(refused('student was'));
+    const questions = changed('test.jsonl', (bytes) => bytes.slice(0, bytes.lastIndexOf(10)));
+    await expect(run({ store, resume: true, files: questions })).rejects.toMatchObject(refused('data was'));
+
+    const moved = Object.fromEntries(Object.entries(tinyFiles()).map(([name, bytes]) => [`elsewhere/${name}`, bytes]));
+    const places = /"(student|vocab\.json|train\.jsonl|test\.jsonl)"(?!:)/g;
+    const experiment: unknown = JSON.parse(JSON.stringify(tinyExperiment()).replace(places, '"elsewhere/$1"'));
+    await expectSameAs(before, await run({ store, resume: true, files: moved, experiment }), 'moved');
   });
 });
 

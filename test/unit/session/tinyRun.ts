@@ -118,6 +118,7 @@ export function state(): RunState {
       quantize: 'none',
       fingerprint: 'f',
     },
+    data: 'd',
     phase: 'instruct',
     step: 3,
     sequence: 2,
