@@ -53,6 +53,11 @@ const NO_WEBGPU_HINT =
   'Use a current Chrome or Edge. On Linux start it with --enable-unsafe-webgpu (and --enable-features=Vulkan for a GPU); ' +
   'a page must be served from https or localhost.';
 
+/** What to do where WebGPU finds no adapter, in a browser or in Node. */
+export const NO_ADAPTER_HINT =
+  'Check the graphics driver (vulkaninfo on Linux; VK_ICD_FILENAMES, where set, must name files that are there). ' +
+  'In a browser see about:gpu, and on Linux start it with --enable-unsafe-webgpu; `pupil doctor` says more.';
+
 /** The `GPU` object of this page or worker. Throws `gpu-unavailable` where there is none. */
 export function browserGpu(): GPU {
   const gpu = (globalThis.navigator as Navigator | undefined)?.gpu;
@@ -136,7 +141,7 @@ export class Gpu {
   static async acquire(provider: GPU, options: AcquireOptions = {}): Promise<Gpu> {
     const adapter = await provider.requestAdapter({ powerPreference: 'high-performance' });
     if (adapter === null) {
-      throw new PupilError('gpu-unavailable', 'WebGPU: no adapter was found', NO_WEBGPU_HINT);
+      throw new PupilError('gpu-unavailable', 'WebGPU: no adapter was found', NO_ADAPTER_HINT);
     }
     const report = describeAdapter(adapter);
     const name = `${report.vendor} ${report.description || report.device}`.trim();
@@ -144,14 +149,14 @@ export class Gpu {
       throw new PupilError(
         'gpu-software-only',
         `WebGPU: a hardware GPU was asked for, only the software adapter "${name}" was found`,
-        'Check the driver (vulkaninfo) and the browser flags; `pupil doctor` lists what is missing.',
+        'Check the driver (vulkaninfo) and, in Chrome, its flags; `pupil doctor` lists what is missing.',
       );
     }
     if (options.expectVendor !== undefined && report.vendor.toLowerCase() !== options.expectVendor.toLowerCase()) {
       throw new PupilError(
         'gpu-software-only',
         `WebGPU: expected an adapter of vendor "${options.expectVendor}", found "${name}"`,
-        'The browser fell back silently; `pupil doctor` lists the flags that were tried.',
+        'Another adapter stood in silently; `pupil doctor` lists the browser flags that were tried.',
       );
     }
     const wanted = options.tier ?? 'auto';

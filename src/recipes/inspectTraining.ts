@@ -10,6 +10,7 @@ import { Trainer } from '../model/trainer';
 import { optimizer } from '../optim/optimizer';
 import { boundsOf, completionSequence, microBatches, type Unit } from './batches';
 import { loadAdapterFile, oneOf } from './files';
+import { expectFinite } from './training';
 import { parsePairs, readBatch, type InspectJob, type InspectOptions } from './inspectInput';
 import { scorePairs } from './selfRefine';
 
@@ -52,7 +53,10 @@ async function gradientTensors(trainer: Trainer): Promise<TensorData[]> {
 
 async function exportAdapter(job: InspectJob, folder: string, adapter: Adapter, file: AdapterFile): Promise<void> {
   const trained = await adapter.toPeft(file.baseModel);
-  const written = writePeftAdapter({ ...trained, dropout: file.dropout, targetModules: file.targetModules });
+  // The file's own words, unless it also said that only some layers have these modules: then by path.
+  const everywhere = [trained.targetModules].flat().every((name) => !name.includes('.'));
+  const targetModules = everywhere ? file.targetModules : trained.targetModules;
+  const written = writePeftAdapter({ ...trained, dropout: file.dropout, targetModules });
   for (const [name, bytes] of Object.entries(written)) await job.out.write(`${folder}/${name}`, bytes);
 }
 
@@ -128,10 +132,11 @@ export async function inspectGradients(student: Student, job: InspectJob, option
         await accumulate(step - 1);
         await trainer.update({ ...stepping, step });
         const metrics = await trainer.metrics();
+        expectFinite('inspect gradients', step, metrics);
         losses.push(metrics.loss);
         norms.push(metrics.gradNorm);
       }
-      losses.push(lossOf(await score()));
+      losses.push(expectFiniteLoss('inspect gradients', stepping.steps, lossOf(await score())));
       tensors.push(f32('losses', [losses.length], losses), f32('grad_norms', [norms.length], norms));
       if (stepping.adapterOut !== undefined) await exportAdapter(job, stepping.adapterOut, adapter!, file!);
     }
@@ -203,11 +208,12 @@ export async function inspectDpo(student: Student, job: InspectJob, options: Ins
         await accumulate(step - 1);
         await trainer.update({ ...stepping, step });
         const now = await trainer.metrics();
+        expectFinite('inspect dpo', step, now);
         stepLosses.push(now.loss);
         norms.push(now.gradNorm);
       }
       await accumulate(stepping.steps);
-      stepLosses.push((await trainer.metrics()).loss);
+      stepLosses.push(expectFiniteLoss('inspect dpo', stepping.steps, (await trainer.metrics()).loss));
       // As in `gradients`, `losses` is then the steps'; the pairs' own move to another name.
       const own = tensors.findIndex((tensor) => tensor.name === 'losses');
       tensors[own] = { ...tensors[own]!, name: 'pair_losses' };
@@ -216,6 +222,15 @@ export async function inspectDpo(student: Student, job: InspectJob, options: Ins
     }
     await job.out.write(options.path('out'), writeSafetensors(inLibraryOrder(tensors)));
   });
+}
+
+function expectFiniteLoss(what: string, steps: number, loss: number): number {
+  if (Number.isFinite(loss)) return loss;
+  throw new PupilError(
+    'training',
+    `${what}: expected a finite loss after ${steps} steps, got ${loss}`,
+    'The last step has thrown the adapter out of range: lower --lr, or turn --clip on.',
+  );
 }
 
 async function withTrainer<T>(

@@ -1,6 +1,6 @@
 // doctor.ts: what is here to run on, and what is wrong with it, in words and with remedies. It acquires no device.
 import { PupilError } from '../base/errors';
-import { describeAdapter, type Gpu } from '../gpu/device';
+import { describeAdapter, NO_ADAPTER_HINT, type Gpu } from '../gpu/device';
 import { estimateStorage } from '../storage/quota';
 import { inBrowser, userAgent } from './load';
 import type { DoctorReport } from './protocol';
@@ -29,7 +29,7 @@ export async function examine(gpu: Gpu | undefined, webGpu: () => Promise<GPU>):
   if (report === undefined && problems.length === 0) {
     problems.push({
       problem: 'WebGPU is there, but no adapter was found',
-      remedy: 'Start the browser with --enable-unsafe-webgpu; on Linux check the Vulkan driver (vulkaninfo).',
+      remedy: NO_ADAPTER_HINT,
     });
   }
   if (report?.software === true) {

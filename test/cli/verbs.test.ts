@@ -199,7 +199,10 @@ describe('check', () => {
   });
   it('fails where nothing was checked', async () => {
     const none = (): unknown => ({ passed: 0, failed: 0, skipped: 0, adapter: 'fake' });
-    expect((await pupil(['check', '--filter', 'nothing'], { check: none })).code).toBe(1);
+    const { code, out, err } = await pupil(['check', '--filter', 'nothing', '--json'], { check: none });
+    expect(code).not.toBe(0);
+    expect(jsonLines(out).at(-1)).toMatchObject({ type: 'error', code: 'usage' });
+    expect(err).toContain('none that runs here matches "nothing"');
   });
   it('gives machines one object a line', async () => {
     const { out } = await pupil(['check', '--json']);

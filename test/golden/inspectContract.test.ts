@@ -104,6 +104,16 @@ describe('inspect gradients', () => {
     expect(losses[0]).toBeCloseTo(loss[0]!, 5);
   });
 
+  it('a training that diverges is an error', async () => {
+    for (const steps of [1, 3]) {
+      const steep = { student: STUDENT, adapter: ADAPTER, batch: BATCH, steps, lr: 1e30 };
+      await expect(inspect('gradients', steep)).rejects.toMatchObject({
+        code: 'training',
+        message: expect.stringMatching(/^inspect gradients: expected a finite loss/) as string,
+      });
+    }
+  });
+
   it('without an adapter: the student’s own loss and log-probabilities, and no gradients', async () => {
     const out = await inspect('gradients', { student: STUDENT, batch: BATCH });
     expect(await contents(out['out'])).toEqual(scores);

@@ -1,6 +1,7 @@
 // check.ts: `pupil check`: every kernel against its reference on this device.
 import type { Command } from 'commander';
 import type { CheckResult } from '../../session/protocol';
+import { PupilError } from '../../base/errors';
 import { perform, withSession, type VerbContext } from '../context';
 import { withDeviceFlags, type CommonFlags } from '../options';
 
@@ -37,10 +38,11 @@ export function registerCheck(program: Command, context: VerbContext): void {
           }
           output.result('summary', { ...summary }, () => `${summary.passed} passed, ${summary.failed} failed`);
           if (summary.passed + summary.failed === 0) {
-            output.note(
-              `nothing was checked${flags.filter === undefined ? '' : `: no case matches "${flags.filter}"`}`,
+            throw new PupilError(
+              'usage',
+              `check: expected at least one case, ${flags.filter === undefined ? 'all were skipped' : `none that runs here matches "${flags.filter}"`}`,
+              'Kernels and cases are named as `check --verbose` prints them.',
             );
-            return 1;
           }
           return summary.failed === 0 ? 0 : 1;
         }),
