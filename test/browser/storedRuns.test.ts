@@ -113,6 +113,30 @@ describe('a run in several tabs', () => {
   });
 });
 
+describe('the storage in use', () => {
+  it('is looked at again after a run, and after one is deleted', async () => {
+    const session = new FakeSession();
+    let usageBytes = 2 ** 20;
+    const report = await session.doctor();
+    session.doctor = () => Promise.resolve({ ...(report as object), storage: { quotaBytes: 2 ** 30, usageBytes } });
+    const { root, playground, text } = show(session, '?experiment=smoke');
+    await playground.open();
+    flushSync();
+    expect(text()).toContain('1.0 MiB of 1.0 GiB');
+    button(root, 'Run').click();
+    await settle();
+    usageBytes = 3 * 2 ** 20;
+    session.stored = [{ ...RUN, state: 'finished' }];
+    session.finish({ state: 'finished' });
+    await settle();
+    expect(text()).toContain('3.0 MiB of 1.0 GiB');
+    usageBytes = 2 ** 20;
+    await playground.removeRun('smoke-1');
+    flushSync();
+    expect(text()).toContain('1.0 MiB of 1.0 GiB');
+  });
+});
+
 describe('the files of a stored run', () => {
   it('are listed, adapters among them, and saved under names of their own', async () => {
     const session = new FakeSession();

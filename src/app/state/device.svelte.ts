@@ -1,5 +1,5 @@
-// device.svelte.ts: what this browser offers: adapter, tier, storage, and the reason where there is no GPU. It asks once
-// when the page opens, and again when told to.
+// device.svelte.ts: what this browser offers: adapter, tier, storage, and the reason where there is no GPU. It asks when the
+// page opens, and again when told to: after a run, which may have filled the storage or lost the device.
 import type { DoctorReport, SessionApi } from '../../session/protocol';
 import { toNotice, type Notice } from './notice';
 
@@ -31,6 +31,16 @@ export class DeviceState {
     } catch (error) {
       this.status = 'unavailable';
       this.notice = toNotice(error);
+    }
+  }
+
+  /** Looks again; what was known stays where that fails. */
+  async refresh(): Promise<void> {
+    if (this.status !== 'ready') return;
+    try {
+      this.report = await this.session.doctor();
+    } catch {
+      // The next action says what is wrong.
     }
   }
 }

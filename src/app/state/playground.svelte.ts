@@ -82,6 +82,11 @@ export class Playground {
     });
   }
 
+  async removeRun(runId: string): Promise<void> {
+    await this.stored.remove(runId);
+    await this.device.refresh();
+  }
+
   async openReport(runId: string): Promise<void> {
     this.notice = undefined;
     try {
@@ -127,7 +132,7 @@ export class Playground {
         this.preparing = false;
         await running;
       });
-      await this.stored.refresh();
+      await Promise.all([this.stored.refresh(), this.device.refresh()]);
       if (!held) {
         throw new PupilError(
           'usage',
