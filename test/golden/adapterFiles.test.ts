@@ -2,38 +2,23 @@
 // and leaves nothing on the GPU; an adapter of some layers only comes back from its own export.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { memorySource } from '../../src/formats/byteSource';
-import { parseModelConfig } from '../../src/formats/modelConfig';
 import { readPeftAdapter, writePeftAdapter, type AdapterFile } from '../../src/formats/peft';
 import type { Gpu } from '../../src/gpu/device';
 import { Adapter } from '../../src/model/adapter';
-import { Student } from '../../src/model/student';
+import type { Student } from '../../src/model/student';
 import { testGpu } from '../kernels/device';
+import { awkwardStudent } from './awkward';
 
 let gpu: Gpu;
 let student: Student;
 beforeAll(async () => {
   gpu = await testGpu();
-  const config = parseModelConfig({
-    architectures: ['LlamaForCausalLM'],
-    model_type: 'llama',
-    hidden_size: 24,
-    intermediate_size: 37,
-    num_hidden_layers: 2,
-    num_attention_heads: 4,
-    num_key_value_heads: 2,
-    vocab_size: 29,
-    max_position_embeddings: 32,
-    rms_norm_eps: 1e-5,
-    rope_theta: 10000,
-    hidden_act: 'silu',
-    tie_word_embeddings: true,
-  });
-  student = Student.initialize(gpu, config, 1);
+  student = awkwardStudent(gpu);
   return () => student.destroy();
 });
 
-const QUERY = [0, 1].map((layer) => `model.layers.${layer}.self_attn.q_proj`);
-const DOWN = [0, 1].map((layer) => `model.layers.${layer}.mlp.down_proj`);
+const QUERY = [0, 1, 2].map((layer) => `model.layers.${layer}.self_attn.q_proj`);
+const DOWN = [0, 1, 2].map((layer) => `model.layers.${layer}.mlp.down_proj`);
 
 /** An adapter of rank 2 on all query and down projections, changed, through its files. */
 async function through(change: (file: AdapterFile) => void, settings: object = {}): Promise<AdapterFile> {
@@ -63,13 +48,13 @@ describe('refused by name, nothing stays on the GPU', () => {
     ],
     [
       'a layer that the student lacks',
-      ({ tensors }) => tensors.set('model.layers.2.self_attn.q_proj', tensors.get(QUERY[0]!)!),
-      /^adapters\/cut: it adapts model\.layers\.2\.self_attn\.q_proj, which this student does not have/,
+      ({ tensors }) => tensors.set('model.layers.3.self_attn.q_proj', tensors.get(QUERY[0]!)!),
+      /^adapters\/cut: it adapts model\.layers\.3\.self_attn\.q_proj, which this student does not have/,
     ],
     [
       'factors for another width',
       ({ tensors }) => tensors.set(QUERY[1]!, { ...tensors.get(DOWN[1]!)! }),
-      /^adapters\/cut: model\.layers\.1\.self_attn\.q_proj has lora_A \[2, 37\] .* the student needs \[r, 24\]/,
+      /^adapters\/cut: model\.layers\.1\.self_attn\.q_proj has lora_A \[2, 37\] .* the student needs \[r, 30\]/,
     ],
   ];
   it.each(cases)('%s', async (_, change, message) => {
@@ -83,9 +68,7 @@ describe('refused by name, nothing stays on the GPU', () => {
 it('an adapter of one layer reads, and its export says which one and reads again', async () => {
   const file = await through(
     ({ tensors }) => {
-      tensors.delete(QUERY[1]!);
-      tensors.delete(DOWN[0]!);
-      tensors.delete(DOWN[1]!);
+      for (const path of [...QUERY.slice(1), ...DOWN]) tensors.delete(path);
     },
     { target_modules: ['q_proj'], layers_to_transform: [0] },
   );
