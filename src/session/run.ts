@@ -21,6 +21,7 @@ import { prepare } from './prepare';
 import type { RunSummary, SessionEvent } from './protocol';
 import { addTiming, differences, experimentChanges, PHASES, type RunState } from './runState';
 import { stateOf } from './stateParts';
+import { applyRecorded } from './variants';
 
 export interface RunJob {
   runId: string;
@@ -33,6 +34,8 @@ export interface RunJob {
   resume: boolean;
   /** Go on although the adapter, tier or student is another one. */
   force: boolean;
+  /** Neither the experiment nor the session names a tier: a resumed run keeps its own. */
+  tierIsOpen?: boolean;
   listener: (event: SessionEvent) => void;
 }
 
@@ -45,6 +48,7 @@ export interface RunJob {
 export async function executeRun(job: RunJob): Promise<RunSummary> {
   const { gpu, experiment, store, runId, listener, control } = job;
   const stored = job.resume ? await storedState(job) : undefined;
+  if (stored !== undefined) applyRecorded(gpu, stored.state.environment, job.tierIsOpen === true);
   listener({ type: 'state', state: 'running' });
   listener({ type: 'phase', phase: 'load', state: 'start' });
   const loadStart = performance.now();
