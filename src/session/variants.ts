@@ -58,8 +58,8 @@ export function decideTier(facts: {
   return { tier: storage.f16 <= storage.f32 ? 'f16' : 'f32', reason: times };
 }
 
-/** Of the cases whose weight is stored as f16, those of the chosen variants: what is wrong, or undefined. */
-async function problemWithF16(gpu: Gpu, choice: LinearChoice): Promise<string | undefined> {
+/** Of the self-check's cases with a weight stored as f16, those of the chosen variants: what is wrong, or undefined. */
+export async function problemWithF16(gpu: Gpu, choice: LinearChoice): Promise<string | undefined> {
   const chosen = new Set([
     `linear_forward_${choice.forward_few_rows}`,
     `linear_forward_${choice.forward_many_rows}`,

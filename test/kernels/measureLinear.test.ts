@@ -3,6 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { candidatesFor, defaultChoice, linearVariant, PRODUCT_CLASSES } from '../../src/kernels/linearChoice';
 import { measureLinear } from '../../src/kernels/measureLinear';
+import { problemWithF16 } from '../../src/session/variants';
+import type { Gpu } from '../../src/gpu/device';
 import { freshGpu, testGpu } from './device';
 
 const TINY = {
@@ -10,6 +12,13 @@ const TINY = {
   variants: ['register' as const],
   rounds: 2,
 };
+
+/** As a driver does that finds some kernels too complex. */
+function refuseToCompile(gpu: Gpu, ending: string): void {
+  const create = gpu.device.createComputePipelineAsync.bind(gpu.device);
+  gpu.device.createComputePipelineAsync = (descriptor) =>
+    descriptor.label?.endsWith(ending) === true ? Promise.reject(new Error('too complex')) : create(descriptor);
+}
 
 describe('measuring the linear kernels', () => {
   it('times every candidate of every class, chooses among them, and leaves the device as it was', async () => {
@@ -42,14 +51,27 @@ describe('measuring the linear kernels', () => {
   it('a variant that this driver does not compile merely does not compete', async () => {
     const gpu = await freshGpu();
     try {
-      const create = gpu.device.createComputePipelineAsync.bind(gpu.device);
-      gpu.device.createComputePipelineAsync = (descriptor) =>
-        descriptor.label?.endsWith('_register') === true
-          ? Promise.reject(new Error('too complex'))
-          : create(descriptor);
+      refuseToCompile(gpu, '_register');
       const { choice, times } = await measureLinear(gpu, { ...TINY, budgetMs: Infinity });
       for (const name of PRODUCT_CLASSES) expect(Object.keys(times[name]), name).toEqual([defaultChoice(gpu)[name]]);
       expect(choice).toEqual(defaultChoice(gpu));
+    } finally {
+      gpu.destroy();
+    }
+  });
+});
+
+describe('the self-check before tier f16 is chosen', () => {
+  it('finds nothing wrong where nothing is (linear cases need an adapter with shader-f16)', async () => {
+    const gpu = await testGpu();
+    expect(await problemWithF16(gpu, defaultChoice(gpu))).toBeUndefined();
+  });
+
+  it('names the kernel that fails', async () => {
+    const gpu = await freshGpu();
+    try {
+      refuseToCompile(gpu, 'embedding_forward_f16'); // reads halves without shader-f16
+      expect(await problemWithF16(gpu, defaultChoice(gpu))).toMatch(/embedding_forward_f16.*too complex/);
     } finally {
       gpu.destroy();
     }

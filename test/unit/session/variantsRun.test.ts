@@ -36,11 +36,12 @@ class ForgedStore extends MemoryRunStore {
   }
   override async loadCheckpoint(runId: string): Promise<StoredCheckpoint | undefined> {
     const stored = (await this.inner.loadCheckpoint(runId))!;
-    const state = JSON.parse(new TextDecoder().decode(stored.parts.get('state'))) as {
-      environment: { variants: Record<string, string> };
+    const index = JSON.parse(new TextDecoder().decode(stored.parts.get('state'))) as {
+      state: { environment: { variants: Record<string, string> } };
     };
-    state.environment.variants = this.forge(state.environment.variants);
-    const parts = new Map(stored.parts).set('state', new TextEncoder().encode(JSON.stringify(state)));
+    const { environment } = index.state;
+    environment.variants = this.forge(environment.variants);
+    const parts = new Map(stored.parts).set('state', new TextEncoder().encode(JSON.stringify(index)));
     return { ...stored, parts };
   }
 }
@@ -132,9 +133,9 @@ describe('runs under a choice', () => {
     expect(resumed.variants).toEqual(first.variants);
     expect(resumed.adapter).toEqual(first.adapter);
 
-    // The next run of that session is its own again, and the choice does change the bits.
+    // The next run of that session is its own again. (Its bits need not differ: `register` and `subgroup` add in one order.)
     const own = await run(standing, new MemoryRunStore());
-    expect(own.variants).not.toMatchObject(recorded);
-    expect(own.adapter).not.toEqual(first.adapter);
+    expect(own.summary.state).toBe('finished');
+    for (const [name, variant] of Object.entries(recorded)) expect(own.variants[name], name).not.toBe(variant);
   });
 });
