@@ -10,7 +10,7 @@ import {
 } from './linearKernels';
 
 /** Products that want the same kernel. Many rows are a training batch or a prompt, few are a step of decoding. */
-export const PRODUCT_CLASSES = ['forward_few_rows', 'forward_many_rows', 'backward_input', 'backward_weight'] as const;
+export const PRODUCT_CLASSES = ['forward_many_rows', 'backward_input', 'backward_weight', 'forward_few_rows'] as const;
 export type ProductClass = (typeof PRODUCT_CLASSES)[number];
 
 /** One variant for each class; plain data, so that it can be stored, recorded in a run and applied again. */

@@ -3,7 +3,6 @@ import { threefry2x32 } from '../../base/random';
 import { createDynamicMap } from '../../base/nf4';
 import { f16ToNumber, numberToF16 } from '../../base/dtypes';
 import { Rows } from '../../gpu/rows';
-import type { Gpu } from '../../gpu/device';
 import type { Tensor } from '../../gpu/tensor';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from '../../kernels/linear';
 import { variantUnsupported, withVariant } from '../../kernels/linearChoice';

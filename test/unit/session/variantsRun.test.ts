@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { nodeGpu } from '../../../src/gpu/node';
 import type { LinearChoice } from '../../../src/kernels/linearChoice';
 import type { RunReport } from '../../../src/report/types';
-import type { FileRoot, RunSummary, SessionEvent } from '../../../src/session/protocol';
+import type { DeviceOptions, FileRoot, RunSummary, SessionEvent } from '../../../src/session/protocol';
 import { Session } from '../../../src/session/session';
 import type { MeasuredVariants } from '../../../src/session/variants';
 import { MemoryRunStore } from '../../../src/storage/memory';
@@ -94,6 +94,59 @@ afterAll(() => {
 });
 
 const recorded = Object.fromEntries(Object.entries(REGISTER).map(([name, variant]) => [`linear_${name}`, variant]));
+
+/** This machine's adapter under a name by which it is taken for hardware. */
+async function hardwareProvider(): Promise<GPU> {
+  const gpu = await nodeGpu();
+  return {
+    requestAdapter: async () => {
+      const adapter = (await gpu.requestAdapter())!;
+      const { subgroupMinSize, subgroupMaxSize } = adapter.info;
+      const info = {
+        vendor: 'acme',
+        architecture: 'one',
+        device: '',
+        description: '',
+        subgroupMinSize,
+        subgroupMaxSize,
+      };
+      const { features, limits } = adapter;
+      return { info, features, limits, requestDevice: (wanted: GPUDeviceDescriptor) => adapter.requestDevice(wanted) };
+    },
+  } as unknown as GPU;
+}
+
+it('a GPU is measured when a session first meets it, remembered by the next one, and measured anew when asked', async () => {
+  const provider = await hardwareProvider();
+  let count = 0;
+  const measure = (): Promise<MeasuredVariants> => {
+    count++;
+    return Promise.resolve(MEASURED);
+  };
+  const [remembered, notes] = [new MemoryVariantStore(), {} as Record<string, Uint8Array>];
+  const sourceOf = async (options: DeviceOptions): Promise<string | undefined> => {
+    const session = new Session(provider, new MemoryRunStore(), remembered, measure);
+    try {
+      await session.open(options);
+      const { variants, tier } = await session.doctor();
+      expect(tier).toBe('f32');
+      expect(variants?.choice).toEqual(REGISTER);
+      return variants?.source;
+    } finally {
+      session.close();
+    }
+  };
+  expect([await sourceOf({}), await sourceOf({}), count]).toEqual(['measured', 'remembered', 1]);
+  expect([await sourceOf({ measure: true }), await sourceOf({}), count]).toEqual(['measured', 'remembered', 2]);
+  // The command line names a folder, whatever the session's own storage holds.
+  const variantFiles: FileRoot = { kind: 'memory', files: notes };
+  expect([await sourceOf({ variantFiles }), await sourceOf({ variantFiles }), count]).toEqual([
+    'measured',
+    'remembered',
+    3,
+  ]);
+  expect(Object.keys(notes)).toHaveLength(1);
+});
 
 describe('runs under a choice', () => {
   it('doctor tells the choice, its source and its times', async () => {
