@@ -56,7 +56,7 @@ const SOFTWARE_SIZE: MeasuredSize = { fewRows: 8, manyRows: 64, inputs: 128, out
 
 /** A sample lasts at least so long, by repeating the product: clocks of browsers tick in 0.1 ms. */
 const SAMPLE_MS = 2;
-const MAX_REPEATS = 64;
+const MAX_REPEATS = 256;
 /** A contender so much slower than the standing variant is not run again. */
 const HOPELESS = 2;
 
