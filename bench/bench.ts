@@ -3,7 +3,7 @@
 import { openCheckpoint } from '../src/formats/checkpointIndex';
 import type { JsonObject } from '../src/formats/jsonText';
 import { browserGpu, Gpu } from '../src/gpu/device';
-import { linearVariant } from '../src/kernels/linear';
+import { linearVariant } from '../src/kernels/linearChoice';
 import { openHttpRoot } from '../src/sources/http';
 import { benchDecoding } from './decoding';
 import { benchMatmul } from './matmul';

@@ -1,4 +1,6 @@
-// format.ts: numbers as the page writes them. The report has its own, since it is made where there is no page.
+// format.ts: numbers, and a device's kernel variants, as the page writes them. The report has its own, since it is made where
+// there is no page.
+import type { VariantsReport } from '../session/protocol';
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
 
@@ -33,4 +35,24 @@ export function formatTime(iso: string): string {
   if (Number.isNaN(time.getTime())) return iso;
   const two = (n: number): string => String(n).padStart(2, '0');
   return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}`;
+}
+
+/** Whence the choice of kernel variants is known. */
+export function variantSource({ source, reason }: VariantsReport): string {
+  return `${source === 'measured' ? 'measured now' : source} (${reason})`;
+}
+
+/** The variant of each class of products with the milliseconds of all that were tried; tier `auto` and why. */
+export function variantLines({ choice, milliseconds, autoTier }: VariantsReport): string[] {
+  const tried = (name: string): string =>
+    Object.entries(milliseconds[name] ?? {})
+      .map(([variant, ms]) => `${variant} ${formatNumber(ms)} ms`)
+      .join(', ');
+  return [
+    ...Object.entries(choice).map(([name, variant]) => {
+      const times = tried(name);
+      return `${name.replaceAll('_', ' ')}: ${variant}${times === '' ? '' : ` (${times})`}`;
+    }),
+    `tier auto: ${autoTier.tier} (${autoTier.reason})`,
+  ];
 }

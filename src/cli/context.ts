@@ -42,7 +42,7 @@ export async function withSession(
   keepIn?: string,
 ): Promise<ExitCode> {
   const openThenWork = async (session: SessionApi, host: Host): Promise<ExitCode> => {
-    await session.open(deviceOptions(flags));
+    await session.open(deviceOptions(flags, host));
     return work(session, host);
   };
   return withHost(context, flags, output, openThenWork, keepIn);

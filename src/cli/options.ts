@@ -1,7 +1,10 @@
 // options.ts: flags that several verbs share, and how their texts become values. A wrong value is a `usage` error that
 // names the flag, the text and what was expected.
+import { join } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
+import { cacheFolder } from '../../scripts/browser.mjs';
 import type { DeviceOptions } from '../session/protocol';
+import type { Host } from './host';
 
 export interface CommonFlags {
   host: 'chrome' | 'node';
@@ -40,8 +43,10 @@ export function withDeviceFlags(command: Command, defaultTier?: 'f32' | 'auto'):
     .option('--json', 'one JSON object a line on stdout');
 }
 
-export function deviceOptions(flags: CommonFlags): DeviceOptions {
+/** How a session opens its device. Measured kernel variants are remembered beside Pupil's other caches, for every host. */
+export function deviceOptions(flags: CommonFlags, host: Pick<Host, 'folder'>): DeviceOptions {
   return {
+    variantFiles: host.folder(join(cacheFolder(), 'variants')),
     ...(flags.tier === undefined ? {} : { tier: flags.tier }),
     ...(flags.requireHardware === true ? { requireHardware: true } : {}),
     ...(flags.expectVendor === undefined ? {} : { expectVendor: flags.expectVendor }),

@@ -25,6 +25,7 @@ export interface AdapterReport {
 }
 
 export interface AcquireOptions {
+  /** `auto`: f32, until whoever knows more says otherwise ({@link Gpu.useTier}). */
   tier?: Tier | 'auto';
   /** Refuse a software adapter. */
   requireHardware?: boolean;
@@ -94,6 +95,20 @@ export function describeAdapter(adapter: GPUAdapter): AdapterReport {
   };
 }
 
+/** Throws `gpu-feature-missing` where the adapter does not offer the tier. */
+function expectTier(report: AdapterReport, tier: Tier): void {
+  if (report.tiers.includes(tier)) return;
+  throw new PupilError(
+    'gpu-feature-missing',
+    `WebGPU: tier f16 needs the feature shader-f16, which "${nameOf(report)}" does not offer`,
+    'Use tier f32 (or auto). Chrome on NVIDIA/Linux needs --enable-dawn-features=vulkan_enable_f16_on_nvidia.',
+  );
+}
+
+function nameOf(report: AdapterReport): string {
+  return `${report.vendor} ${report.description || report.device}`.trim();
+}
+
 export interface GpuFeatures {
   f16: boolean;
   timestamps: boolean;
@@ -116,7 +131,7 @@ export class Gpu {
   private constructor(
     readonly device: GPUDevice,
     readonly adapter: AdapterReport,
-    readonly tier: Tier,
+    private currentTier: Tier,
     readonly features: GpuFeatures,
   ) {
     this.limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]])) as Record<LimitName, number>;
@@ -144,7 +159,7 @@ export class Gpu {
       throw new PupilError('gpu-unavailable', 'WebGPU: no adapter was found', NO_ADAPTER_HINT);
     }
     const report = describeAdapter(adapter);
-    const name = `${report.vendor} ${report.description || report.device}`.trim();
+    const name = nameOf(report);
     if (options.requireHardware === true && report.software) {
       throw new PupilError(
         'gpu-software-only',
@@ -159,15 +174,8 @@ export class Gpu {
         'Another adapter stood in silently; `pupil doctor` lists the browser flags that were tried.',
       );
     }
-    const wanted = options.tier ?? 'auto';
-    if (wanted === 'f16' && !report.tiers.includes('f16')) {
-      throw new PupilError(
-        'gpu-feature-missing',
-        `WebGPU: tier f16 needs the feature shader-f16, which "${name}" does not offer`,
-        'Use tier f32 (or auto). Chrome on NVIDIA/Linux needs --enable-dawn-features=vulkan_enable_f16_on_nvidia.',
-      );
-    }
-    const tier: Tier = wanted === 'auto' ? 'f32' : wanted;
+    const tier: Tier = options.tier === undefined || options.tier === 'auto' ? 'f32' : options.tier;
+    expectTier(report, tier);
     const optional = ['shader-f16', 'timestamp-query', 'subgroups', 'subgroup-size-control'].filter((f) =>
       adapter.features.has(f as GPUFeatureName),
     ) as GPUFeatureName[];
@@ -183,6 +191,16 @@ export class Gpu {
       timestamps: device.features.has('timestamp-query'),
       subgroupSize: device.features.has('subgroups') ? uniform : 0,
     });
+  }
+
+  get tier(): Tier {
+    return this.currentTier;
+  }
+
+  /** Another tier for what is loaded from now on; the device is the same. Throws `gpu-feature-missing`. */
+  useTier(tier: Tier): void {
+    expectTier(this.adapter, tier);
+    this.currentTier = tier;
   }
 
   arena(label: string): Arena {

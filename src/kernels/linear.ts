@@ -1,65 +1,18 @@
 // linear.ts: matrix products of activations with a weight, and their two derivatives, over dense f32, dense f16 and NF4
-// weights. It picks a kernel variant and binds; the shaders are put together in linearKernels.ts.
+// weights. It checks shapes and binds; which variant is linearChoice.ts, the shaders are put together in linearKernels.ts.
 import { PupilError } from '../base/errors';
 import { Dispatch, linearGrid, type Command, type Grid } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import type { Constants } from '../gpu/pipelines';
 import type { Rows } from '../gpu/rows';
 import { expectTensor, type Tensor } from '../gpu/tensor';
-import {
-  linearSource,
-  subgroupLanesSupported,
-  tileOf,
-  variantExists,
-  type LinearOperation,
-  type LinearVariant,
-} from './linearKernels';
+import { pickVariant } from './linearChoice';
+import { linearSource, tileOf, type LinearOperation } from './linearKernels';
 import type { DenseWeight, LinearWeight } from './weights';
-
-/** Why this device cannot run a variant, or undefined when it can. */
-export function variantUnsupported(gpu: Gpu, variant: LinearVariant): string | undefined {
-  return variant.startsWith('subgroup') && !subgroupLanesSupported(gpu.features.subgroupSize)
-    ? `needs subgroups of 4 or 8 lanes, this adapter has ${gpu.features.subgroupSize}`
-    : undefined;
-}
 
 /** Work of one dispatch is bounded, so that no driver's watchdog kills it: multiply-adds on software and on real GPUs. */
 const MAX_MULTIPLY_ADDS_PER_DISPATCH = { software: 2 ** 31, hardware: 2 ** 36 };
 const MAX_SLICES = 64;
-
-const chosen = new WeakMap<Gpu, LinearVariant>();
-
-/** The variant that products prepared from now on use on this device; undefined goes back to the automatic choice. */
-export function setLinearVariant(gpu: Gpu, variant: LinearVariant | undefined): void {
-  if (variant === undefined) chosen.delete(gpu);
-  else chosen.set(gpu, variant);
-}
-
-/** What was set with {@link setLinearVariant}, or 'auto'. */
-export function linearVariant(gpu: Gpu): LinearVariant | 'auto' {
-  return chosen.get(gpu) ?? 'auto';
-}
-
-/** At most so many rows count as few: tiles would stay mostly empty. */
-const FEW_ROWS = 16;
-
-/**
- * The variant of one product: the one that was set, where it exists for the operation, or by what was measured
- * (bench/notes/linear.md): software adapters want registers and broadcasts at every size; GPUs want workgroup memory, and a kernel of
- * its own for decoding (not measured on a GPU yet: after general practice).
- */
-export function pickVariant(
-  gpu: Gpu,
-  operation: LinearOperation,
-  size: { capacity: number; terms: number },
-): LinearVariant {
-  const set = chosen.get(gpu);
-  if (set !== undefined && variantExists(set, operation)) return set;
-  const few = operation === 'forward' && size.capacity <= FEW_ROWS;
-  if (!gpu.adapter.software) return few && size.terms >= 64 ? 'few_rows' : 'tiled';
-  if (variantUnsupported(gpu, 'subgroup') !== undefined) return 'register';
-  return few ? 'subgroup_few_rows' : 'subgroup';
-}
 
 export interface ProductOptions {
   rows: Rows;

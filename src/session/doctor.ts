@@ -3,10 +3,14 @@ import { PupilError } from '../base/errors';
 import { describeAdapter, NO_ADAPTER_HINT, type Gpu } from '../gpu/device';
 import { estimateStorage } from '../storage/quota';
 import { inBrowser, userAgent } from './load';
-import type { DoctorReport } from './protocol';
+import type { DoctorReport, VariantsReport } from './protocol';
 
-/** Looks at the open device, or at the adapter that one would be acquired of. Never throws. */
-export async function examine(gpu: Gpu | undefined, webGpu: () => Promise<GPU>): Promise<DoctorReport> {
+/** Looks at the open device and what it computes with, or at the adapter that one would be acquired of. Never throws. */
+export async function examine(
+  gpu: Gpu | undefined,
+  webGpu: () => Promise<GPU>,
+  variants?: VariantsReport,
+): Promise<DoctorReport> {
   const problems: DoctorReport['problems'] = [];
   const storage = await estimateStorage();
   let report = gpu?.adapter;
@@ -50,6 +54,7 @@ export async function examine(gpu: Gpu | undefined, webGpu: () => Promise<GPU>):
     tier,
     tiers: report?.tiers ?? [],
     software: report?.software ?? false,
+    ...(gpu === undefined || variants === undefined ? {} : { variants: structuredClone(variants) }),
     storage,
     crossOriginIsolated: isolated,
     userAgent: userAgent(),

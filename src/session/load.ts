@@ -7,7 +7,7 @@ import { sha256Of } from '../formats/trainingCheckpoint';
 import { parseModelConfig, type ModelConfig } from '../formats/modelConfig';
 import type { OpenFile } from '../formats/byteSource';
 import type { Gpu } from '../gpu/device';
-import { linearVariant } from '../kernels/linear';
+import { describeVariants } from '../kernels/linearChoice';
 import { parameterCount, Student } from '../model/student';
 import { filesIn } from '../recipes/files';
 import type { EnvironmentReport, StudentReport } from '../report/types';
@@ -126,7 +126,7 @@ export function describeEnvironment(gpu: Gpu): EnvironmentReport {
     description,
     software,
     tier: gpu.tier,
-    variants: { linear: linearVariant(gpu), subgroups: String(gpu.features.subgroupSize) },
+    variants: describeVariants(gpu),
     host: inBrowser() ? 'browser' : 'node',
     userAgent: userAgent(),
     pupilVersion: PUPIL_VERSION,

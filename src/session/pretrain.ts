@@ -32,6 +32,7 @@ import { wordPieces } from '../tasks/lesson/words';
 import { describeEnvironment } from './load';
 import type { PretrainOutcome, PretrainRequest, PretrainStep } from './protocol';
 import { differences } from './runState';
+import { applyRecorded } from './variants';
 
 /** The shape of a student: Llama, tied head, as many heads for keys as for queries. */
 export interface StudentShape {
@@ -145,24 +146,34 @@ async function checkpointParts(job: PretrainJob, saved: Saved, arrays: Arrays): 
   ]);
 }
 
-function readCheckpoint({ parts }: StoredCheckpoint, job: PretrainJob): { saved: Saved; arrays: Arrays } {
-  const label = (name: string): string => `${PRETRAIN_CHECKPOINT}/, part "${name}"`;
-  const bytesOf = (name: string): Uint8Array => {
-    const bytes = parts.get(name);
-    if (bytes !== undefined) return bytes;
-    throw new PupilError('checkpoint', `${label(name)}: expected a pretraining, that part is not there`);
-  };
-  const run = readJsonPart(bytesOf('run'), label('run'));
+function bytesOf({ parts }: StoredCheckpoint, name: string): Uint8Array {
+  const bytes = parts.get(name);
+  if (bytes !== undefined) return bytes;
+  throw new PupilError('checkpoint', `${labelOf(name)}: expected a pretraining, that part is not there`);
+}
+
+const labelOf = (name: string): string => `${PRETRAIN_CHECKPOINT}/, part "${name}"`;
+
+/** What was being made, on what, and how far it was; its device's variants are made this one's. */
+function readBeginning(left: StoredCheckpoint, job: PretrainJob): JsonObject {
+  const run = readJsonPart(bytesOf(left, 'run'), labelOf('run'));
   if (!isJsonObject(run) || !isJsonObject(run['identity']) || !isJsonObject(run['environment'])) {
-    throw new PupilError('checkpoint', `${label('run')}: expected a pretraining, it holds something else`);
+    throw new PupilError('checkpoint', `${labelOf('run')}: expected a pretraining, it holds something else`);
   }
   const { identity: before, environment, state } = run as Record<string, JsonObject>;
+  applyRecorded(job.gpu, environment as never, false);
   expectSame(job, before!, environment!);
+  return state!;
+}
+
+function readCheckpoint(left: StoredCheckpoint, state: JsonObject): { saved: Saved; arrays: Arrays } {
   const rows: PretrainingRow[] = [];
-  for (let i = 0; parts.has(`rows/${i}`); i++) {
-    rows.push(...(readJsonPart(bytesOf(`rows/${i}`), label(`rows/${i}`)) as PretrainingRow[]));
+  for (let i = 0; left.parts.has(`rows/${i}`); i++) {
+    rows.push(...(readJsonPart(bytesOf(left, `rows/${i}`), labelOf(`rows/${i}`)) as PretrainingRow[]));
   }
-  const arrays = Object.fromEntries(ARRAYS.map((name) => [name, readArrayPart(bytesOf(name), label(name))])) as Arrays;
+  const arrays = Object.fromEntries(
+    ARRAYS.map((name) => [name, readArrayPart(bytesOf(left, name), labelOf(name))]),
+  ) as Arrays;
   return { saved: { ...(state as unknown as Omit<Saved, 'rows'>), rows }, arrays };
 }
 
@@ -205,6 +216,8 @@ export async function pretrainStudent(job: PretrainJob): Promise<PretrainingSumm
   if (left === undefined && job.resume) {
     throw new PupilError('checkpoint', `pretrain: expected a checkpoint in ${place.description}, there is none`);
   }
+  // Before any kernel is prepared.
+  const beginning = left === undefined ? undefined : readBeginning(left, job);
   const config = configJson(job.shape);
   const student = Student.initialize(gpu, parseModelConfig(config), seed);
   let trainer: Trainer | undefined;
@@ -216,7 +229,7 @@ export async function pretrainStudent(job: PretrainJob): Promise<PretrainingSumm
     await trainer.ready();
     let saved: Saved = { cursor: PRETRAIN_START, rows: [], seconds: 0, sequence: 0 };
     if (left !== undefined) {
-      const found = readCheckpoint(left, job);
+      const found = readCheckpoint(left, beginning!);
       saved = found.saved;
       student.parameters!.write(found.arrays.values);
       trainer.loadOptimizerState(found.arrays);

@@ -68,10 +68,26 @@ export interface DoctorReport {
   tier: string;
   tiers: string[];
   software: boolean;
+  /** Absent where no device is open. */
+  variants?: VariantsReport;
   storage: { quotaBytes?: number; usageBytes?: number; persisted?: boolean };
   crossOriginIsolated: boolean;
   userAgent: string;
   problems: { problem: string; remedy: string }[];
+}
+
+/** What the session computes with. */
+export interface VariantsReport {
+  /** Measured when the device was opened, remembered from an earlier time, or the default, which is not measured. */
+  source: 'measured' | 'remembered' | 'default';
+  /** More of that, in words. */
+  reason: string;
+  /** The variant of each class of products. */
+  choice: Readonly<Record<string, string>>;
+  /** Milliseconds by class, then by variant; empty where nothing was measured. */
+  milliseconds: Record<string, Record<string, number>>;
+  /** What tier `auto` means here, and why. */
+  autoTier: { tier: string; reason: string };
 }
 
 export interface CheckResult {
@@ -95,6 +111,10 @@ export interface DeviceOptions {
   tier?: 'auto' | 'f32' | 'f16';
   requireHardware?: boolean;
   expectVendor?: string;
+  /** Where the choice of kernel variants is remembered, in place of the session's own storage. */
+  variantFiles?: FileRoot;
+  /** Measure the kernel variants, whatever is remembered; on a software adapter too. */
+  measure?: boolean;
 }
 
 export interface InspectRequest {

@@ -22,6 +22,7 @@ import type { RunSummary, SessionEvent } from './protocol';
 import { dataFingerprint } from './dataFingerprint';
 import { addTiming, differences, experimentChanges, PHASES, type RunState } from './runState';
 import { stateOf } from './stateParts';
+import { applyRecorded } from './variants';
 
 export interface RunJob {
   runId: string;
@@ -34,6 +35,8 @@ export interface RunJob {
   resume: boolean;
   /** Go on although the adapter, tier or student is another one. */
   force: boolean;
+  /** Neither the experiment nor the session names a tier: a resumed run keeps its own. */
+  tierIsOpen?: boolean;
   listener: (event: SessionEvent) => void;
 }
 
@@ -46,6 +49,7 @@ export interface RunJob {
 export async function executeRun(job: RunJob): Promise<RunSummary> {
   const { gpu, experiment, store, runId, listener, control } = job;
   const stored = job.resume ? await storedState(job) : undefined;
+  if (stored !== undefined) applyRecorded(gpu, stored.state.environment, job.tierIsOpen === true);
   listener({ type: 'state', state: 'running' });
   listener({ type: 'phase', phase: 'load', state: 'start' });
   const loadStart = performance.now();

@@ -5,6 +5,7 @@ import type { ProgressListener } from '../base/progress';
 import { parseExperiment, type Experiment } from '../config/experiment';
 import { resolvePaths } from '../config/paths';
 import { Gpu, type AcquireOptions } from '../gpu/device';
+import { setLinearChoice } from '../kernels/linearChoice';
 import { Adapter } from '../model/adapter';
 import { loadAdapterFile } from '../recipes/files';
 import { inspect } from '../recipes/inspect';
@@ -13,6 +14,7 @@ import { openFileRoot } from '../sources/fileRoot';
 import { MemoryRunStore } from '../storage/memory';
 import { MirroredRunStore } from '../storage/mirror';
 import { expectRunId, type RunStore } from '../storage/runStore';
+import { FilesVariantStore, MemoryVariantStore, type VariantStore } from '../storage/variantStore';
 import { predictionRows } from './artefacts';
 import { RunBook } from './book';
 import { checkKernels } from './check';
@@ -20,7 +22,7 @@ import { RunControl } from './control';
 import { examine } from './doctor';
 import { evaluateSystem, systemOf } from './evaluation';
 import { exportStudent } from './exportStudent';
-import { describeEnvironment, loadStudentWeights, openStudent } from './load';
+import { describeEnvironment, loadStudentWeights, openStudent, PUPIL_VERSION, userAgent } from './load';
 import { expectMemory } from './memoryStages';
 import { prepare } from './prepare';
 import { pretrainForRequest } from './pretrain';
@@ -45,6 +47,7 @@ import type {
   StoredRun,
 } from './protocol';
 import { executeRun } from './run';
+import { findVariants, measureVariants, variantKey, type FoundVariants } from './variants';
 
 /** A GPU, or how to get one; asked for once, at the first use. */
 export type GpuProvider = GPU | (() => GPU | Promise<GPU>);
@@ -54,6 +57,9 @@ type Listener = (event: SessionEvent) => unknown;
 export class Session implements SessionApi {
   private options: DeviceOptions = {};
   private gpu: Gpu | undefined;
+  /** What this session's adapter computes with, once a device was open. */
+  private variants: FoundVariants | undefined;
+  private variantsOf = '';
   /** The run or evaluation under way. */
   private work: { control: RunControl; ended: Promise<unknown> } | undefined;
   private busyWith: string | undefined;
@@ -61,14 +67,20 @@ export class Session implements SessionApi {
   constructor(
     private readonly provider: GpuProvider,
     private readonly store: RunStore,
+    /** Where measured variants are remembered, unless `open` names a place. */
+    private readonly variantStore: VariantStore = new MemoryVariantStore(),
+    private readonly measure = measureVariants,
   ) {}
 
-  /** Acquires the device. Called again, it gives the former one back. Throws `gpu-…`. */
+  /**
+   * Acquires the device and decides what it computes with. Called again, it gives the former one back. Throws `gpu-…`.
+   */
   async open(options: DeviceOptions = {}): Promise<void> {
     await this.exclusively('open', async () => {
       this.options = options;
       this.close();
-      await this.acquire(options.tier ?? 'auto');
+      this.variants = undefined;
+      await this.device('auto');
     });
   }
 
@@ -79,7 +91,7 @@ export class Session implements SessionApi {
   }
 
   doctor(): Promise<DoctorReport> {
-    return examine(this.gpu, () => this.webGpu());
+    return examine(this.gpu, () => this.webGpu(), this.variants);
   }
 
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary> {
@@ -93,7 +105,8 @@ export class Session implements SessionApi {
       async () => {
         expectRunId(request.runId);
         const experiment = readExperiment(request.experiment);
-        const gpu = await this.deviceFor(experiment);
+        const { tier } = experiment.student;
+        const gpu = await this.device(tier);
         const out = request.out === undefined ? undefined : openFileRoot(request.out);
         const store = out === undefined ? this.store : new MirroredRunStore(this.store, out, request.runId);
         return executeRun({
@@ -105,6 +118,7 @@ export class Session implements SessionApi {
           control,
           resume: request.resume === true,
           force: request.force === true,
+          tierIsOpen: tier === 'auto' && (this.options.tier ?? 'auto') === 'auto',
           listener: safely(onEvent),
         });
       },
@@ -137,7 +151,7 @@ export class Session implements SessionApi {
 
   inspect(request: InspectRequest): Promise<void> {
     return this.exclusively('inspect', async () =>
-      inspect(await this.device(), {
+      inspect(await this.device(this.options.tier ?? 'f32'), {
         kind: request.kind,
         files: openFileRoot(request.files),
         out: openFileRoot(request.out),
@@ -164,7 +178,7 @@ export class Session implements SessionApi {
     control: RunControl,
     listener: (event: SessionEvent) => void,
   ): Promise<EvaluationRow[]> {
-    const gpu = await this.deviceFor(experiment);
+    const gpu = await this.device(experiment.student.tier);
     const files = openFileRoot(request.files);
     const onProgress: ProgressListener = (progress) => listener({ type: 'progress', progress });
     const opened = await openStudent(experiment, files);
@@ -284,18 +298,8 @@ export class Session implements SessionApi {
     return Promise.resolve(typeof provider === 'function' ? provider() : provider);
   }
 
-  private async acquire(tier: NonNullable<AcquireOptions['tier']>): Promise<Gpu> {
-    const { requireHardware, expectVendor } = this.options;
-    this.gpu = await Gpu.acquire(await this.webGpu(), {
-      tier,
-      ...(requireHardware === undefined ? {} : { requireHardware }),
-      ...(expectVendor === undefined ? {} : { expectVendor }),
-    });
-    return this.gpu;
-  }
-
   /** The open device; a new one where none is open or the last was lost. */
-  private async device(): Promise<Gpu> {
+  private async openDevice(): Promise<Gpu> {
     if (this.gpu !== undefined) {
       try {
         this.gpu.throwIfFailed();
@@ -304,17 +308,43 @@ export class Session implements SessionApi {
         this.close();
       }
     }
-    return this.acquire(this.options.tier ?? 'auto');
+    const { tier, requireHardware, expectVendor } = this.options;
+    this.gpu = await Gpu.acquire(await this.webGpu(), {
+      ...(tier === undefined ? {} : { tier }),
+      ...(requireHardware === undefined ? {} : { requireHardware }),
+      ...(expectVendor === undefined ? {} : { expectVendor }),
+    });
+    return this.gpu;
   }
 
-  /** A device of the tier that the experiment asks for, unless the session was opened with another on purpose. */
-  private async deviceFor(experiment: Experiment): Promise<Gpu> {
-    const wanted = experiment.student.tier;
-    const chosen = this.options.tier ?? 'auto';
-    const gpu = await this.device();
-    if (wanted === 'auto' || chosen !== 'auto' || gpu.tier === wanted) return gpu;
-    this.close();
-    return this.acquire(wanted);
+  /** What the open device's adapter computes with; found once, unless a lost device came back as another adapter. */
+  private async variantsFor(gpu: Gpu): Promise<FoundVariants> {
+    const { variantFiles, measure = false } = this.options;
+    const key = variantKey(gpu, userAgent(), PUPIL_VERSION);
+    if (this.variants !== undefined && this.variantsOf === key) return this.variants;
+    this.variants = await findVariants({
+      gpu,
+      key,
+      store: variantFiles === undefined ? this.variantStore : new FilesVariantStore(openFileRoot(variantFiles)),
+      measure: () => this.measure(async () => Gpu.acquire(await this.webGpu())),
+      anew: measure,
+    });
+    this.variantsOf = key;
+    return this.variants;
+  }
+
+  /**
+   * The device with the variants of its adapter and the tier that the work wants, unless the session was opened with a tier on
+   * purpose. What the work before it set (a resumed run's variants, say) is forgotten.
+   */
+  private async device(wanted: NonNullable<AcquireOptions['tier']> = 'f32'): Promise<Gpu> {
+    const gpu = await this.openDevice();
+    const { choice, autoTier } = await this.variantsFor(gpu);
+    const said = this.options.tier ?? 'auto';
+    const tier = said === 'auto' ? wanted : said;
+    gpu.useTier(tier === 'auto' ? autoTier.tier : tier);
+    setLinearChoice(gpu, choice);
+    return gpu;
   }
 
   private expectWork(what: string): { control: RunControl } {

@@ -1,17 +1,21 @@
-// indexedDb.ts: runs in the browser's IndexedDB. Raw transactions, because a commit and the run's record must change
-// together or not at all. Nothing is cached: a failed open (a blocked upgrade, a private window) may succeed next time.
+// indexedDb.ts: runs, and the choice of kernel variants, in the browser's IndexedDB. Raw transactions, because a commit and
+// the run's record must change together or not at all. Nothing is cached: a failed open (a blocked upgrade, a private window)
+// may succeed next time.
 import { PupilError } from '../base/errors';
 import type { CheckpointPart } from '../formats/trainingCheckpoint';
 import { Checkpoints, type CheckpointPlace } from './checkpoints';
 import { byUpdate, expectRunId, type RunRecord, type RunStore, type StoredCheckpoint } from './runStore';
+import type { VariantStore } from './variantStore';
 
-/** 2: checkpoints in parts. Those of version 1 are not read any more. */
-const VERSION = 2;
+/** 2: checkpoints in parts; those of version 1 are not read any more. 3: kernel variants. */
+const VERSION = 3;
 const RUNS = 'runs'; // key runId → RunRecord
 const COMMITS = 'commits'; // key [runId, slot 0 or 1] → bytes
 const PARTS = 'parts'; // key [runId, number] → bytes
 const ARTEFACTS = 'artefacts'; // key [runId, path] → bytes
-const STORES = [RUNS, COMMITS, PARTS, ARTEFACTS] as const;
+const OF_RUNS = [RUNS, COMMITS, PARTS, ARTEFACTS] as const;
+const VARIANTS = 'variants'; // key of session/variants.ts → text
+const STORES = [...OF_RUNS, VARIANTS] as const;
 const OF_VERSION_1 = 'checkpoints';
 
 type StoreName = (typeof STORES)[number];
@@ -40,7 +44,7 @@ function ofRun(runId: string): IDBKeyRange {
   return IDBKeyRange.bound([runId], [runId, []]); // an array sorts after every number and string
 }
 
-export class IndexedDbRunStore implements RunStore {
+export class IndexedDbRunStore implements RunStore, VariantStore {
   private readonly checkpoints = new Checkpoints((runId) => this.place(runId));
 
   constructor(
@@ -109,9 +113,19 @@ export class IndexedDbRunStore implements RunStore {
   }
 
   async deleteRun(runId: string): Promise<void> {
-    await this.write('deleting a run', STORES, (transaction) => {
+    await this.write('deleting a run', OF_RUNS, (transaction) => {
       transaction.objectStore(RUNS).delete(runId);
       for (const name of [COMMITS, PARTS, ARTEFACTS]) transaction.objectStore(name).delete(ofRun(runId));
+    });
+  }
+
+  loadVariants(key: string): Promise<string | undefined> {
+    return this.read<string | undefined>('loading variants', VARIANTS, (store) => store.get(key));
+  }
+
+  async saveVariants(key: string, text: string): Promise<void> {
+    await this.write('saving variants', [VARIANTS], (transaction) => {
+      transaction.objectStore(VARIANTS).put(text, key);
     });
   }
 

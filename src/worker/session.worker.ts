@@ -9,5 +9,8 @@ import { answering, SESSION_METHODS } from './answering';
 
 // The GPU is asked for when a device is opened: a browser without WebGPU can still list and delete its stored runs.
 expose(
-  answering<SessionApi, keyof SessionApi>(() => new Session(browserGpu, new IndexedDbRunStore()), SESSION_METHODS),
+  answering<SessionApi, keyof SessionApi>(() => {
+    const store = new IndexedDbRunStore();
+    return new Session(browserGpu, store, store);
+  }, SESSION_METHODS),
 );

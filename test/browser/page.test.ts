@@ -23,6 +23,26 @@ describe('the page', () => {
     expect(button(root, 'Run').disabled).toBe(true);
   });
 
+  it('shows which kernel variants the device computes with, and whence that is known', async () => {
+    const session = new FakeSession();
+    const variants = {
+      source: 'remembered',
+      reason: 'measured on this adapter before',
+      choice: { forward_few_rows: 'few_rows', backward_input: 'tiled' },
+      milliseconds: { backward_input: { tiled: 0.5, register: 2 } },
+      autoTier: { tier: 'f32', reason: 'no shader-f16' },
+    };
+    const plain = session.doctor;
+    session.doctor = async () => ({ ...((await plain()) as object), variants });
+    const { root, playground, text } = show(session);
+    await playground.open();
+    flushSync();
+    expect(text()).toContain('remembered (measured on this adapter before)');
+    root.querySelector<HTMLDetailsElement>('[aria-labelledby="device-title"] details')!.open = true;
+    expect(text()).toContain('backward input: tiled (tiled 0.5 ms, register 2 ms)');
+    expect(text()).toContain('tier auto: f32 (no shader-f16)');
+  });
+
   it('says what to do where there is no WebGPU, and tries again when asked', async () => {
     const session = new FakeSession();
     let tries = 0;

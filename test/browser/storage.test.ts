@@ -69,6 +69,17 @@ function fullFrom(k: number): { factory: IDBFactory; writes: () => number } {
   return { factory: failingFactory(full), writes: () => writes };
 }
 
+it('IndexedDB remembers kernel variants by key, through another connection, and deleting a run leaves them', async () => {
+  const name = freshName();
+  const store = new IndexedDbRunStore(name);
+  expect(await store.loadVariants('a')).toBeUndefined();
+  await store.saveVariants('a', 'first');
+  await store.saveVariants('a', 'second');
+  await store.deleteRun('a');
+  const again = new IndexedDbRunStore(name);
+  expect([await again.loadVariants('a'), await again.loadVariants('b')]).toEqual(['second', undefined]);
+});
+
 describe('runs in IndexedDB', () => {
   it('finds a checkpoint again through another connection, the newest of two', async () => {
     const name = freshName();

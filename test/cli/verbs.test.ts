@@ -189,6 +189,40 @@ describe('doctor', () => {
   });
 });
 
+describe('doctor tells the kernel variants', () => {
+  const variants = {
+    source: 'measured',
+    reason: 'and remembered',
+    choice: { forward_few_rows: 'few_rows', backward_input: 'tiled' },
+    milliseconds: { backward_input: { register: 2.5, tiled: 0.1234 } },
+    autoTier: { tier: 'f16', reason: '0.2 ms with f16 weights, 0.3 ms with f32' },
+  };
+  const doctor = () => ({ adapter: {}, tier: 'f16', tiers: [], software: false, storage: {}, problems: [], variants });
+
+  it('in words: whence, which, the times behind it, what tier auto means', async () => {
+    const { code, out } = await pupil(['doctor'], { doctor });
+    expect(code).toBe(0);
+    expect(out).toMatch(/^kernels +measured now \(and remembered\)$/m);
+    expect(out).toMatch(/^ +forward_few_rows +few_rows$/m);
+    expect(out).toMatch(/^ +backward_input +tiled +tiled 0.123 ms, register 2.50 ms$/m);
+    expect(out).toMatch(/^tier auto +f16 \(0.2 ms with f16 weights/m);
+  });
+  it('for machines, beside the keys there were', async () => {
+    const { out } = await pupil(['doctor', '--json'], { doctor });
+    expect(jsonLines(out)[0]).toMatchObject({ type: 'doctor', tier: 'f16', variants });
+  });
+  it('--measure measures anew; nothing else does; all remember in the cache folder', async () => {
+    const opened = async (...args: string[]): Promise<unknown> => (await pupil(args)).calls[0]?.args[0];
+    const remember = {
+      variantFiles: { kind: 'disk', directory: expect.stringMatching(/^folder:.*variants$/) as string },
+    };
+    expect(await opened('doctor', '--measure')).toEqual({ ...remember, measure: true });
+    expect(await opened('doctor')).toEqual(remember);
+    expect(await opened('check', '--tier', 'f16')).toEqual({ ...remember, tier: 'f16' });
+    expect((await pupil(['doctor', '--help'])).out).toMatch(/--measure +measure the kernel variants anew/);
+  });
+});
+
 describe('check', () => {
   it('ends with the counts and fails where a kernel failed', async () => {
     const { code, out } = await pupil(['check', '--filter', 'linear']);

@@ -177,7 +177,7 @@ describe('inspect', () => {
       join(folder, 'o.safetensors'),
     ]);
     expect(code).toBe(0);
-    expect(calls[0]).toEqual({ method: 'open', args: [{ tier: 'f32' }] });
+    expect(calls[0]).toMatchObject({ method: 'open', args: [{ tier: 'f32' }] });
     const request = calls[1]?.args[0] as { kind: string; options: Record<string, unknown>; out: FileRoot };
     expect(request.kind).toBe('dpo');
     expect(request.options).toEqual({

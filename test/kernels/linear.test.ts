@@ -4,8 +4,9 @@ import { expect, it } from 'vitest';
 import { Recorder } from '../../src/gpu/commands';
 import type { Gpu } from '../../src/gpu/device';
 import { Rows } from '../../src/gpu/rows';
-import { linearBackwardInput, linearForward, variantUnsupported } from '../../src/kernels/linear';
-import { caseNumbers, caseWeight, linearCases, withVariant, type WeightForm } from '../../src/selfcheck/cases/linear';
+import { linearBackwardInput, linearForward } from '../../src/kernels/linear';
+import { variantUnsupported, withVariant } from '../../src/kernels/linearChoice';
+import { caseNumbers, caseWeight, linearCases, type WeightForm } from '../../src/selfcheck/cases/linear';
 import { testFamily } from './family';
 import { testGpu } from './device';
 

@@ -3,10 +3,9 @@ import { threefry2x32 } from '../../base/random';
 import { createDynamicMap } from '../../base/nf4';
 import { f16ToNumber, numberToF16 } from '../../base/dtypes';
 import { Rows } from '../../gpu/rows';
-import type { Gpu } from '../../gpu/device';
 import type { Tensor } from '../../gpu/tensor';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from '../../kernels/linear';
-import { setLinearVariant, variantUnsupported } from '../../kernels/linear';
+import { variantUnsupported, withVariant } from '../../kernels/linearChoice';
 import { linearVariants, variantExists, type LinearOperation, type LinearVariant } from '../../kernels/linearKernels';
 import type { LinearWeight } from '../../kernels/weights';
 import * as reference from '../../reference/linear';
@@ -62,17 +61,6 @@ export function caseWeight(
     values: nf4Dequantize(single.packed, nf4DequantizeAbsmax(nested), O * C),
     weight: (t) => ({ kind: 'nf4', shape, blockSize: 64, packed: t.packed!, absmax: t.absmax!, nested: t.nested! }),
   };
-}
-
-/** Runs `prepare` under a variant and puts the device's choice back. */
-export function withVariant<T>(gpu: Gpu, variant: LinearVariant | undefined, prepare: () => T): T {
-  if (variant === undefined) return prepare();
-  setLinearVariant(gpu, variant);
-  try {
-    return prepare();
-  } finally {
-    setLinearVariant(gpu, undefined);
-  }
 }
 
 interface Spec {

@@ -1,11 +1,11 @@
 // lora.ts: claims about the low-rank branch: forward and every gradient, with and without dropout, at awkward shapes.
 import { Rows } from '../../gpu/rows';
 import { loraBackward, loraForward } from '../../kernels/lora';
-import { variantUnsupported } from '../../kernels/linear';
+import { variantUnsupported, withVariant } from '../../kernels/linearChoice';
 import { linearVariants, variantExists, type LinearVariant } from '../../kernels/linearKernels';
 import * as reference from '../../reference/lora';
 import type { CaseFamily, KernelCase } from '../harness';
-import { caseNumbers, mostlyOnHardware, withVariant } from './linear';
+import { caseNumbers, mostlyOnHardware } from './linear';
 
 interface Spec {
   variant: LinearVariant;
