@@ -122,7 +122,7 @@ function parts(long) {
       : [
           /** @type {[string, () => Promise<Counts>]} */ ([
             'lavapipe',
-            () => vitest('lavapipe', [], { PUPIL_TEST_LAVAPIPE: '1' }),
+            () => vitest('lavapipe', [], { PUPIL_TEST_LAVAPIPE: '1', ...(long ? { PUPIL_TEST_LONG: '1' } : {}) }),
           ]),
         ]),
     ['browser', () => vitest('browser', [])],
