@@ -158,6 +158,7 @@ export const PHASES = {
   load: 'Loading',
   baseline: 'Baselines',
   instruct: 'Instruction-tuning',
+  control: 'Control',
   'generate-pairs': 'Generating pairs',
   'self-refine': 'Self-refine',
   evaluate: 'Evaluation',

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wr
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { PupilError } from '../base/errors';
+import { slug } from '../base/slug';
 import { outputFolder } from './files';
 
 /** `DIR/run-folder.json`. */
@@ -19,16 +20,6 @@ const FILE = 'run-folder.json';
 const LOCK = '.lock';
 /** Written by an earlier run that got as far as to start; a new one must not mix its files with them. */
 const OF_A_RUN = ['report.json', 'metrics.jsonl', 'checkpoints'];
-
-/** Letters, digits and dashes of a name, for folders and ids: `Lesson task C, student p10` → `lesson-task-c-student-p10`. */
-export function slug(name: string): string {
-  const text = name
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 60);
-  return text === '' ? 'run' : text;
-}
 
 /** Writes a file so that a reader finds the old or the new one, never half of it. */
 export function writeFileAtomically(path: string, text: string): void {

@@ -12,6 +12,7 @@ export { SCORERS } from './phaseSchema';
 export { LINEAR_NAMES, TASK_IDS, TASK_USES, DEMONSTRATION_FORMATS } from './schema';
 export type {
   AdapterConfig,
+  ControlConfig,
   DemonstrationsConfig,
   EvaluationConfig,
   Experiment,

@@ -103,6 +103,11 @@ function curves(report: RunReport): string {
       ]),
     }),
     lineChart({
+      title: 'Control, more instruction-tuning: loss (nats per answer token)',
+      xLabel,
+      series: present([curve(report, 'control', 'loss', 'training')]),
+    }),
+    lineChart({
       title: 'Self-refine: DPO loss (ln 2 = 0.693 at the start)',
       xLabel,
       series: present([
@@ -124,6 +129,7 @@ function curves(report: RunReport): string {
       xLabel,
       series: present([
         curve(report, 'instruct', 'grad_norm', 'instruction-tuning'),
+        curve(report, 'control', 'grad_norm', 'control'),
         curve(report, 'self-refine', 'grad_norm', 'self-refine'),
       ]),
     }),

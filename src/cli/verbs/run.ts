@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
+import { slug } from '../../base/slug';
 import type { Experiment } from '../../config/experiment';
 import type { RunSummary } from '../../session/protocol';
 import { perform, withSession, type ExitCode, type VerbContext } from '../context';
@@ -10,7 +11,7 @@ import { loadExperiment } from '../experimentFile';
 import { stopOnInterrupt } from '../interrupt';
 import { integerIn, numberIn, QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
 import { rowText, type Output } from '../output';
-import { prepareRunFolder, slug } from '../runFolder';
+import { prepareRunFolder } from '../runFolder';
 import type { EvaluationRow, SessionEvent } from '../../session/protocol';
 
 interface RunFlags extends CommonFlags {

@@ -1,6 +1,7 @@
 // The parts of a session that need no GPU: pausing, the run's state, what is prepared from an experiment.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { experimentChanges } from '../../../src/config/changes';
 import { parseExperiment } from '../../../src/config/experiment';
 import type { JsonObject } from '../../../src/formats/jsonText';
 import { compareSystems, thinRows } from '../../../src/session/artefacts';
@@ -8,13 +9,7 @@ import { RunControl } from '../../../src/session/control';
 import { PUPIL_VERSION } from '../../../src/session/load';
 import { systemOf } from '../../../src/session/evaluation';
 import { prepare } from '../../../src/session/prepare';
-import {
-  addMetrics,
-  addTiming,
-  differences,
-  experimentChanges,
-  type PredictionSet,
-} from '../../../src/session/runState';
+import { addMetrics, addTiming, differences, type PredictionSet } from '../../../src/session/runState';
 import { loadTokenizer } from '../../../src/session/tokenizers';
 import { openFileRoot } from '../../../src/sources/fileRoot';
 import { state, tinyExperiment, tinyFiles } from './tinyRun';
