@@ -2,12 +2,12 @@
 // how its table is laid out. It expands into ordinary, complete experiments; it runs nothing and reads no files.
 //
 // Not a search: no value is chosen by its result, and seeds are consecutive, so that none can be picked.
-import { toJsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import { PupilError } from '../base/errors';
 import { slug } from '../base/slug';
 import { parseExperiment, type Experiment } from './experiment';
 import { field, integer, nonEmptyText } from './fields';
+import { jsonSchemaOf } from './jsonSchema';
 import { listProblems, shortJson, type ConfigProblem } from './problems';
 import { changed, formatPath, parsePath, type ConfigPath } from './seriesPaths';
 import { SYSTEM_NAMES, type SystemName } from './systems';
@@ -266,10 +266,4 @@ function parseCell(document: unknown, name: string, seed: number, labels: string
 }
 
 /** The JSON Schema of a series file, for editors and readers. */
-export function seriesJsonSchema(): Record<string, unknown> {
-  const schema = toJsonSchema(SeriesSchema, {
-    typeMode: 'input',
-    overrideAction: ({ valibotAction, jsonSchema }) => (valibotAction.type === 'metadata' ? jsonSchema : undefined),
-  });
-  return { ...schema, title: 'Pupil series' };
-}
+export const seriesJsonSchema = (): Record<string, unknown> => jsonSchemaOf(SeriesSchema, 'Pupil series');

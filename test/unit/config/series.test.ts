@@ -15,7 +15,7 @@ const base: ExperimentInput = {
   phases: { instruct: {}, selfRefine: { maxSteps: 10 } },
 };
 
-function series(): Required<Pick<SeriesInput, 'axes'>> & SeriesInput {
+function series(): SeriesInput & { axes: NonNullable<SeriesInput['axes']> } {
   return {
     name: 'Figure 4',
     experiment: 'base.json',
