@@ -108,21 +108,36 @@ export function clusterBootstrap(
   { resamples = 2000, seed = 0 }: { resamples?: number; seed?: number } = {},
 ): Interval {
   if (clusters.length === 0) return { low: NaN, high: NaN };
-  const random = new RandomStream(seed, 'cluster bootstrap');
-  const means = Array.from({ length: resamples }, () => {
+  const drawn = draws(clusters.length, resamples, seed);
+  const sums = Float64Array.from(clusters, (cluster) => cluster.sum);
+  const counts = Float64Array.from(clusters, (cluster) => cluster.count);
+  const means = new Float64Array(resamples).map((_, r) => {
     let [sum, count] = [0, 0];
-    for (let i = 0; i < clusters.length; i++) {
-      const drawn = clusters[random.nextBelow(clusters.length)]!;
-      sum += drawn.sum;
-      count += drawn.count;
+    for (let i = r * clusters.length; i < (r + 1) * clusters.length; i++) {
+      sum += sums[drawn[i]!]!;
+      count += counts[drawn[i]!]!;
     }
     return sum / count;
-  }).sort((a, b) => a - b);
+  });
+  means.sort();
   return { low: quantile(means, 0.025), high: quantile(means, 0.975) };
 }
 
+/** The last draws: the many intervals of one table are over as many clusters, and drawing takes most of their time. */
+let lastDraws: { key: string; drawn: Uint32Array } | undefined;
+
+/** `resamples` times n indices below n, with replacement; they follow from the arguments alone. */
+function draws(n: number, resamples: number, seed: number): Uint32Array {
+  const key = `${n} ${resamples} ${seed}`;
+  if (lastDraws?.key !== key) {
+    const random = new RandomStream(seed, 'cluster bootstrap');
+    lastDraws = { key, drawn: new Uint32Array(n * resamples).map(() => random.nextBelow(n)) };
+  }
+  return lastDraws.drawn;
+}
+
 /** The q-quantile of ascending values, interpolated linearly between neighbours (R's type 7). */
-function quantile(sorted: readonly number[], q: number): number {
+function quantile(sorted: Float64Array, q: number): number {
   const at = (sorted.length - 1) * q;
   const [low, high] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!];
   return low + (high - low) * (at - Math.floor(at));
