@@ -15,7 +15,8 @@ export interface RunFolderRecord {
   createdAt: string;
 }
 
-const FILE = 'run-folder.json';
+/** The record's name: a folder that has it holds a run. */
+export const RUN_FOLDER_FILE = 'run-folder.json';
 /** Names the process that runs in the folder now. */
 const LOCK = '.lock';
 /** Written by an earlier run that got as far as to start; a new one must not mix its files with them. */
@@ -29,7 +30,7 @@ export function writeFileAtomically(path: string, text: string): void {
 }
 
 function readRecord(folder: string): RunFolderRecord | undefined {
-  const file = join(folder, FILE);
+  const file = join(folder, RUN_FOLDER_FILE);
   if (!existsSync(file)) return undefined;
   try {
     const found = JSON.parse(readFileSync(file, 'utf8')) as Partial<RunFolderRecord>;
@@ -177,6 +178,6 @@ function newRun(folder: string, run: { name: string; seed: number }): RunFolderR
     seed: run.seed,
     createdAt,
   };
-  writeFileAtomically(join(folder, FILE), `${JSON.stringify(record, null, 2)}\n`);
+  writeFileAtomically(join(folder, RUN_FOLDER_FILE), `${JSON.stringify(record, null, 2)}\n`);
   return record;
 }
