@@ -14,16 +14,18 @@ import { SYSTEM_NAMES, type SystemName } from './systems';
 
 const system = v.picklist(SYSTEM_NAMES);
 
+const ChangesSchema = v.optional(
+  field(
+    v.record(v.string(), v.unknown()),
+    'Changes',
+    'From a path in the experiment, such as phases.selfRefine.maxSteps or tasks[0].split.trainCount, to its new value; null takes the key away.',
+  ),
+  {},
+);
+
 const ValueSchema = v.strictObject({
   label: field(nonEmptyText, 'Label', 'What the value is called in tables and in the names of folders.'),
-  set: v.optional(
-    field(
-      v.record(v.string(), v.unknown()),
-      'Changes',
-      'From a path in the experiment, such as phases.selfRefine.maxSteps or tasks[0].split.trainCount, to its new value; null takes the key away.',
-    ),
-    {},
-  ),
+  set: ChangesSchema,
   systems: v.optional(
     field(
       v.strictObject(v.entriesFromList(SYSTEM_NAMES, v.exactOptional(nonEmptyText))),
@@ -80,6 +82,8 @@ export const SeriesSchema = v.strictObject({
     'Base experiment',
     'The experiment that the axes change: the path of its file, relative to this one, a preset, or the document itself. Paths within it are relative to its own file.',
   ),
+  /** Before the axes: what all runs have and the base experiment has not. */
+  set: ChangesSchema,
   seeds: v.optional(
     field(
       integer(1, 10_000),
@@ -149,14 +153,33 @@ export function parseSeries(document: unknown): Series {
   return result.output;
 }
 
+/** In place of an axis' index: what is set for all cells. */
+const FOR_ALL = -1;
+
 /** Rules between the fields of a series. */
-function seriesProblems({ axes, table }: Series): ConfigProblem[] {
+function seriesProblems({ set: ofAll, axes, table }: Series): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const add = (path: string, expected: string, value: unknown): void => {
     problems.push({ path, expected, value: shortJson(value) });
   };
   const names = axes.map(({ name }) => name);
   const setBy = new Map<string, number>();
+  const readChanges = (set: Record<string, unknown>, where: string, owner: number): void => {
+    for (const text of Object.keys(set)) {
+      const keys = parsePath(text);
+      if (keys === undefined) add(where, 'a path such as phases.selfRefine.maxSteps or tasks[0].split', text);
+      else if (keys[0] === 'seed' || keys[0] === 'name') {
+        add(where, `no change of ${keys[0]}: the series gives each run its own`, text);
+      } else {
+        const known = [...setBy].find(([other, axis]) => axis !== owner && overlap(text, other));
+        if (known !== undefined) {
+          add(where, `a part that ${names[known[1]] ?? 'the whole series'} does not change as well`, text);
+        }
+        setBy.set(text, owner);
+      }
+    }
+  };
+  readChanges(ofAll, 'set', FOR_ALL);
   axes.forEach(({ name, values }, a) => {
     const path = `axes[${a}]`;
     if (names.indexOf(name) !== a) add(`${path}.name`, 'a name that no other axis has', name);
@@ -170,18 +193,7 @@ function seriesProblems({ axes, table }: Series): ConfigProblem[] {
           label,
         );
       }
-      for (const text of Object.keys(set)) {
-        const where = `${path}.values[${i}].set`;
-        const keys = parsePath(text);
-        if (keys === undefined) add(where, 'a path such as phases.selfRefine.maxSteps or tasks[0].split', text);
-        else if (keys[0] === 'seed' || keys[0] === 'name') {
-          add(where, `no change of ${keys[0]}: the series gives each run its own`, text);
-        } else {
-          const known = [...setBy].find(([other, axis]) => axis !== a && overlap(text, other));
-          if (known !== undefined) add(where, `a part that ${names[known[1]]} does not change as well`, text);
-          setBy.set(text, a);
-        }
-      }
+      readChanges(set, `${path}.values[${i}].set`, a);
     });
   });
   if (table.axis !== undefined && !names.includes(table.axis)) {
@@ -228,17 +240,16 @@ export function expandSeries(series: Series, base: unknown): SeriesRun[] {
   const problems: ConfigProblem[] = [];
   const documents = combinations(series.axes).map((values, c) => {
     let document: unknown = whole;
-    values.forEach(({ set }, a) => {
+    const change = (set: Record<string, unknown>, owner: string): void => {
       for (const [text, value] of Object.entries(set)) {
         const path = parsePath(text) as ConfigPath;
         const next = changed(document, path, value);
         if ('document' in next) document = next.document;
-        else {
-          const where = `axes[${a}] (${cells[c]!.labels[a]}): ${formatPath(path)}`;
-          problems.push({ path: where, expected: next.expected, value: next.value });
-        }
+        else problems.push({ path: `${owner}: ${formatPath(path)}`, expected: next.expected, value: next.value });
       }
-    });
+    };
+    change(series.set, 'set');
+    values.forEach(({ set }, a) => change(set, `axes[${a}] (${cells[c]!.labels[a]})`));
     return document;
   });
   if (problems.length > 0) refuse('expandSeries', unique(problems));

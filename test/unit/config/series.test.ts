@@ -97,6 +97,20 @@ describe('expandSeries', () => {
     expect(runs[0]!.experiment).toEqual(parseExperiment(base));
   });
 
+  it('sets for all runs what is set before the axes, and lets no axis set it again', () => {
+    const input = { ...series(), set: { 'evaluation.temperature': 0.5 } };
+    const runs = expandSeries(parseSeries(input), base);
+    expect(new Set(runs.map(({ experiment }) => experiment.evaluation.temperature))).toEqual(new Set([0.5]));
+    input.axes[0]!.values[0]!.set = { evaluation: {} };
+    expect(refusal(() => parseSeries(input))).toMatch(
+      /set: expected a part that the whole series does not change as well/,
+    );
+    const nowhere = { ...series(), set: { 'phases.x.y': 1 } };
+    expect(refusal(() => expandSeries(parseSeries(nowhere), base))).toMatch(
+      /set: phases\.x\.y: expected phases\.x to be/,
+    );
+  });
+
   it('null takes a key away', () => {
     const input = series();
     input.axes = [
