@@ -212,6 +212,7 @@ describe('an adapter evaluated on its own', () => {
     ['/runs/a/adapters/instruct', 'Instruction-tuned'],
     ['/runs/a/adapters/self-refine/', 'Self-refined'],
     ['/home/me/self-refine-study/adapters/instruct', 'Instruction-tuned'],
+    ['/runs/a/adapters/control', 'Instruction-tuned, more steps'],
     ['/runs/a/exported', 'Instruction-tuned'],
   ])('in %s is called %s', (folder, system) => {
     expect(systemOf(folder)).toBe(system);
