@@ -13,6 +13,8 @@ export interface ChartSeries {
 export interface ChartOptions {
   title: string;
   xLabel: string;
+  /** Where the x axis is marked; absent: at round numbers. */
+  xTicks?: readonly number[];
   series: readonly ChartSeries[];
 }
 
@@ -56,7 +58,7 @@ function stretches(points: ChartSeries['points']): (readonly [number, number])[]
 }
 
 /** The chart with its caption and legend, or an empty text when there is not one finite point. */
-export function lineChart({ title, xLabel, series }: ChartOptions): string {
+export function lineChart({ title, xLabel, xTicks: marked, series }: ChartOptions): string {
   const finite = series.flatMap((s) => stretches(s.points).flat());
   if (finite.length === 0) return '';
   const bounds = (axis: 0 | 1): [number, number] => {
@@ -77,7 +79,7 @@ export function lineChart({ title, xLabel, series }: ChartOptions): string {
   const [xLow, xHigh] = bounds(0);
   const ends = [...bounds(1), ...ranges.flat().flatMap(([, low, high]) => [low, high])];
   const yTicks = niceTicks(Math.min(...ends), Math.max(...ends));
-  const xTicks = niceTicks(xLow, xHigh, 6).filter((x) => x >= xLow && x <= xHigh);
+  const xTicks = (marked ?? niceTicks(xLow, xHigh, 6)).filter((x) => x >= xLow && x <= xHigh);
   const yLow = yTicks[0] ?? 0;
   const yHigh = yTicks.at(-1) ?? 1;
   const px = (x: number): number => LEFT + ((x - xLow) / (xHigh - xLow || 1)) * (WIDTH - LEFT - RIGHT);

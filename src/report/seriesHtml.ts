@@ -3,7 +3,7 @@
 import { lineChart } from './chart';
 import { duration, escapeHtml, number, percent, pValue } from './escape';
 import { definitions, page, section } from './page';
-import type { SeriesReport, SeriesResult } from './series';
+import type { SeriesComparison, SeriesReport, SeriesResult } from './series';
 import { systemLabel, table, type Column } from './tables';
 
 /** Names of one row of a table: its cell, and the system as this cell calls it. */
@@ -11,17 +11,33 @@ function systemName(report: SeriesReport, result: SeriesResult): string {
   return report.cells[result.cell]!.systems[result.system] ?? systemLabel(result);
 }
 
-/** `96.3 ± 1.2`, with how many runs it is of; a single run has no ±. */
-function accuracy(result: SeriesResult | undefined, seeds: number): string {
+/** `96.3 ± 1.2`, with how many runs it is of, and n unless the table has said it; a single run has no ±. */
+function accuracy(result: SeriesResult | undefined, seeds: number, n?: number): string {
   if (result === undefined || result.runs.length === 0) return '<span class="soft">–</span>';
   const spread = result.sd === undefined ? '' : ` ± ${percent(result.sd)}`;
-  const partial = result.runs.length < seeds ? `, ${result.runs.length} of ${seeds} seeds` : '';
-  const n = [...new Set(result.runs.map((run) => run.n))].join(', ');
-  return `<b>${percent(result.mean)}</b>${spread} <span class="soft">(n = ${n}${partial})</span>`;
+  const notes = [
+    ...(n === undefined ? [`n = ${sizes([result]).join(', ')}`] : []),
+    ...(result.runs.length < seeds ? [`${result.runs.length} of ${seeds} seeds`] : []),
+  ];
+  const note = notes.length === 0 ? '' : ` <span class="soft">(${notes.join(', ')})</span>`;
+  return `<b>${percent(result.mean)}</b>${spread}${note}`;
 }
 
-const interval = ({ interval: { low, high } }: Pick<SeriesResult, 'interval'>, sign = ''): string =>
-  Number.isFinite(low) ? `${sign}${percent(low)} – ${sign}${percent(high)}` : '–';
+/** Numbers of questions that occur. */
+const sizes = (results: readonly SeriesResult[]): number[] => [
+  ...new Set(results.flatMap(({ runs }) => runs.map(({ n }) => n))),
+];
+
+/** The one number of questions, to be said once for a whole table; undefined where each cell must say its own. */
+function commonSize(results: readonly SeriesResult[]): number | undefined {
+  const [n, ...others] = sizes(results);
+  return others.length === 0 ? n : undefined;
+}
+
+const sizeText = (n: number | undefined): string => (n === undefined ? '' : `, n = ${n} questions in each run`);
+
+const interval = ({ interval: { low, high } }: Pick<SeriesResult, 'interval'>): string =>
+  Number.isFinite(low) ? `${percent(low)} – ${percent(high)}` : '–';
 
 /** What the table shows: its prompt and, of the untouched student, the other one too; no probing. */
 function shown(report: SeriesReport): SeriesResult[] {
@@ -125,18 +141,20 @@ function curve(report: SeriesReport): string {
       const chart = lineChart({
         title: `${taskId}: accuracy %, mean and standard deviation over seeds`,
         xLabel,
+        xTicks: xs,
         series: [...lines].map(([lineName, line]) => ({
           name: lineName,
           points: xs.map((x, v) => [x, 100 * (at(line, v)?.mean ?? NaN)] as const),
           spread: xs.map((_, v) => 100 * (at(line, v)?.sd ?? NaN)),
         })),
       });
+      const n = commonSize([...lines.values()].flat());
       const cells = table(
-        `${taskId}: accuracy %, mean ± sd over seeds`,
-        [{ title: name }, ...[...lines.keys()].map((title) => ({ title, numeric: true }))],
-        values.map(({ label }, v) => [
-          escapeHtml(label),
-          ...[...lines.values()].map((line) => accuracy(at(line, v), report.seeds.length)),
+        `${taskId}: accuracy %, mean ± sd over seeds${sizeText(n)}`,
+        [{ title: name }, ...values.map(({ label }) => ({ title: label, numeric: true }))],
+        [...lines].map(([lineName, line]) => [
+          escapeHtml(lineName),
+          ...values.map((_, v) => accuracy(at(line, v), report.seeds.length, n)),
         ]),
       );
       return chart + cells;
@@ -159,45 +177,48 @@ function grid(report: SeriesReport): string {
     if (rows.get(row)?.has(result.taskId) === true) row = JSON.stringify([...report.cells[result.cell]!.labels, name]);
     rows.set(row, (rows.get(row) ?? new Map<string, SeriesResult>()).set(result.taskId, result));
   }
+  const n = commonSize(results);
   return table(
-    'Accuracy %, mean ± sd over seeds, by the task that was tested',
+    `Accuracy %, mean ± sd over seeds, by the task that was tested${sizeText(n)}`,
     [
       { title: [...report.series.axes.map(({ name }) => name), 'system'].join(' · '), className: 'name' },
       ...tasks.map((title) => ({ title, numeric: true })),
     ],
     [...rows].map(([name, row]) => [
       escapeHtml((JSON.parse(name) as string[]).join(' · ')),
-      ...tasks.map((taskId) => accuracy(row.get(taskId), report.seeds.length)),
+      ...tasks.map((taskId) => accuracy(row.get(taskId), report.seeds.length, n)),
     ]),
   );
 }
 
 function comparisons(report: SeriesReport): string {
   if (report.comparisons.length === 0) return '';
-  const name = (cell: number, system: SeriesResult['system']): string =>
-    escapeHtml(report.cells[cell]!.systems[system] ?? system);
-  return table(
-    `Same questions, two systems: difference with its 95 % interval, and McNemar’s exact test of each seed, p by Holm among all ${report.tests} tests`,
+  const name = ({ cell, prompt }: SeriesComparison, system: SeriesResult['system']): string =>
+    escapeHtml(report.cells[cell]!.systems[system] ?? systemLabel({ system, prompt }));
+  const rows = table(
+    'Same questions, two systems',
     [
       ...report.series.axes.map(({ name: title }) => ({ title })),
       { title: 'Task' },
-      { title: 'First', className: 'name' },
-      { title: 'Second', className: 'name' },
-      { title: 'Second − first, points', numeric: true },
+      { title: 'First → second', className: 'name' },
+      { title: 'Points', numeric: true },
       { title: '95 % interval', numeric: true },
-      { title: 'Only first : only second right, by seed', numeric: true },
-      { title: 'p (Holm), by seed', numeric: true },
+      { title: 'First : second', numeric: true },
+      { title: 'p (Holm)', numeric: true },
     ],
     report.comparisons.map((row) => [
       ...report.cells[row.cell]!.labels.map(escapeHtml),
       escapeHtml(row.taskId),
-      name(row.cell, row.first),
-      name(row.cell, row.second),
+      `${name(row, row.first)} → ${name(row, row.second)}`,
       `<b>${percent(row.difference)}</b>`,
       interval(row),
       row.runs.map(({ onlyFirst, onlySecond }) => `${onlyFirst} : ${onlySecond}`).join(', '),
       row.runs.map(({ holm }) => pValue(holm)).join(', '),
     ]),
+  );
+  return (
+    rows +
+    `<p class="soft">Points: accuracy of the second less that of the first, with its interval. First : second are the questions that only the first and only the second answered correctly, one pair a seed; p is McNemar’s exact test of that seed, by Holm among all ${report.tests} tests of this table.</p>`
   );
 }
 

@@ -28,7 +28,7 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .bar{min-width:8rem;width:28%}
 .bar svg{display:block;width:100%;height:1.1rem}
 .bar .track{fill:var(--rule);opacity:.55}.bar .mean{fill:var(--c0)}.bar .range{stroke:var(--ink);stroke-width:1.2}
-figure{margin:1rem 0;background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:.7rem}
+figure{margin:1rem 0;max-width:40rem;background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:.7rem}
 figcaption{font-weight:600;margin-bottom:.2rem}
 figure svg{width:100%;height:auto;display:block}
 figure text{fill:var(--soft);font-size:12px;font-family:inherit}

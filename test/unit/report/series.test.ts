@@ -177,13 +177,19 @@ describe('renderSeries', () => {
 
   it('curve: a line for each way to train, over the values of the axis, and one for the untouched student', () => {
     const html = page('curve');
-    expect(heads(html, 'C: accuracy %')).toEqual([
-      'share',
+    expect(heads(html, 'C: accuracy %')).toEqual(['share', '25 %', '100 %']);
+    expect(html).toContain('<caption>C: accuracy %, mean ± sd over seeds, n = 4 questions in each run</caption>');
+    const rows = html.slice(html.indexOf('<caption>C: accuracy'), html.indexOf('</table>'));
+    expect([...rows.matchAll(/<tr><td>([^<]*)</g)].map((match) => match[1])).toEqual([
       'Baseline CoT',
       'both · Instruction-tuned',
       'both · Self-refined',
       'refined · Self-refine only',
     ]);
+    // 3 of 4 and then 2 of 4, in both seeds
+    expect(rows).toMatch(
+      /Self-refine only<\/td><td class="n"><b>75\.0<\/b> ± 0\.0<\/td><td class="n"><b>50\.0<\/b> ± 0\.0<\/td>/,
+    );
     const figure = html.slice(html.indexOf('<figure>'), html.indexOf('</figure>'));
     expect(figure.match(/<path/g)).toHaveLength(4);
     expect(figure).toContain('both · Self-refined from 100 to 100');
@@ -213,7 +219,7 @@ describe('renderSeries', () => {
     const html = page('list', [grid[0]!, { ...grid[4]!, state: 'failed' }]);
     expect(html).toContain('1 of 2 runs are finished (1 failed)');
     expect(html).toContain('(n = 4, 1 of 2 seeds)');
-    expect(html).toContain('p by Holm among all 2 tests');
+    expect(html).toContain('by Holm among all 2 tests');
     expect(renderSeries(summary([]))).toContain('No run is finished yet.');
     expect(renderSeries(summary([TWO[0]!], { seeds: 1 }))).toContain('One seed: nothing is known of the spread');
   });
