@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { loadSeries } from '../../src/cli/experimentFile';
 import type { Experiment } from '../../src/config/experiment';
 import type { RunRequest, SessionEvent } from '../../src/session/protocol';
 import { jsonLines, pupil, ROW } from './fakeSession';
@@ -251,6 +252,45 @@ describe('run --seeds of a plain experiment', () => {
 
   it('0 is no number of seeds', async () => {
     expect((await pupil(['run', 'smoke', '--seeds', '0'])).code).toBe(2);
+  });
+});
+
+describe('the series of the project', () => {
+  it.each([
+    ['prototype-table-c', 'C', 120, 100, 40],
+    ['prototype-table-a', 'A', 200, 120, 60],
+  ])('%s: four shares of task %s, three seeds, as the prototype', (name, task, trainCount, testLimit, maxSteps) => {
+    const { runs, series } = loadSeries(name, {})!;
+    expect(runs).toHaveLength(12);
+    expect(runs.map(({ seed }) => seed)).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]);
+    expect(runs.slice(0, 4).map(({ experiment }) => experiment.demonstrations[0]!.fraction)).toEqual([
+      0.25, 0.5, 0.75, 1,
+    ]);
+    for (const { experiment, seed } of runs) {
+      expect(experiment.tasks).toMatchObject([{ name: task, split: { order: 'file', trainCount, testLimit } }]);
+      expect(experiment.demonstrations[0]!.files[0]).toContain(`task-${task}-train-in-seed${seed}.jsonl`);
+      expect(experiment.adapter).toMatchObject({ rank: 16, alpha: 32, dropout: 0 });
+      expect(experiment.phases).toMatchObject({
+        instruct: {
+          learningRate: 8e-4,
+          epochs: 4,
+          batchSize: 16,
+          schedule: 'cosine',
+          warmupRatio: 0.03,
+          weightDecay: 1e-4,
+        },
+        selfRefine: {
+          learningRate: 2e-4,
+          batchSize: 16,
+          maxSteps,
+          beta: 0.1,
+          sampling: { temperature: 0.7 },
+          validationFraction: 0.1,
+        },
+      });
+      expect(experiment.evaluation).toMatchObject({ temperature: 0.1, scorer: 'strict', prompts: ['cot'] });
+    }
+    expect(series.table.layout).toBe('curve');
   });
 });
 
