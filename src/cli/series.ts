@@ -121,11 +121,12 @@ export async function runSeries(
             let failed = 0;
             for (const [i, run] of runs.entries()) {
               if (states[i] === 'finished') continue;
+              if (stopping) return 130; // asked for when the run before was already at its end
               output.progressPrefix = `[${i + 1}/${runs.length}] `;
               tellRun(output, run, i, runs.length, states[i] === 'begun' ? 'resumed' : 'started');
               const summary = await make(run, states[i] === 'begun');
               await writeTable(folder, loaded);
-              if (summary.state === 'stopped' || stopping) return 130;
+              if (summary.state === 'stopped') return 130;
               // A loss that is no number is that run's own; whatever else went wrong would go wrong with the next as well.
               if (summary.state === 'failed' && summary.error?.code !== 'training') return 1;
               if (summary.state === 'failed') failed++;

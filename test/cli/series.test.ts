@@ -207,6 +207,18 @@ describe('run of a series', () => {
     expect(process.listenerCount('SIGINT')).toBe(0);
   });
 
+  it('Ctrl-C at the very end of a run leaves it finished, and begins no other', async () => {
+    const run = (request: RunRequest): unknown => {
+      process.emit('SIGINT');
+      leave(request, 'finished');
+      return { runId: request.runId, state: 'finished', report: {}, artefacts: [] };
+    };
+    const result = await pupil(['run', seriesFile(), '--out', out()], { run: run as never });
+    expect(result.code).toBe(130);
+    expect(told(result)).toEqual([ALL[0]]);
+    expect((await pupil(['run', seriesFile(), '--out', out()], ending())).code).toBe(0);
+  });
+
   it('machines get which run comes, its events and result as of a single run, and the end', async () => {
     const result = await pupil(['run', seriesFile({ seeds: 1 }), '--json', '--out', out()], ending());
     const lines = jsonLines(result.out);
