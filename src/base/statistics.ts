@@ -1,4 +1,6 @@
-// statistics.ts: the few statistics that Pupil reports, in plain f64. No random numbers and no tables.
+// statistics.ts: the few statistics that Pupil reports, in plain f64. No tables; random numbers only where a method is made of
+// them (the bootstrap), seeded.
+import { RandomStream } from './random';
 
 /** Arithmetic mean; NaN for no values. */
 export function mean(values: readonly number[]): number {
@@ -70,4 +72,73 @@ export function mcnemarExact(onlyFirst: number, onlySecond: number): number {
     logTerm += Math.log(n - i) - Math.log(i + 1);
   }
   return Math.min(1, 2 * sum);
+}
+
+/**
+ * Holm's correction for several tests (Holm 1979): adjusted p-values in the given order. With the p-values in ascending
+ * order, p̃_(i) = max_{j ≤ i} min(1, (m − j + 1) · p_(j)); p̃ ≤ α rejects with a family-wise error of at most α, whatever
+ * the dependence among the tests.
+ */
+export function holm(pValues: readonly number[]): number[] {
+  const order = pValues.map((_, i) => i).sort((a, b) => pValues[a]! - pValues[b]!);
+  const adjusted = new Array<number>(pValues.length).fill(1);
+  let largest = 0;
+  order.forEach((index, rank) => {
+    largest = Math.max(largest, Math.min(1, (pValues.length - rank) * pValues[index]!));
+    adjusted[index] = largest;
+  });
+  return adjusted;
+}
+
+/** What one cluster adds to a mean: the sum of its values and how many they are. */
+export interface Cluster {
+  sum: number;
+  count: number;
+}
+
+/**
+ * A 95 % percentile interval for Σ sum / Σ count by the bootstrap over clusters (Efron & Tibshirani 1993, §8): whole
+ * clusters are drawn with replacement, as many as there are, so that values within a cluster may depend on one another in
+ * any way. Too narrow where there are few clusters (fewer than about 20). The same arguments give the same interval.
+ *
+ * @returns NaN at both ends for no cluster: nothing can be drawn.
+ */
+export function clusterBootstrap(
+  clusters: readonly Cluster[],
+  { resamples = 2000, seed = 0 }: { resamples?: number; seed?: number } = {},
+): Interval {
+  if (clusters.length === 0) return { low: NaN, high: NaN };
+  const drawn = draws(clusters.length, resamples, seed);
+  const sums = Float64Array.from(clusters, (cluster) => cluster.sum);
+  const counts = Float64Array.from(clusters, (cluster) => cluster.count);
+  const means = new Float64Array(resamples).map((_, r) => {
+    let [sum, count] = [0, 0];
+    for (let i = r * clusters.length; i < (r + 1) * clusters.length; i++) {
+      sum += sums[drawn[i]!]!;
+      count += counts[drawn[i]!]!;
+    }
+    return sum / count;
+  });
+  means.sort();
+  return { low: quantile(means, 0.025), high: quantile(means, 0.975) };
+}
+
+/** The last draws: the many intervals of one table are over as many clusters, and drawing takes most of their time. */
+let lastDraws: { key: string; drawn: Uint32Array } | undefined;
+
+/** `resamples` times n indices below n, with replacement; they follow from the arguments alone. */
+function draws(n: number, resamples: number, seed: number): Uint32Array {
+  const key = `${n} ${resamples} ${seed}`;
+  if (lastDraws?.key !== key) {
+    const random = new RandomStream(seed, 'cluster bootstrap');
+    lastDraws = { key, drawn: new Uint32Array(n * resamples).map(() => random.nextBelow(n)) };
+  }
+  return lastDraws.drawn;
+}
+
+/** The q-quantile of ascending values, interpolated linearly between neighbours (R's type 7). */
+function quantile(sorted: Float64Array, q: number): number {
+  const at = (sorted.length - 1) * q;
+  const [low, high] = [sorted[Math.floor(at)]!, sorted[Math.ceil(at)]!];
+  return low + (high - low) * (at - Math.floor(at));
 }

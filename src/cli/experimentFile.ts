@@ -1,13 +1,15 @@
-// experimentFile.ts: from what was typed (`run EXPERIMENT|PRESET`) to a checked experiment whose paths are those of this
-// machine. It looks whether files are there; what is in them is the session's business.
+// experimentFile.ts: from what was typed (`run EXPERIMENT|PRESET`) to a checked experiment, or to the experiments of a
+// series, whose paths are those of this machine. It looks whether files are there; what is in them is the session's business.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { PupilError } from '../base/errors';
 import { parseExperiment, type Experiment } from '../config/experiment';
 import { localPaths, resolvePaths } from '../config/paths';
 import { preset, PRESET_NAMES } from '../config/presets';
+import { expandSeries, isSeries, parseSeries, seriesCells } from '../config/series';
+import type { Series, SeriesCell, SeriesRun } from '../config/series';
 import { pathInRoot } from './host';
-import { experimentsFolder } from './project';
+import { experimentsFolder, seriesFolder } from './project';
 
 export interface LoadedExperiment {
   /** Paths as {@link pathInRoot} writes them. */
@@ -16,8 +18,17 @@ export interface LoadedExperiment {
   inputs: string[];
 }
 
+/** A series with all its runs, ready to be made. */
+export interface LoadedSeries {
+  series: Series;
+  cells: SeriesCell[];
+  runs: (SeriesRun & LoadedExperiment)[];
+}
+
 export interface LoadOptions {
   seed?: number;
+  /** Makes a series of an experiment, or replaces the number of a series. */
+  seeds?: number;
   /** What `{data}` stands for; PUPIL_DATA otherwise. */
   data?: string;
   /** Replaces the experiment's student. */
@@ -26,8 +37,7 @@ export interface LoadOptions {
   tier?: string;
 }
 
-function bundledNames(): string[] {
-  const folder = experimentsFolder();
+function namesIn(folder: string): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((name) => name.endsWith('.json'))
@@ -36,20 +46,20 @@ function bundledNames(): string[] {
 }
 
 /** The document named on the command line and the folder that its relative paths start from. */
-function findDocument(name: string): { document: unknown; base: string } {
-  if (existsSync(name) && statSync(name).isFile())
-    return { document: readDocument(name), base: dirname(resolve(name)) };
+function findDocument(name: string, from = '.'): { document: unknown; base: string } {
+  const file = resolve(from, name);
+  if (existsSync(file) && statSync(file).isFile()) return { document: readDocument(file), base: dirname(file) };
   if ((PRESET_NAMES as string[]).includes(name)) {
     return { document: structuredClone(preset(name)), base: experimentsFolder() };
   }
-  const bundled = join(experimentsFolder(), `${name}.json`);
-  if (/^[A-Za-z0-9._-]+$/.test(name) && existsSync(bundled)) {
-    return { document: readDocument(bundled), base: experimentsFolder() };
+  for (const folder of [experimentsFolder(), seriesFolder()]) {
+    const bundled = join(folder, `${name}.json`);
+    if (/^[A-Za-z0-9._-]+$/.test(name) && existsSync(bundled)) return { document: readDocument(bundled), base: folder };
   }
   throw new PupilError(
     'usage',
     `run: expected an experiment file or a preset, there is no ${name}`,
-    `Presets: ${PRESET_NAMES.join(', ')}. Experiments: ${bundledNames().join(', ')}. Or the path of a JSON file.`,
+    `Presets: ${PRESET_NAMES.join(', ')}. Experiments: ${namesIn(experimentsFolder()).join(', ')}. Series: ${namesIn(seriesFolder()).join(', ')}. Or the path of a JSON file.`,
   );
 }
 
@@ -117,11 +127,22 @@ function mapPaths(experiment: Experiment, map: (path: string) => string): Experi
  */
 export function loadExperiment(name: string, options: LoadOptions): LoadedExperiment {
   const { document, base } = findDocument(name);
+  if (isSeries(document)) {
+    throw new PupilError(
+      'usage',
+      `${name}: expected an experiment, it is a series of them`,
+      'A series can be run. Here, name its experiment, or the experiment.json of one of its runs.',
+    );
+  }
+  return located(parseExperiment(withFlags(document, options)), base, options);
+}
+
+/** A checked experiment with the paths of this machine. Throws `source` naming every file that is not there. */
+function located(checked: Experiment, base: string, options: LoadOptions): LoadedExperiment {
   const data = options.data ?? process.env['PUPIL_DATA'];
   if (data !== undefined && data !== '' && !existsSync(data)) {
     throw new PupilError('source', `--data: expected a folder, ${data} does not exist`, 'Check --data and PUPIL_DATA.');
   }
-  const checked = parseExperiment(withFlags(document, options));
   const roots = { base, ...(data === undefined || data === '' ? {} : { data: resolve(data) }) };
   const absolute = resolvePaths(checked, roots);
   const inputs = localPaths(absolute).map((path) => resolve(path));
@@ -135,4 +156,37 @@ export function loadExperiment(name: string, options: LoadOptions): LoadedExperi
     );
   }
   return { experiment: mapPaths(absolute, pathInRoot), inputs };
+}
+
+/**
+ * What `run` is to make: a series, or undefined where the document is a plain experiment and no number of seeds was asked
+ * for. All its experiments are checked, and their files looked for, before the first one runs.
+ *
+ * @throws PupilError as {@link loadExperiment}.
+ */
+export function loadSeries(name: string, options: LoadOptions): LoadedSeries | undefined {
+  const { document, base } = findDocument(name);
+  if (!isSeries(document)) {
+    if (options.seeds === undefined) return undefined;
+    const checked = parseExperiment(withFlags(document, options));
+    return expanded(
+      parseSeries({ name: checked.name, experiment: checked, seeds: options.seeds }),
+      checked,
+      base,
+      options,
+    );
+  }
+  const written = parseSeries(document);
+  const series = { ...written, ...(options.seeds === undefined ? {} : { seeds: options.seeds }) };
+  const { experiment } = series;
+  const found = typeof experiment === 'string' ? findDocument(experiment, base) : { document: experiment, base };
+  if (isSeries(found.document)) {
+    throw new PupilError('config', `${name}: expected an experiment under "experiment", it is a series as well`);
+  }
+  return expanded(series, withFlags(found.document, options), found.base, options);
+}
+
+function expanded(series: Series, document: unknown, base: string, options: LoadOptions): LoadedSeries {
+  const runs = expandSeries(series, document).map((run) => ({ ...run, ...located(run.experiment, base, options) }));
+  return { series, cells: seriesCells(series), runs };
 }

@@ -8,7 +8,7 @@ const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const SAME_INTERRUPT_MS = 1000;
 
 /** Ctrl-C once: checkpoint and end. Twice: end at once. */
-export function stopOnInterrupt(session: SessionApi, output: Output): () => void {
+export function stopOnInterrupt(session: Pick<SessionApi, 'stop'>, output: Output): () => void {
   let askedAt: number | undefined;
   const onInterrupt = (): void => {
     const now = performance.now();

@@ -1,16 +1,21 @@
 // nodeHost.ts: the session in this process, on Dawn, with its runs on disk. The one file of the command line that knows
 // the session itself; `score`, which needs no GPU, goes through here as well. A browser never loads it.
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, parse } from 'node:path';
 import { PupilError } from '../base/errors';
 import type { Experiment, ScorerName, TaskId } from '../config/experiment';
+import type { Series, SeriesCell, SeriesRun } from '../config/series';
+import { summariseSeries, type AnswerRow, type SeriesRunResult } from '../report/series';
+import { renderSeries } from '../report/seriesHtml';
+import type { RunReport } from '../report/types';
 import type { RunPlan } from '../session/plan';
 import { TASKS } from '../tasks/registry';
 import { scoreRows, type Score } from '../tasks/score';
 import { readScoreRows } from '../tasks/scoreInput';
 import type { Host, HostOptions } from './host';
+import { writeFileAtomically } from './runFolder';
 
 /** A session on Dawn. Which driver it finds is up to the environment (VK_ICD_FILENAMES). */
 export async function openNodeHost(options: HostOptions): Promise<Host> {
@@ -47,6 +52,42 @@ export type { RunPlan };
 export async function planExperiment(experiment: Experiment): Promise<RunPlan> {
   const [{ planRun }, { openDiskRoot }] = await Promise.all([import('../session/plan'), import('../sources/disk')]);
   return planRun(experiment, openDiskRoot(parse(process.cwd()).root));
+}
+
+/** A run of a series as its folder tells it. */
+function seriesRunIn(folder: string, run: SeriesRun, cell: number): SeriesRunResult {
+  const base = { id: run.id, cell, seed: run.seed };
+  const file = join(folder, run.id, 'report.json');
+  if (!existsSync(file)) return { ...base, state: 'waiting' };
+  const report = JSON.parse(readFileSync(file, 'utf8')) as RunReport;
+  const { state } = report;
+  if (state !== 'finished') return { ...base, state };
+  const predictions = join(folder, run.id, 'predictions.jsonl');
+  const lines = existsSync(predictions) ? readFileSync(predictions, 'utf8').split('\n') : [];
+  const answers = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as AnswerRow);
+  return { ...base, state, report, answers };
+}
+
+/** Writes series.json and series.html from the folders of a series' runs, as far as they are. */
+export function writeSeriesReport(
+  folder: string,
+  series: Series,
+  cells: readonly SeriesCell[],
+  runs: readonly SeriesRun[],
+): void {
+  const report = summariseSeries(
+    series,
+    cells,
+    runs.map((run) =>
+      seriesRunIn(
+        folder,
+        run,
+        cells.findIndex(({ id }) => id === run.cell.id),
+      ),
+    ),
+  );
+  writeFileAtomically(join(folder, 'series.json'), `${JSON.stringify(report, null, 2)}\n`);
+  writeFileAtomically(join(folder, 'series.html'), renderSeries(report));
 }
 
 /**

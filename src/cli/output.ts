@@ -21,6 +21,8 @@ export class Output {
   private plainAt = 0;
   private spokeAt = Date.now();
   private lastProgress = '';
+  /** Stands before every progress, e.g. which run of how many. */
+  progressPrefix = '';
   private readonly watch: ReturnType<typeof setInterval> | undefined;
 
   constructor(
@@ -64,7 +66,7 @@ export class Output {
   progress(progress: Progress, detail = ''): void {
     if (this.json) return;
     const now = Date.now();
-    this.lastProgress = progressText(progress, detail);
+    this.lastProgress = this.progressPrefix + progressText(progress, detail);
     const finished = progress.total !== undefined && progress.done >= progress.total;
     if (this.streams.err.isTTY === true) {
       if (now - this.drawnAt < BAR_MS && !finished) return;
@@ -158,6 +160,7 @@ export const PHASES = {
   load: 'Loading',
   baseline: 'Baselines',
   instruct: 'Instruction-tuning',
+  control: 'Control',
   'generate-pairs': 'Generating pairs',
   'self-refine': 'Self-refine',
   evaluate: 'Evaluation',

@@ -50,3 +50,8 @@ export function pageFolder(): string {
 export function experimentsFolder(): string {
   return join(projectRoot(), 'experiments');
 }
+
+/** Beside the experiments and not among them: the page offers those. */
+export function seriesFolder(): string {
+  return join(experimentsFolder(), 'series');
+}

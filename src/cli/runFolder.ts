@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, wr
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { PupilError } from '../base/errors';
+import { slug } from '../base/slug';
 import { outputFolder } from './files';
 
 /** `DIR/run-folder.json`. */
@@ -14,21 +15,12 @@ export interface RunFolderRecord {
   createdAt: string;
 }
 
-const FILE = 'run-folder.json';
+/** The record's name: a folder that has it holds a run. */
+export const RUN_FOLDER_FILE = 'run-folder.json';
 /** Names the process that runs in the folder now. */
 const LOCK = '.lock';
 /** Written by an earlier run that got as far as to start; a new one must not mix its files with them. */
 const OF_A_RUN = ['report.json', 'metrics.jsonl', 'checkpoints'];
-
-/** Letters, digits and dashes of a name, for folders and ids: `Lesson task C, student p10` → `lesson-task-c-student-p10`. */
-export function slug(name: string): string {
-  const text = name
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 60);
-  return text === '' ? 'run' : text;
-}
 
 /** Writes a file so that a reader finds the old or the new one, never half of it. */
 export function writeFileAtomically(path: string, text: string): void {
@@ -38,7 +30,7 @@ export function writeFileAtomically(path: string, text: string): void {
 }
 
 function readRecord(folder: string): RunFolderRecord | undefined {
-  const file = join(folder, FILE);
+  const file = join(folder, RUN_FOLDER_FILE);
   if (!existsSync(file)) return undefined;
   try {
     const found = JSON.parse(readFileSync(file, 'utf8')) as Partial<RunFolderRecord>;
@@ -186,6 +178,6 @@ function newRun(folder: string, run: { name: string; seed: number }): RunFolderR
     seed: run.seed,
     createdAt,
   };
-  writeFileAtomically(join(folder, FILE), `${JSON.stringify(record, null, 2)}\n`);
+  writeFileAtomically(join(folder, RUN_FOLDER_FILE), `${JSON.stringify(record, null, 2)}\n`);
   return record;
 }

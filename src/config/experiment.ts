@@ -1,8 +1,8 @@
 // experiment.ts: the experiment file: one JSON document that says everything about a run. This is its front door: types,
 // parsing with complete error messages, and the JSON Schema. The settings themselves are declared in schema.ts.
-import { toJsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import { PupilError } from '../base/errors';
+import { jsonSchemaOf } from './jsonSchema';
 import { listProblems } from './problems';
 import { crossFieldProblems } from './rules';
 import { ExperimentSchema } from './schema';
@@ -12,6 +12,7 @@ export { SCORERS } from './phaseSchema';
 export { LINEAR_NAMES, TASK_IDS, TASK_USES, DEMONSTRATION_FORMATS } from './schema';
 export type {
   AdapterConfig,
+  ControlConfig,
   DemonstrationsConfig,
   EvaluationConfig,
   Experiment,
@@ -62,23 +63,5 @@ export function parseExperiment(json: unknown): Experiment {
   return result.output;
 }
 
-/**
- * The JSON Schema (draft 7) of an experiment file as written, defaults optional. Beside the standard keywords a field
- * may carry `x-unit` (its unit) and `x-origin` (who chose the default).
- */
-export function experimentJsonSchema(): Record<string, unknown> {
-  const schema = toJsonSchema(ExperimentSchema, {
-    typeMode: 'input',
-    overrideAction({ valibotAction, jsonSchema }) {
-      if (valibotAction.type === 'finite') return jsonSchema; // JSON has no other numbers
-      if (valibotAction.type !== 'metadata') return undefined;
-      const info = (valibotAction as unknown as { metadata: { unit?: string; origin?: string } }).metadata;
-      return {
-        ...jsonSchema,
-        ...(info.unit === undefined ? {} : { 'x-unit': info.unit }),
-        ...(info.origin === undefined ? {} : { 'x-origin': info.origin }),
-      };
-    },
-  });
-  return { ...schema, title: 'Pupil experiment' };
-}
+/** The JSON Schema of an experiment file, for editors, forms and readers. */
+export const experimentJsonSchema = (): Record<string, unknown> => jsonSchemaOf(ExperimentSchema, 'Pupil experiment');

@@ -72,6 +72,19 @@ export const InstructSchema = v.strictObject({
   fraction: demonstrationFraction,
 });
 
+/** Only what a control may differ in: everything else is phase 1's, so that nothing but the steps is compared. */
+export const ControlSchema = v.strictObject({
+  steps: field(
+    integer(1),
+    'Steps',
+    'Further optimiser steps of instruction-tuning; as many as self-refine takes make a fair control.',
+    { unit: 'steps', origin: 'ours' },
+  ),
+  learningRate: v.exactOptional(
+    field(positive(1), 'Learning rate', 'Peak of its own schedule. Absent: that of phase 1.', { origin: 'ours' }),
+  ),
+});
+
 const SamplingSchema = v.strictObject({
   temperature: v.optional(
     field(

@@ -59,6 +59,11 @@ export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
     }
   }
 
+  const { control } = experiment.phases;
+  if (control !== undefined && control !== false && experiment.phases.instruct === false) {
+    add('phases.control', 'false, since it goes on with instruction-tuning and phases.instruct is false', control);
+  }
+
   const refine = experiment.phases.selfRefine;
   if (refine !== false) {
     if (refine.maxSteps === undefined && refine.epochs === undefined) {

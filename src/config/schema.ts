@@ -3,7 +3,7 @@
 //
 // Origins: "paper" = arXiv 2405.00402; where it is silent or contradicts itself the field's description says so.
 import * as v from 'valibot';
-import { InstructSchema, scorer, SelfRefineSchema } from './phaseSchema';
+import { ControlSchema, InstructSchema, scorer, SelfRefineSchema } from './phaseSchema';
 import { field, fileList, integer, nonEmptyText, positive, real } from './fields';
 
 /** The seven linear layers of a decoder block, named as in safetensors. */
@@ -333,6 +333,15 @@ export const ExperimentSchema = v.strictObject({
     instruct: field(v.union([off, InstructSchema]), 'Instruction-tuning', 'Phase 1 (§2.1), or false.', {
       origin: 'paper',
     }),
+    // Without a default: experiments written before it existed stay the same documents, and their runs can be resumed.
+    control: v.exactOptional(
+      field(
+        v.union([off, ControlSchema]),
+        'Control',
+        'More instruction-tuning from the instructed student, in place of self-refine: own optimiser state and schedule, everything else as in phase 1. Evaluated as a system of its own, beside self-refine where both are asked for.',
+        { origin: 'ours' },
+      ),
+    ),
     selfRefine: field(v.union([off, SelfRefineSchema]), 'Self-refine', 'Phase 2 (§2.2), or false.', {
       origin: 'paper',
     }),
@@ -354,6 +363,7 @@ export type SplitConfig = TaskConfig['split'];
 export type TaskId = (typeof TASK_IDS)[number];
 export type TaskUse = (typeof TASK_USES)[number];
 export type InstructConfig = Exclude<Experiment['phases']['instruct'], false>;
+export type ControlConfig = Exclude<Experiment['phases']['control'], false | undefined>;
 export type SelfRefineConfig = Exclude<Experiment['phases']['selfRefine'], false>;
 export type SamplingConfig = SelfRefineConfig['sampling'];
 export type EvaluationConfig = Experiment['evaluation'];

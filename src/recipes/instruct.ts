@@ -86,6 +86,23 @@ export function planInstruct(examples: readonly TrainingExample[], settings: Ins
   };
 }
 
+/**
+ * A control's settings: `steps` further steps from the instructed student with a schedule of their own, everything else as
+ * in phase 1. The data repeats as often as it takes.
+ */
+export function controlSettings<S extends InstructSettings>(
+  phase1: S,
+  control: { steps: number; learningRate?: number | undefined },
+): S {
+  const learningRate = control.learningRate ?? phase1.learningRate;
+  return { ...phase1, epochs: Infinity, maxSteps: control.steps, learningRate };
+}
+
+/** How a session follows this phase; its name gives it batches of its own. */
+export interface InstructRun extends TrainingRun {
+  phase?: 'instruct' | 'control';
+}
+
 /** The length of a phase's schedule; a ratio of warm-up is rounded up, as in the Hugging Face trainer. */
 export function scheduleLength(
   settings: Pick<InstructSettings, 'learningRate' | 'warmupRatio' | 'warmupSteps'>,
@@ -108,16 +125,17 @@ export async function instruct(
   trainer: SupervisedTrainer,
   plan: InstructPlan,
   settings: InstructSettings,
-  run: TrainingRun,
+  run: InstructRun,
 ): Promise<void> {
   const { units } = plan;
   const n = units.length;
   const { batchSize } = settings;
+  const phase = run.phase ?? 'instruct';
   const length = scheduleLength(settings, plan.totalSteps);
 
   for (let step = run.completedSteps + 1; step <= plan.totalSteps; step++) {
     const startMs = performance.now();
-    const { indices } = batchOfStep({ seed: run.seed, purpose: 'instruct', n, batchSize }, step);
+    const { indices } = batchOfStep({ seed: run.seed, purpose: phase, n, batchSize }, step);
     const batch = indices.map((i) => units[i]!);
     const totalTargets = batch.reduce((sum, unit) => sum + unitTargets(unit), 0);
     const tokens = batch.reduce((sum, unit) => sum + unitTokens(unit), 0);
@@ -129,7 +147,7 @@ export async function instruct(
     }
     await trainer.update({ learningRate: rate, weightDecay: settings.weightDecay, maxNorm: settings.clip, step });
     const metrics = await trainer.metrics();
-    expectFinite('instruct', step, metrics);
+    expectFinite(phase, step, metrics);
 
     await run.onStep(step, plan.totalSteps, {
       loss: metrics.loss,

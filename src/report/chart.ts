@@ -1,16 +1,20 @@
 // chart.ts: a line chart as one inline SVG text, for reports that must open without scripts or network. It is not the
-// live chart of the page. Colours come from the report's style sheet (classes line-0 … line-3).
+// live chart of the page. Colours come from the report's style sheet (classes line-0 … line-5).
 import { escapeHtml, number } from './escape';
 
 export interface ChartSeries {
   name: string;
   /** (x, y) in ascending x; points that are not finite leave a gap. */
   points: readonly (readonly [number, number])[];
+  /** Half the width of a range around each point, drawn as a thin upright line; absent or not finite: none. */
+  spread?: readonly number[];
 }
 
 export interface ChartOptions {
   title: string;
   xLabel: string;
+  /** Where the x axis is marked; absent: at round numbers. */
+  xTicks?: readonly number[];
   series: readonly ChartSeries[];
 }
 
@@ -20,6 +24,8 @@ const LEFT = 58;
 const RIGHT = 14;
 const TOP = 12;
 const BOTTOM = 38;
+/** As many as the style sheet has. */
+const COLOURS = 6;
 
 /**
  * Round tick values that cover [low, high]: multiples of 1, 2 or 5 times a power of ten, about `wanted` of them.
@@ -52,7 +58,7 @@ function stretches(points: ChartSeries['points']): (readonly [number, number])[]
 }
 
 /** The chart with its caption and legend, or an empty text when there is not one finite point. */
-export function lineChart({ title, xLabel, series }: ChartOptions): string {
+export function lineChart({ title, xLabel, xTicks: marked, series }: ChartOptions): string {
   const finite = series.flatMap((s) => stretches(s.points).flat());
   if (finite.length === 0) return '';
   const bounds = (axis: 0 | 1): [number, number] => {
@@ -64,9 +70,16 @@ export function lineChart({ title, xLabel, series }: ChartOptions): string {
     }
     return [low, high];
   };
+  const ranges = series.map(({ points, spread = [] }) =>
+    points.flatMap(([x, y], i) => {
+      const half = spread[i] ?? NaN;
+      return Number.isFinite(half) && Number.isFinite(y) ? [[x, y - half, y + half] as const] : [];
+    }),
+  );
   const [xLow, xHigh] = bounds(0);
-  const yTicks = niceTicks(...bounds(1));
-  const xTicks = niceTicks(xLow, xHigh, 6).filter((x) => x >= xLow && x <= xHigh);
+  const ends = [...bounds(1), ...ranges.flat().flatMap(([, low, high]) => [low, high])];
+  const yTicks = niceTicks(Math.min(...ends), Math.max(...ends));
+  const xTicks = (marked ?? niceTicks(xLow, xHigh, 6)).filter((x) => x >= xLow && x <= xHigh);
   const yLow = yTicks[0] ?? 0;
   const yHigh = yTicks.at(-1) ?? 1;
   const px = (x: number): number => LEFT + ((x - xLow) / (xHigh - xLow || 1)) * (WIDTH - LEFT - RIGHT);
@@ -87,11 +100,17 @@ export function lineChart({ title, xLabel, series }: ChartOptions): string {
     stretches(s.points).map((stretch) => {
       const [only] = stretch;
       if (stretch.length === 1 && only !== undefined) {
-        return `<circle class="dot-${i % 4}" cx="${at(px(only[0]))}" cy="${at(py(only[1]))}" r="3"/>`;
+        return `<circle class="dot-${i % COLOURS}" cx="${at(px(only[0]))}" cy="${at(py(only[1]))}" r="3"/>`;
       }
       const path = stretch.map(([x, y], j) => `${j === 0 ? 'M' : 'L'}${at(px(x))} ${at(py(y))}`).join('');
-      return `<path class="line-${i % 4}" d="${path}"/>`;
+      return `<path class="line-${i % COLOURS}" d="${path}"/>`;
     }),
+  );
+  const upright = ranges.flatMap((own, i) =>
+    own.map(
+      ([x, low, high]) =>
+        `<line class="line-${i % COLOURS}" x1="${at(px(x))}" x2="${at(px(x))}" y1="${at(py(low))}" y2="${at(py(high))}"/>`,
+    ),
   );
   const described = series
     .map((s) => {
@@ -105,10 +124,10 @@ export function lineChart({ title, xLabel, series }: ChartOptions): string {
   const legend =
     series.length < 2
       ? ''
-      : `<p class="legend">${series.map((s, i) => `<span><i class="key-${i % 4}"></i>${escapeHtml(s.name)}</span>`).join('')}</p>`;
+      : `<p class="legend">${series.map((s, i) => `<span><i class="key-${i % COLOURS}"></i>${escapeHtml(s.name)}</span>`).join('')}</p>`;
   return (
     `<figure><figcaption>${escapeHtml(title)}</figcaption>` +
     `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(`${title}: ${described}`)}">` +
-    `${grid.join('')}${lines.join('')}</svg>${legend}</figure>`
+    `${grid.join('')}${upright.join('')}${lines.join('')}</svg>${legend}</figure>`
   );
 }

@@ -2,7 +2,7 @@
 // It draws what RunReport says and computes nothing of its own. Texts from models and files are escaped in escape.ts.
 import { lineChart, type ChartSeries } from './chart';
 import { duration, escapeHtml, number, percent } from './escape';
-import { REPORT_STYLE } from './style';
+import { definitions, page, section } from './page';
 import {
   bytesTable,
   comparisonTable,
@@ -17,15 +17,6 @@ import type { EvaluationRow, PhaseName, ReportSample, RunReport } from './types'
 /** Pages stay small enough for a phone: more examples than this are in predictions.jsonl and pairs.jsonl. */
 const MAX_SAMPLES = 30;
 const MAX_PAIRS = 12;
-
-function section(title: string, ...parts: string[]): string {
-  const body = parts.filter((part) => part !== '').join('\n');
-  return body === '' ? '' : `<section><h2>${escapeHtml(title)}</h2>\n${body}</section>`;
-}
-
-function definitions(entries: readonly (readonly [string, string])[]): string {
-  return `<dl>${entries.map(([term, value]) => `<dt>${escapeHtml(term)}</dt><dd>${escapeHtml(value)}</dd>`).join('')}</dl>`;
-}
 
 const time = (iso: string): string => iso.replace('T', ' ').replace(/\.\d+Z$/, ' UTC');
 
@@ -103,6 +94,11 @@ function curves(report: RunReport): string {
       ]),
     }),
     lineChart({
+      title: 'Control, more instruction-tuning: loss (nats per answer token)',
+      xLabel,
+      series: present([curve(report, 'control', 'loss', 'training')]),
+    }),
+    lineChart({
       title: 'Self-refine: DPO loss (ln 2 = 0.693 at the start)',
       xLabel,
       series: present([
@@ -124,6 +120,7 @@ function curves(report: RunReport): string {
       xLabel,
       series: present([
         curve(report, 'instruct', 'grad_norm', 'instruction-tuning'),
+        curve(report, 'control', 'grad_norm', 'control'),
         curve(report, 'self-refine', 'grad_norm', 'self-refine'),
       ]),
     }),
@@ -232,17 +229,10 @@ function log(report: RunReport): string {
  */
 export function renderReport(report: RunReport): string {
   const hasRows = report.evaluations.length > 0;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="Pupil ${escapeHtml(report.environment.pupilVersion)}">
-<title>${escapeHtml(report.name)} – Pupil report</title>
-<style>${REPORT_STYLE}</style>
-</head>
-<body><main>
-${header(report)}
+  return page(
+    report.name,
+    report.environment.pupilVersion,
+    `${header(report)}
 ${notices(report)}
 ${section(
   'Results',
@@ -269,8 +259,6 @@ ${section(
     ? ''
     : `<p class="soft">Files of this run: ${report.artefacts.map(escapeHtml).join(', ')}</p>`,
   log(report),
-)}
-</main></body>
-</html>
-`;
+)}`,
+  );
 }

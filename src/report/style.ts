@@ -3,9 +3,9 @@
 
 export const REPORT_STYLE = `
 :root{color-scheme:light dark;--paper:#fbfaf7;--card:#fff;--ink:#1f2328;--soft:#5d6570;--rule:#dcd9d1;--good:#1a7f5a;--bad:#b4372f;--warn:#8a5a00;
---c0:#2f6fb2;--c1:#c2571a;--c2:#1a7f5a;--c3:#7a4bb0}
+--c0:#2f6fb2;--c1:#c2571a;--c2:#1a7f5a;--c3:#7a4bb0;--c4:#8a6d00;--c5:#a8325e}
 @media(prefers-color-scheme:dark){:root{--paper:#14171b;--card:#1c2026;--ink:#e7e6e1;--soft:#9da5ae;--rule:#343a42;--good:#56c596;--bad:#f0857c;--warn:#e0b45c;
---c0:#74b0ef;--c1:#f0975a;--c2:#56c596;--c3:#b794e6}}
+--c0:#74b0ef;--c1:#f0975a;--c2:#56c596;--c3:#b794e6;--c4:#d9bd4a;--c5:#ef86ab}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
 main{max-width:60rem;margin:0 auto;padding:2rem 1rem 4rem}
@@ -28,13 +28,13 @@ td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .bar{min-width:8rem;width:28%}
 .bar svg{display:block;width:100%;height:1.1rem}
 .bar .track{fill:var(--rule);opacity:.55}.bar .mean{fill:var(--c0)}.bar .range{stroke:var(--ink);stroke-width:1.2}
-figure{margin:1rem 0;background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:.7rem}
+figure{margin:1rem 0;max-width:40rem;background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:.7rem}
 figcaption{font-weight:600;margin-bottom:.2rem}
 figure svg{width:100%;height:auto;display:block}
 figure text{fill:var(--soft);font-size:12px;font-family:inherit}
 .charts{display:grid;gap:0 1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr))}
 .grid{stroke:var(--rule)}.axis{stroke:var(--soft)}
-${[0, 1, 2, 3]
+${[0, 1, 2, 3, 4, 5]
   .map(
     (i) =>
       `.line-${i}{fill:none;stroke:var(--c${i});stroke-width:1.8;stroke-linejoin:round}.dot-${i}{fill:var(--c${i})}.key-${i}{background:var(--c${i})}`,

@@ -1,12 +1,13 @@
 // types.ts: report.json as types: everything a finished (or stopped) run can say about itself. It draws nothing and
 // computes nothing; session/ fills it in, report/ turns it into pages, and protocol.ts hands the same rows to the page.
 import type { Experiment } from '../config/experiment';
+import type { SystemName } from '../config/systems';
 
 /** The parts of a run, in order. */
-export type PhaseName = 'load' | 'baseline' | 'instruct' | 'generate-pairs' | 'self-refine' | 'evaluate' | 'report';
+export type PhaseName =
+  'load' | 'baseline' | 'instruct' | 'control' | 'generate-pairs' | 'self-refine' | 'evaluate' | 'report';
 
-/** Names of students in tables, in the order of the paper's rows. */
-export type SystemName = 'Baseline' | 'Instruction-tuned' | 'Self-refined';
+export type { SystemName } from '../config/systems';
 
 /** The two prompts of the paper: x (Table 2) and x̂ = x + "Let's think step by step" (Table 3). */
 export type PromptKind = 'plain' | 'cot';

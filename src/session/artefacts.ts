@@ -2,11 +2,12 @@
 // the run's state; where they go is the store's business.
 import { mcnemarExact } from '../base/statistics';
 import type { Experiment } from '../config/experiment';
+import { SYSTEM_NAMES } from '../config/systems';
 import { writeAdapterNote } from '../formats/adapterNote';
 import { writePeftAdapter } from '../formats/peft';
 import type { Adapter } from '../model/adapter';
 import { renderReport } from '../report/html';
-import type { ComparisonRow, MetricsRow, PairSample, ReportSample, RunReport, SystemName } from '../report/types';
+import type { ComparisonRow, MetricsRow, PairSample, ReportSample, RunReport } from '../report/types';
 import type { RunBook } from './book';
 import type { Prepared } from './prepare';
 import type { PredictionSet, RunState } from './runState';
@@ -48,9 +49,18 @@ export function predictionRows(set: PredictionSet, prepared: Prepared): Record<s
   const task = prepared.tasks.find((one) => one.config.name === taskId);
   const wrap = system === 'Baseline' ? 'bare' : 'wrapped';
   const probed = new Map(task?.probes[wrap].map((question, i) => [question.itemId, set.probed?.[i]]));
+  const contents = new Map(task?.items.map((item) => [item.id, item.content]));
   return set.predictions.map((prediction) => {
     const letter = prompt === 'plain' ? probed.get(prediction.itemId) : undefined;
-    return { system, taskId, prompt, ...prediction, ...(letter === undefined ? {} : { probed: letter }) };
+    const content = contents.get(prediction.itemId);
+    return {
+      system,
+      taskId,
+      prompt,
+      ...prediction,
+      ...(letter === undefined ? {} : { probed: letter }),
+      ...(content === undefined ? {} : { content }),
+    };
   });
 }
 
@@ -62,7 +72,7 @@ export async function writeAdapterFiles(
   book: RunBook,
   adapter: Adapter,
   parameters: Float32Array,
-  name: 'instruct' | 'self-refine',
+  name: 'instruct' | 'control' | 'self-refine',
 ): Promise<void> {
   adapter.writeParameters(parameters);
   const { student } = book.state;
@@ -79,10 +89,9 @@ export async function writeAdapterFiles(
 /** McNemar's exact test for every two systems that answered the same questions. */
 export function compareSystems(sets: readonly PredictionSet[]): ComparisonRow[] {
   const rows: ComparisonRow[] = [];
-  const systems: readonly SystemName[] = ['Baseline', 'Instruction-tuned', 'Self-refined'];
   for (const first of sets) {
     for (const second of sets) {
-      if (systems.indexOf(first.system) >= systems.indexOf(second.system)) continue;
+      if (SYSTEM_NAMES.indexOf(first.system) >= SYSTEM_NAMES.indexOf(second.system)) continue;
       if (first.taskId !== second.taskId || first.prompt !== second.prompt) continue;
       for (const scorer of Object.keys(first.predictions[0]?.correct ?? {})) {
         const differ = (of: PredictionSet, to: PredictionSet): number =>

@@ -35,6 +35,7 @@ export interface EvaluatedSystem {
 export function systemOf(adapterFolder: string | undefined): SystemName {
   if (adapterFolder === undefined) return 'Baseline';
   const name = adapterFolder.split('/').findLast((part) => part !== '') ?? '';
+  if (/^control/i.test(name)) return 'Instruction-tuned, more steps';
   return /^self-?refine/i.test(name) ? 'Self-refined' : 'Instruction-tuned';
 }
 

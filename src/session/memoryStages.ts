@@ -72,14 +72,16 @@ export function planRunMemory(
   config: ModelConfig,
   tier: 'f32' | 'f16',
 ): RunMemory {
-  const { baseline, instruct, selfRefine } = experiment.phases;
+  const { baseline, instruct, control = false, selfRefine } = experiment.phases;
   const dropout = experiment.adapter.dropout > 0;
   const { pairs, training } = refinementStages(experiment, prepared);
   const byPhase: [PhaseName, MemoryStage[]][] = [];
   if (baseline) byPhase.push(['baseline', evaluationStages(experiment, prepared, 'bare')]);
   if (instruct !== false) {
     const { bounds: limits } = planInstruct(prepared.examples, instruct);
-    byPhase.push(['instruct', [{ kind: 'training', limits, optimizer: instruct.optimizer, dropout }]]);
+    const stage: MemoryStage = { kind: 'training', limits, optimizer: instruct.optimizer, dropout };
+    byPhase.push(['instruct', [stage]]);
+    if (control !== false) byPhase.push(['control', [stage]]);
   }
   if (selfRefine !== false) byPhase.push(['generate-pairs', pairs], ['self-refine', training]);
   if (instruct !== false || selfRefine !== false) {

@@ -1,12 +1,13 @@
 // phases.ts: the training phases of a run: instruction-tuning, making pairs, self-refinement. Each makes its trainer or
 // generator, hands the work to its recipe, and keeps the book; each can be left and entered again at any step.
-import type { Experiment, SelfRefineConfig } from '../config/experiment';
+import { streamId } from '../base/random';
+import type { Experiment, InstructConfig, SelfRefineConfig } from '../config/experiment';
 import type { Adapter } from '../model/adapter';
 import { Generator, type Generation } from '../model/generator';
 import type { Student } from '../model/student';
 import { Trainer } from '../model/trainer';
 import { optimizer } from '../optim/optimizer';
-import { instruct, planInstruct } from '../recipes/instruct';
+import { controlSettings, instruct, planInstruct } from '../recipes/instruct';
 import { buildPairs, describeCounts, splitValidation } from '../recipes/pairs';
 import { answerPrompts, repeatPrompts } from '../recipes/sampling';
 import { planSelfRefine, scorePairs, selfRefine } from '../recipes/selfRefine';
@@ -27,27 +28,50 @@ export interface RunAssets {
 
 /** Phase 1. Leaves the instructed parameters in the state. */
 export async function instructPhase(book: RunBook, assets: RunAssets): Promise<void> {
-  const { experiment, student, adapter, prepared } = assets;
-  const settings = experiment.phases.instruct;
+  const settings = assets.experiment.phases.instruct;
   const { state } = book;
   if (settings === false) return;
+  state.tensors.instructed = await instructionSteps(book, assets, 'instruct', settings);
+}
+
+/**
+ * The control: as phase 1 from the instructed parameters on, with moments of 0 and a schedule of its own. Leaves the
+ * parameters in the state, beside the instructed ones, from which self-refine starts as if there were no control.
+ */
+export async function controlPhase(book: RunBook, assets: RunAssets): Promise<void> {
+  const { instruct: settings, control = false } = assets.experiment.phases;
+  if (settings === false || control === false) return;
+  const { tensors } = book.state;
+  assets.adapter.writeParameters(tensors.instructed!);
+  tensors.control = await instructionSteps(book, assets, 'control', controlSettings(settings, control));
+}
+
+/** Trains the adapter on the demonstrations from the parameters it holds, or from where an earlier sitting was. */
+async function instructionSteps(
+  book: RunBook,
+  { experiment, student, adapter, prepared }: RunAssets,
+  phase: 'instruct' | 'control',
+  settings: InstructConfig,
+): Promise<Float32Array> {
   const plan = planInstruct(prepared.examples, settings);
-  book.log('info', `instruct: ${plan.units.length} demonstrations, ${plan.totalSteps} steps of ${settings.batchSize}`);
+  book.log('info', `${phase}: ${plan.units.length} demonstrations, ${plan.totalSteps} steps of ${settings.batchSize}`);
   const trainer = new Trainer(student, adapter, {
     limits: plan.bounds,
     optimizer: optimizer(settings.optimizer),
-    dropoutSeed: experiment.seed,
+    // Masks depend on the seed and the step: the control's steps must not see those of phase 1 again.
+    dropoutSeed: phase === 'instruct' ? experiment.seed : (experiment.seed ^ streamId(phase)) >>> 0,
   });
   try {
     await trainer.ready();
     restore(book, trainer, adapter);
     book.training = { trainer, adapter };
     await instruct(trainer, plan, settings, {
+      phase,
       seed: experiment.seed,
-      completedSteps: state.step,
-      onStep: (step, totalSteps, values) => trainingStep(book, 'instruct', step, totalSteps, values),
+      completedSteps: book.state.step,
+      onStep: (step, totalSteps, values) => trainingStep(book, phase, step, totalSteps, values),
     });
-    state.tensors.instructed = await adapter.readParameters();
+    return await adapter.readParameters();
   } finally {
     book.training = undefined;
     trainer.destroy();

@@ -73,7 +73,7 @@ export async function planRun(experiment: Experiment, files: OpenRoot): Promise<
   const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, open);
   const prepared = await prepare(experiment, files, tokenizer, config);
   const parameters = parameterCount(config);
-  const { instruct, selfRefine, baseline } = experiment.phases;
+  const { instruct, control = false, selfRefine, baseline } = experiment.phases;
 
   const phases: Omit<PhasePlan, 'gpuBytes'>[] = [];
   const add = (phase: PhaseName, trainedTokens: number, forwardTokens: number, steps?: number): void => {
@@ -85,7 +85,9 @@ export async function planRun(experiment: Experiment, files: OpenRoot): Promise<
     const plan = planInstruct(prepared.examples, instruct);
     const perExample =
       sum(prepared.examples.map(({ prompt, answer }) => prompt.length + answer.length)) / plan.units.length;
-    add('instruct', Math.round(perExample * plan.totalSteps * instruct.batchSize), 0, plan.totalSteps);
+    const tokens = (steps: number): number => Math.round(perExample * steps * instruct.batchSize);
+    add('instruct', tokens(plan.totalSteps), 0, plan.totalSteps);
+    if (control !== false) add('control', tokens(control.steps), 0, control.steps);
   }
   if (selfRefine !== false) {
     const { maxNewTokens, samplesPerPrompt } = selfRefine.sampling;
@@ -107,7 +109,7 @@ export async function planRun(experiment: Experiment, files: OpenRoot): Promise<
       steps,
     );
   }
-  const tuned = (instruct === false ? 0 : 1) + (selfRefine === false ? 0 : 1);
+  const tuned = [instruct, control, selfRefine].filter((phase) => phase !== false).length;
   if (tuned > 0) add('evaluate', 0, tuned * evaluationTokens(experiment, prepared, 'wrapped'));
 
   const {

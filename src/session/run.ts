@@ -2,6 +2,7 @@
 // middle. The phases themselves are phases.ts and evaluation.ts; saving and telling are book.ts.
 import { PupilError, toPlainError, type PlainError } from '../base/errors';
 import { throwIfCancelled, type Progress } from '../base/progress';
+import { changesBesidePlaces } from '../config/changes';
 import type { Experiment } from '../config/experiment';
 import type { JsonObject } from '../formats/jsonText';
 import type { Gpu } from '../gpu/device';
@@ -16,11 +17,11 @@ import type { RunControl } from './control';
 import { evaluateSystem } from './evaluation';
 import { describeEnvironment, loadStudentWeights, openStudent } from './load';
 import { expectMemory } from './memoryStages';
-import { generatePairsPhase, instructPhase, selfRefinePhase, type RunAssets } from './phases';
+import { controlPhase, generatePairsPhase, instructPhase, selfRefinePhase, type RunAssets } from './phases';
 import { prepare } from './prepare';
 import type { RunSummary, SessionEvent } from './protocol';
 import { dataFingerprint } from './dataFingerprint';
-import { addTiming, differences, experimentChanges, PHASES, type RunState } from './runState';
+import { addTiming, differences, PHASES, phasesOf, type RunState } from './runState';
 import { stateOf } from './stateParts';
 import { applyRecorded } from './variants';
 
@@ -77,7 +78,7 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
 
     const every = experiment.limits.checkpointEverySteps;
     const book = new RunBook(runId, experiment.name, gpu, store, control, state, listener, every);
-    if (stored !== undefined) listener(historyOf(stored.state));
+    if (stored !== undefined) listener(historyOf(stored.state, experiment));
     if (job.resume && stored === undefined) {
       book.log('warning', 'resume: no checkpoint was found, so the run starts at its beginning');
     }
@@ -109,7 +110,7 @@ async function storedState({
   if (stored === undefined) return undefined;
   const state = stateOf(stored.parts, runId);
   state.sequence = stored.sequence;
-  const changed = experimentChanges(state.experiment, experiment as unknown as JsonObject);
+  const changed = changesBesidePlaces(state.experiment, experiment as unknown as JsonObject);
   if (changed.length > 0) {
     throw new PupilError(
       'config',
@@ -157,12 +158,13 @@ function freshState(experiment: Experiment, gpu: Gpu, student: RunState['student
 }
 
 /** What a listener of a resumed run has not heard: its checkpoint's curves, rows, counts and log. */
-function historyOf(state: RunState): SessionEvent {
+function historyOf(state: RunState, experiment: Experiment): SessionEvent {
   const { metrics, evaluations, pairs, log } = state;
   // A copy: the state goes on changing under a listener in the same process.
+  const phases = phasesOf(experiment);
   return structuredClone({
     type: 'history' as const,
-    finished: PHASES.slice(0, PHASES.indexOf(state.phase)),
+    finished: phases.slice(0, phases.indexOf(state.phase)),
     metrics,
     evaluations,
     ...(pairs === undefined ? {} : { pairs: { ...pairs.counts } }),
@@ -192,6 +194,10 @@ async function runPhase(phase: PhaseName, book: RunBook, assets: RunAssets): Pro
       await instructPhase(book, assets);
       if (phases.instruct !== false) await writeAdapterFiles(book, adapter, state.tensors.instructed!, 'instruct');
       return;
+    case 'control':
+      await controlPhase(book, assets);
+      await writeAdapterFiles(book, adapter, state.tensors.control!, 'control');
+      return;
     case 'generate-pairs':
       await generatePairsPhase(book, assets);
       return;
@@ -202,6 +208,7 @@ async function runPhase(phase: PhaseName, book: RunBook, assets: RunAssets): Pro
     case 'evaluate': {
       const systems: [SystemName, Float32Array | undefined][] = [
         ['Instruction-tuned', phases.instruct === false ? undefined : state.tensors.instructed],
+        ['Instruction-tuned, more steps', state.tensors.control],
         ['Self-refined', phases.selfRefine === false ? undefined : state.tensors.refined],
       ];
       for (const [system, parameters] of systems) {
@@ -221,6 +228,9 @@ async function runPhase(phase: PhaseName, book: RunBook, assets: RunAssets): Pro
     case 'report':
       // Written at the end of their phases already; again, so that a run resumed from a checkpoint alone has them too.
       if (phases.instruct !== false) await writeAdapterFiles(book, adapter, state.tensors.instructed!, 'instruct');
+      if (state.tensors.control !== undefined) {
+        await writeAdapterFiles(book, adapter, state.tensors.control, 'control');
+      }
       if (phases.selfRefine !== false) await writeAdapterFiles(book, adapter, state.tensors.refined!, 'self-refine');
       return;
     case 'load':
@@ -236,8 +246,8 @@ async function runPhases(book: RunBook, assets: RunAssets): Promise<RunSummary> 
   try {
     // The first checkpoint: from here on there is something to resume.
     if (state.sequence === 0) await book.save();
-    for (let p = PHASES.indexOf(state.phase); p < PHASES.length; p++) {
-      const phase = PHASES[p]!;
+    const phases = phasesOf(experiment);
+    for (const phase of phases.slice(phases.indexOf(state.phase))) {
       if (state.phase !== phase) await book.enter(phase);
       book.emit({ type: 'phase', phase, state: 'start' });
       await runPhase(phase, book, assets);

@@ -1,5 +1,6 @@
 // runState.ts: everything a run must remember to continue as if it had never been interrupted. Randomness needs no state of
 // its own: it follows from the experiment's seed and the counters here. Its bytes are stateParts.ts.
+import type { Experiment } from '../config/experiment';
 import type { JsonObject } from '../formats/jsonText';
 import type { Generation } from '../model/generator';
 import type { Prediction } from '../recipes/evaluate';
@@ -16,15 +17,22 @@ import type {
   SystemName,
 } from '../report/types';
 
-/** Phases that a run goes through after loading, in order. */
+/** Phases that a run can go through after loading, in order. */
 export const PHASES: readonly PhaseName[] = [
   'baseline',
   'instruct',
+  'control',
   'generate-pairs',
   'self-refine',
   'evaluate',
   'report',
 ];
+
+/** The phases of one run. The control is there only where it is asked for; the others may be there and do nothing. */
+export function phasesOf(experiment: Pick<Experiment, 'phases'>): readonly PhaseName[] {
+  const { control = false } = experiment.phases;
+  return control === false ? PHASES.filter((phase) => phase !== 'control') : PHASES;
+}
 
 /** The answers of one system to one task with one prompt; the lines of predictions.jsonl. */
 export interface PredictionSet {
@@ -51,6 +59,8 @@ export interface RunTensors {
   v?: Float32Array;
   /** After phase 1; also the reference of phase 2. */
   instructed?: Float32Array;
+  /** After the control. */
+  control?: Float32Array;
   /** The best of phase 2 so far. */
   best?: Float32Array;
   /** After phase 2. */
@@ -127,19 +137,3 @@ export function differences(
   compare('data', before.data, now.data);
   return out;
 }
-
-/**
- * Parts of the experiment that a resumed run must share with its beginning. Limits, name and notes may change, and so may the
- * places of files: that they hold the same is looked at apart ({@link differences}).
- */
-export function experimentChanges(before: JsonObject, now: JsonObject): string[] {
-  const ignored = new Set(['limits', 'name', 'notes', '$schema']);
-  const keys = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter((key) => !ignored.has(key));
-  return keys.filter((key) => withoutPlaces(before[key]) !== withoutPlaces(now[key]));
-}
-
-/** As JSON, without what says where a file lies. */
-function withoutPlaces(value: unknown): string {
-  return JSON.stringify(value, (key, part: unknown) => (PLACES.has(key) ? undefined : part)) ?? '';
-}
-const PLACES = new Set(['files', 'path']);

@@ -1,5 +1,5 @@
-// lesson.ts: the tasks of the bundled lesson, read from JSON lines: plain_prompt, cot_prompt, target, and id where there is
-// one. Numbers or options: the prompt tells which. The rows' prompts end in a line break, which is the run's prompt suffix
+// lesson.ts: the tasks of the bundled lesson, read from JSON lines: plain_prompt, cot_prompt, target, and id and content where
+// they are there. Numbers or options: the prompt tells which. The rows' prompts end in a line break, which is the run's prompt suffix
 // and not part of the item. `lesson` reads rows of any family, the prototype's among them; the other four are the families
 // that lesson/ generates, each by its name.
 import { extractChoice, LETTERS } from './extract/choice';
@@ -45,15 +45,24 @@ function readRow(row: Record<string, unknown>, place: { path: string; line: numb
     }
     item = { id, question: parsed.question, choices: parsed.choices, target: letter };
   }
+  if (typeof row['content'] === 'string') item.content = row['content'];
   if (plainPrompt(item) !== prompt) throw new RowProblem('expected a prompt of Table 2 in plain_prompt, word for word');
   return item;
 }
 
 /** An item as a row that {@link readRow} reads, for the files of generated items. */
-export function lessonRow(item: TaskItem): { id: string; plain_prompt: string; cot_prompt: string; target: string } {
+export function lessonRow(item: TaskItem): Record<'id' | 'plain_prompt' | 'cot_prompt' | 'target', string> & {
+  content?: string;
+} {
   const target =
     item.choices === undefined ? item.target : `${item.target}) ${item.choices[LETTERS.indexOf(item.target)]}`;
-  return { id: item.id, plain_prompt: `${plainPrompt(item)}\n`, cot_prompt: `${cotPrompt(item)}\n`, target };
+  return {
+    id: item.id,
+    plain_prompt: `${plainPrompt(item)}\n`,
+    cot_prompt: `${cotPrompt(item)}\n`,
+    target,
+    ...(item.content === undefined ? {} : { content: item.content }),
+  };
 }
 
 export const lesson: Task = {

@@ -20,6 +20,11 @@ export interface TaskItem {
   /** Option texts in letter order; absent for number tasks. */
   choices?: readonly string[];
   target: string;
+  /**
+   * What is asked apart from its wording, where the benchmark knows it. Items of one content are not independent: errors
+   * are counted by content.
+   */
+  content?: string;
 }
 
 export interface LoadedItems {

@@ -73,7 +73,9 @@ describe.each(DOCUMENTS)('%s', (document) => {
           experiment === undefined ||
           (PRESET_NAMES as string[]).includes(experiment) ||
           existsSync(path.join(ROOT, experiment)) ||
-          existsSync(path.join(ROOT, 'experiments', `${experiment}.json`));
+          ['experiments', 'experiments/series'].some((folder) =>
+            existsSync(path.join(ROOT, folder, `${experiment}.json`)),
+          );
         return [...unknown.map((flag) => `${verb} ${flag}`), ...(known ? [] : [`experiment ${experiment}`])];
       });
     expect(wrong).toEqual([]);

@@ -14,10 +14,13 @@ export interface Ended {
   durationMs: number;
 }
 
-/** Runs `pupil` to its end. `onLine` sees each JSON line as it comes. */
+/** Runs `pupil` to its end. `onLine` sees each JSON line as it comes, and may send the process a signal. */
 export function pupil(
   args: readonly string[],
-  options: { env?: Record<string, string>; onLine?: (line: Record<string, unknown>) => void } = {},
+  options: {
+    env?: Record<string, string>;
+    onLine?: (line: Record<string, unknown>, signal: (name: NodeJS.Signals) => void) => void;
+  } = {},
 ): Promise<Ended> {
   const startMs = performance.now();
   return new Promise((resolve) => {
@@ -39,7 +42,7 @@ export function pupil(
         if (!part.startsWith('{')) continue;
         const line = JSON.parse(part) as Record<string, unknown>;
         lines.push(line);
-        options.onLine?.(line);
+        options.onLine?.(line, (name) => child.kill(name));
       }
     });
     child.stderr.on('data', (chunk: Buffer) => (err += chunk.toString()));

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { resumeCommand } from '../../src/cli/verbs/run';
+import { resumeCommand } from '../../src/cli/runs';
 import type { Experiment } from '../../src/config/experiment';
 import { GOLDEN, jsonLines, pupil } from './fakeSession';
 

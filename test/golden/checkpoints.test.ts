@@ -61,9 +61,9 @@ describe.skipIf(!process.env.PUPIL_DATA)('story_llama (needs PUPIL_DATA)', () =>
   });
 });
 
-describe('student-p10 (the lesson prototype)', () => {
+describe.each(['student-p10', 'student-p8'])('%s (a student of the lesson prototype)', (name) => {
   it('has 910,592 parameters and every greedy continuation is the prototype’s', async () => {
-    const folder = join(LESSON, 'student-p10');
+    const folder = join(LESSON, name);
     const student = own(await Student.load(gpu, await checkpointAt(folder), { quantize: 'none' }));
     expect(parameterCount(student.config)).toBe(910_592);
     const { examples } = await jsonAt<{ examples: { prompt: number[]; greedy: number[] }[] }>(

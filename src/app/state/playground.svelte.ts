@@ -1,6 +1,7 @@
 // playground.svelte.ts: the page's whole state in one object, and the few actions that need several of its parts. What
 // each part does is in its own file beside this one.
 import { PupilError } from '../../base/errors';
+import { slug } from '../../base/slug';
 import type { FileRoot, SessionApi } from '../../session/protocol';
 import { RunLocks, type Locks } from '../runLocks';
 import { DeviceState } from './device.svelte';
@@ -146,13 +147,4 @@ export class Playground {
       this.preparing = false;
     }
   }
-}
-
-function slug(name: string): string {
-  const text = name
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 60);
-  return text === '' ? 'run' : text;
 }

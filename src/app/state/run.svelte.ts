@@ -24,10 +24,11 @@ export interface MetricsPoint {
 const MAX_SAMPLES = 24;
 const MAX_LOG = 400;
 
-export const PHASES: readonly { name: PhaseName; label: string }[] = [
+const PHASES: readonly { name: PhaseName; label: string }[] = [
   { name: 'load', label: 'Load' },
   { name: 'baseline', label: 'Baselines' },
   { name: 'instruct', label: 'Instruction-tuning' },
+  { name: 'control', label: 'Control' },
   { name: 'generate-pairs', label: 'Preference pairs' },
   { name: 'self-refine', label: 'Self-refine' },
   { name: 'evaluate', label: 'Evaluation' },
@@ -55,6 +56,11 @@ export class RunView {
   /** Rises whenever a curve has grown; charts redraw on it. The points themselves are not reactive: there are many. */
   readonly revisions = new SvelteMap<PhaseName, number>();
   private points = new Map<PhaseName, MetricsPoint[]>();
+
+  /** Those of this run: few have a control, and it shows once it has begun. */
+  readonly phases = $derived(
+    PHASES.filter(({ name }) => name !== 'control' || this.phase === name || this.finishedPhases.includes(name)),
+  );
 
   readonly active = $derived(this.state === 'running' || this.state === 'paused');
 

@@ -1,67 +1,34 @@
-// run.ts: `pupil run`: the whole method as an experiment file says, with checkpoints, into one folder. A killed browser or
-// a lost device ends it with an error; --resume continues from the last checkpoint.
+// run.ts: `pupil run`: the whole method as an experiment file says, with checkpoints, into one folder; or a series of them
+// (series.ts). A killed browser or a lost device ends it with an error; --resume continues from the last checkpoint.
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
-import { PupilError } from '../../base/errors';
+import { slug } from '../../base/slug';
 import type { Experiment } from '../../config/experiment';
 import type { RunSummary } from '../../session/protocol';
 import { perform, withSession, type ExitCode, type VerbContext } from '../context';
-import { loadExperiment } from '../experimentFile';
+import { loadExperiment, loadSeries } from '../experimentFile';
 import { stopOnInterrupt } from '../interrupt';
-import { integerIn, numberIn, QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
-import { rowText, type Output } from '../output';
-import { prepareRunFolder, slug } from '../runFolder';
-import type { EvaluationRow, SessionEvent } from '../../session/protocol';
-
-interface RunFlags extends CommonFlags {
-  out?: string;
-  seed?: number;
-  resume?: boolean;
-  force?: boolean;
-  plan?: boolean;
-  gflops: number;
-  data?: string;
-  student?: string;
-  quantize?: string;
-}
-
-/** The command line that goes on with a run; flags that decide what runs and where are said again. */
-export function resumeCommand(name: string, out: string, flags: RunFlags): string {
-  const quoted = (text: string): string =>
-    /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-  const said: [string, string | number | undefined][] = [
-    ['seed', flags.seed],
-    ['host', flags.host === 'chrome' ? undefined : flags.host],
-    ['gpu', flags.gpu === 'auto' ? undefined : flags.gpu],
-    ['tier', flags.tier],
-    ['data', flags.data],
-    ['student', flags.student],
-    ['quantize', flags.quantize],
-    ['expect-vendor', flags.expectVendor],
-  ];
-  const again = said.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, quoted(String(value))]));
-  const hardware = flags.requireHardware === true ? ['--require-hardware'] : [];
-  return ['npm run pupil -- run', quoted(name), '--out', quoted(out), ...again, ...hardware, '--resume'].join(' ');
-}
+import { integerIn, numberIn, QUANTIZE, withDeviceFlags } from '../options';
+import type { Output } from '../output';
+import { prepareRunFolder } from '../runFolder';
+import { resumable, resumeCommand, runInFolder, tellResult, type RunFlags } from '../runs';
+import { planSeries, runSeries } from '../series';
 
 function exitCodeOf(summary: RunSummary): ExitCode {
   if (summary.state === 'finished') return 0;
   return summary.state === 'stopped' ? 130 : 1;
 }
 
-/** Errors after which the same run can go on from its last checkpoint. */
-function resumable(error: unknown): boolean {
-  return (
-    error instanceof PupilError &&
-    ['browser', 'gpu-device-lost', 'gpu-out-of-memory', 'storage-full'].includes(error.code)
-  );
-}
-
 export function registerRun(program: Command, context: VerbContext): void {
-  withDeviceFlags(program.command('run').description('run the whole method as an experiment says'))
-    .argument('<experiment>', 'a JSON file, a preset, or the name of a file in experiments/')
+  withDeviceFlags(program.command('run').description('run the whole method as an experiment says, or a series of runs'))
+    .argument('<experiment>', 'a JSON file, a preset, or the name of a file in experiments/ or experiments/series/')
     .option('--out <dir>', 'folder for checkpoints, report and adapters (default: runs/<name>-seed<seed>)')
     .option('--seed <n>', "replaces the experiment's seed", integerIn(0, 0xffffffff))
+    .option(
+      '--seeds <n>',
+      'as many runs, with this seed and the following ones, and a table over them',
+      integerIn(1, 10_000),
+    )
     .option('--resume', 'continue the run in --out from its last checkpoint')
     .option('--force', 'with --resume: go on although adapter, tier or student differ; no longer exact')
     .option('--plan', 'only say what it would need: bytes, tokens, steps, hours')
@@ -71,10 +38,17 @@ export function registerRun(program: Command, context: VerbContext): void {
     .addOption(new Option('--quantize <kind>', "replaces the experiment's quantisation").choices(QUANTIZE))
     .action((name: string, flags: RunFlags) =>
       perform(context, flags.json === true, async (output) => {
+        const series = loadSeries(name, flags);
+        if (series !== undefined) {
+          return flags.plan === true
+            ? planSeries(output, series, flags.gflops)
+            : runSeries(context, output, name, flags, series);
+        }
         const { experiment, inputs } = loadExperiment(name, flags);
         if (flags.plan === true) return plan(output, experiment, flags.gflops);
         const out = flags.out ?? join('runs', `${slug(experiment.name)}-seed${experiment.seed}`);
-        const { folder, record, release } = prepareRunFolder(out, experiment, flags.resume === true, inputs);
+        const resume = flags.resume === true;
+        const { folder, record, release } = prepareRunFolder(out, experiment, resume, inputs);
         const again = resumeCommand(name, out, flags);
         output.note(`${experiment.name}, seed ${experiment.seed} → ${folder}`);
         try {
@@ -84,25 +58,12 @@ export function registerRun(program: Command, context: VerbContext): void {
             output,
             async (session, host) => {
               const leaveSignals = stopOnInterrupt(session, output);
-              const rows: EvaluationRow[] = [];
-              const onEvent = (event: SessionEvent): void => {
-                if (event.type === 'history') rows.push(...event.evaluations);
-                if (event.type === 'evaluation') rows.push(event.row);
-                output.event(event);
-              };
               try {
-                const summary = await session.run(
-                  {
-                    runId: record.runId,
-                    experiment,
-                    files: host.reads(inputs),
-                    out: host.folder(folder),
-                    ...(flags.resume === true ? { resume: true } : {}),
-                    ...(flags.force === true ? { force: true } : {}),
-                  },
-                  onEvent,
-                );
-                return finish(summary, rows, folder, again, output);
+                const run = { runId: record.runId, experiment, inputs, folder, resume, force: flags.force === true };
+                const { summary, rows } = await runInFolder(session, host, output, run);
+                tellResult(output, summary, rows, folder);
+                if (summary.state !== 'finished') output.note(`the run can be continued: ${again}`);
+                return exitCodeOf(summary);
               } finally {
                 leaveSignals();
               }
@@ -117,23 +78,6 @@ export function registerRun(program: Command, context: VerbContext): void {
         }
       }),
     );
-}
-
-function finish(summary: RunSummary, rows: EvaluationRow[], folder: string, again: string, output: Output): ExitCode {
-  const { report: _report, ...rest } = summary;
-  output.result('run', { ...rest, folder }, () =>
-    [
-      ...rows.map(rowText),
-      `${summary.state}: ${join(folder, summary.artefacts.includes('report.html') ? 'report.html' : '')}`,
-    ].join('\n'),
-  );
-  if (summary.error !== undefined) {
-    output.note(
-      `pupil: ${summary.error.message}${summary.error.hint === undefined ? '' : `\n  ${summary.error.hint}`}`,
-    );
-  }
-  if (summary.state !== 'finished') output.note(`the run can be continued: ${again}`);
-  return exitCodeOf(summary);
 }
 
 /** `--plan`: bytes, tokens and hours, nothing started. */

@@ -108,9 +108,11 @@ export function lessonItems(
 
 /** A problem as an item of an ordinary task. */
 export function asItem(problem: Problem, id: string): LessonItem {
+  const { content } = problem;
   if (problem.family === 'story') {
-    return { id, question: `${problem.told} ${problem.question}`, target: numberText(problem.answer), problem };
+    const question = `${problem.told} ${problem.question}`;
+    return { id, question, target: numberText(problem.answer), content, problem };
   }
   const choices = problem.options.map((option) => option.name);
-  return { id, question: problem.question, choices, target: LETTERS[problem.answer]!, problem };
+  return { id, question: problem.question, choices, target: LETTERS[problem.answer]!, content, problem };
 }

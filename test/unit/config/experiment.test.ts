@@ -108,6 +108,16 @@ describe('parseExperiment', () => {
       (e: Loose): unknown => (e.adapter = { targets: ['q_proj', 'lm_head'] }),
       /adapter\.targets\[1\]: .* got "lm_head"/,
     ],
+    [
+      'a control of no instruction-tuning',
+      (e: Loose): unknown => Object.assign(e.phases, { instruct: false, control: { steps: 3 } }),
+      /phases\.control: expected false, since it goes on with instruction-tuning .*got \{"steps":3\}/,
+    ],
+    [
+      'a control without a number of steps',
+      (e: Loose): unknown => (e.phases.control = {}),
+      /phases\.control\.steps: expected a value/,
+    ],
     ['a phase that is true', (e: Loose): unknown => (e.phases.instruct = true), /phases\.instruct: .*got true/],
     [
       'files of no known form',

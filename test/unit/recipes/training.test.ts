@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { PupilError } from '../../../src/base/errors';
 import type { PackedBatch } from '../../../src/model/batch';
 import type { StepMetrics, UpdateOptions } from '../../../src/model/trainer';
-import { instruct, planInstruct, type InstructSettings, type SupervisedTrainer } from '../../../src/recipes/instruct';
+import {
+  controlSettings,
+  instruct,
+  planInstruct,
+  type InstructSettings,
+  type SupervisedTrainer,
+} from '../../../src/recipes/instruct';
 import type { PreferencePair } from '../../../src/recipes/pairs';
 import { preferenceValues } from '../../../src/recipes/preferenceValues';
 import {
@@ -116,6 +122,28 @@ describe('instruct', () => {
     expect(rest.calls).toEqual(['begin 3', 'begin 4', 'begin 5']);
     expect(rest.updates).toEqual(whole.updates.slice(3));
     expect(rest.batches).toEqual(whole.batches.slice(3));
+  });
+
+  it('a control has the steps that it states, a schedule over these, and batches of its own', async () => {
+    const own = controlSettings(settings, { steps: 8, learningRate: 0.3 });
+    expect(own).toMatchObject({ batchSize: 4, weightDecay: 0.01, clip: 0.5, schedule: 'cosine', learningRate: 0.3 });
+    expect(controlSettings(settings, { steps: 8 }).learningRate).toBe(0.1);
+    const trainers = [new FakeTrainer(), new FakeTrainer()] as const;
+    for (const [i, phase] of (['instruct', 'control'] as const).entries()) {
+      const onStep = (): Promise<void> => Promise.resolve();
+      await instruct(trainers[i]!, planInstruct(examples, own), own, { phase, seed: 1, completedSteps: 0, onStep });
+    }
+    const [first, control] = trainers;
+    expect(control.updates).toEqual(first.updates);
+    expect(control.updates).toHaveLength(8); // beyond the two epochs of phase 1
+    expect(Math.max(...control.updates.map(({ learningRate }) => learningRate))).toBeCloseTo(0.3);
+    expect(control.batches).not.toEqual(first.batches);
+    const seen = (fake: FakeTrainer): number[] =>
+      fake.batches
+        .slice(0, 3)
+        .flatMap((micro) => micro.flatMap(({ batch }) => [...batch.targets]))
+        .sort((a, b) => a - b);
+    expect(seen(control)).toEqual(seen(first)); // one epoch is every example once, in another order
   });
 
   it('a non-finite step is an error that says what to do, and is not reported as done', async () => {

@@ -164,3 +164,13 @@ describe('an experiment', () => {
     expect(parseExperiment(experiment('a Scripted teacher', path)).tasks).toHaveLength(1);
   });
 });
+
+describe('contents', () => {
+  it('come with the items, so that errors can be counted by them: 1,000 sums have 485', () => {
+    const path = 'lesson:sums/test?count=1000';
+    const { items } = TASKS['lesson-sums'].load([{ path, text: lessonFileText(path) }]);
+    expect(items).toHaveLength(1000);
+    expect(new Set(items.map(({ content }) => content)).size).toBe(485);
+    expect(items.every(({ content }) => content !== undefined)).toBe(true);
+  });
+});

@@ -1,6 +1,7 @@
 // The parts of a session that need no GPU: pausing, the run's state, what is prepared from an experiment.
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { changesBesidePlaces, experimentChanges } from '../../../src/config/changes';
 import { parseExperiment } from '../../../src/config/experiment';
 import type { JsonObject } from '../../../src/formats/jsonText';
 import { compareSystems, thinRows } from '../../../src/session/artefacts';
@@ -8,13 +9,7 @@ import { RunControl } from '../../../src/session/control';
 import { PUPIL_VERSION } from '../../../src/session/load';
 import { systemOf } from '../../../src/session/evaluation';
 import { prepare } from '../../../src/session/prepare';
-import {
-  addMetrics,
-  addTiming,
-  differences,
-  experimentChanges,
-  type PredictionSet,
-} from '../../../src/session/runState';
+import { addMetrics, addTiming, differences, type PredictionSet } from '../../../src/session/runState';
 import { loadTokenizer } from '../../../src/session/tokenizers';
 import { openFileRoot } from '../../../src/sources/fileRoot';
 import { state, tinyExperiment, tinyFiles } from './tinyRun';
@@ -56,8 +51,9 @@ describe('run state', () => {
     expect(experimentChanges(before, { ...before, seed: 2, extra: 1 })).toEqual(['seed', 'extra']);
     const tasks = (file: string, limit: number) => [{ id: 'lesson', files: { test: [file] }, split: { limit } }];
     const placed = { ...before, tasks: tasks('a', 1) } as JsonObject;
-    expect(experimentChanges(placed, { ...placed, tasks: tasks('b', 1) })).toEqual([]);
-    expect(experimentChanges(placed, { ...placed, tasks: tasks('a', 2) })).toEqual(['tasks']);
+    expect(experimentChanges(placed, { ...placed, tasks: tasks('b', 1) })).toEqual(['tasks']);
+    expect(changesBesidePlaces(placed, { ...placed, tasks: tasks('b', 1) })).toEqual([]);
+    expect(changesBesidePlaces(placed, { ...placed, tasks: tasks('a', 2) })).toEqual(['tasks']);
   });
 });
 
@@ -227,6 +223,7 @@ describe('an adapter evaluated on its own', () => {
     ['/runs/a/adapters/instruct', 'Instruction-tuned'],
     ['/runs/a/adapters/self-refine/', 'Self-refined'],
     ['/home/me/self-refine-study/adapters/instruct', 'Instruction-tuned'],
+    ['/runs/a/adapters/control', 'Instruction-tuned, more steps'],
     ['/runs/a/exported', 'Instruction-tuned'],
   ])('in %s is called %s', (folder, system) => {
     expect(systemOf(folder)).toBe(system);

@@ -1,7 +1,16 @@
 // statistics.test.ts: against values known from elsewhere (formulas by hand, R, published tables).
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { mcnemarExact, mean, median, standardDeviation, wilsonInterval } from '../../../src/base/statistics';
+import {
+  clusterBootstrap,
+  holm,
+  mcnemarExact,
+  mean,
+  median,
+  standardDeviation,
+  wilsonInterval,
+  type Cluster,
+} from '../../../src/base/statistics';
 
 describe('mean, standard deviation, median', () => {
   it('of 2, 4, 4, 4, 5, 5, 7, 9: mean 5, population sd 2, sample sd 2.138', () => {
@@ -89,5 +98,61 @@ describe('mcnemarExact', () => {
 
   it('refuses what are no counts', () => {
     expect(() => mcnemarExact(-1, 2)).toThrow(RangeError);
+  });
+});
+
+describe('holm', () => {
+  it('of 0.01, 0.04, 0.03, 0.005: R’s p.adjust(p, "holm") gives 0.03, 0.06, 0.06, 0.02', () => {
+    const adjusted = holm([0.01, 0.04, 0.03, 0.005]);
+    [0.03, 0.06, 0.06, 0.02].forEach((p, i) => expect(adjusted[i]).toBeCloseTo(p, 12));
+  });
+
+  it('leaves one test as it is, never exceeds 1, and keeps the order of equals', () => {
+    expect(holm([0.2])).toEqual([0.2]);
+    expect(holm([0.6, 0.7, 0.6])).toEqual([1, 1, 1]);
+    expect(holm([])).toEqual([]);
+  });
+
+  it('is at least the p-value and at most Bonferroni’s', () => {
+    fc.assert(
+      fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 20 }), (ps) => {
+        holm(ps).forEach((p, i) => {
+          expect(p).toBeGreaterThanOrEqual(ps[i]!);
+          expect(p).toBeLessThanOrEqual(Math.min(1, ps.length * ps[i]!) + 1e-12);
+        });
+      }),
+    );
+  });
+});
+
+describe('clusterBootstrap', () => {
+  const single = (values: readonly number[]): Cluster[] => values.map((sum) => ({ sum, count: 1 }));
+
+  it('of independent values is close to the normal interval: 70 of 100, ± 9 points', () => {
+    const { low, high } = clusterBootstrap(single(Array.from({ length: 100 }, (_, i) => (i < 70 ? 1 : 0))));
+    expect(Math.abs(low - 0.61)).toBeLessThan(0.015);
+    expect(Math.abs(high - 0.79)).toBeLessThan(0.015);
+  });
+
+  it('three answers that always agree are worth one: as wide as with one of them, and wider than 300 answers', () => {
+    const values = Array.from({ length: 100 }, (_, i) => (i < 70 ? 1 : 0));
+    const tripled = values.map((sum) => ({ sum: 3 * sum, count: 3 }));
+    expect(clusterBootstrap(tripled)).toEqual(clusterBootstrap(single(values)));
+    const apart = clusterBootstrap(single([...values, ...values, ...values]));
+    const together = clusterBootstrap(tripled);
+    // √3 narrower where they are taken for independent, which they are not
+    expect((together.high - together.low) / (apart.high - apart.low)).toBeGreaterThan(1.5);
+  });
+
+  it('weighs clusters by their size, gives the same again, and nothing for nothing', () => {
+    const clusters = [
+      { sum: 9, count: 9 },
+      { sum: 0, count: 1 },
+    ];
+    // Two clusters: both ends are one cluster drawn twice.
+    expect(clusterBootstrap(clusters)).toEqual({ low: 0, high: 1 });
+    expect(clusterBootstrap([{ sum: 1, count: 4 }])).toEqual({ low: 0.25, high: 0.25 });
+    expect(clusterBootstrap(clusters, { seed: 5 })).toEqual(clusterBootstrap(clusters, { seed: 5 }));
+    expect(clusterBootstrap([])).toEqual({ low: NaN, high: NaN });
   });
 });

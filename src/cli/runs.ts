@@ -1,0 +1,104 @@
+// runs.ts: what one run is on the command line, whether it is made alone (verbs/run.ts) or as one of a series (series.ts):
+// its flags, its call of the session, its result, and how it is gone on with.
+import { join } from 'node:path';
+import { PupilError } from '../base/errors';
+import type { Experiment } from '../config/experiment';
+import type { EvaluationRow, RunSummary, SessionApi, SessionEvent } from '../session/protocol';
+import type { Host } from './host';
+import type { CommonFlags } from './options';
+import { rowText, type Output } from './output';
+
+export interface RunFlags extends CommonFlags {
+  out?: string;
+  seed?: number;
+  seeds?: number;
+  resume?: boolean;
+  force?: boolean;
+  plan?: boolean;
+  gflops: number;
+  data?: string;
+  student?: string;
+  quantize?: string;
+}
+
+/** The command line that goes on with a run; flags that decide what runs and where are said again. */
+export function resumeCommand(name: string, out: string, flags: RunFlags): string {
+  const quoted = (text: string): string =>
+    /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  const said: [string, string | number | undefined][] = [
+    ['seed', flags.seed],
+    ['seeds', flags.seeds],
+    ['host', flags.host === 'chrome' ? undefined : flags.host],
+    ['gpu', flags.gpu === 'auto' ? undefined : flags.gpu],
+    ['tier', flags.tier],
+    ['data', flags.data],
+    ['student', flags.student],
+    ['quantize', flags.quantize],
+    ['expect-vendor', flags.expectVendor],
+  ];
+  const again = said.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, quoted(String(value))]));
+  const hardware = flags.requireHardware === true ? ['--require-hardware'] : [];
+  return ['npm run pupil -- run', quoted(name), '--out', quoted(out), ...again, ...hardware, '--resume'].join(' ');
+}
+
+/** Errors after which the same run can go on from its last checkpoint. */
+export function resumable(error: unknown): boolean {
+  return (
+    error instanceof PupilError &&
+    ['browser', 'gpu-device-lost', 'gpu-out-of-memory', 'storage-full'].includes(error.code)
+  );
+}
+
+/** One run in its folder. */
+export interface FolderRun {
+  runId: string;
+  experiment: Experiment;
+  /** Absolute paths that it reads. */
+  inputs: readonly string[];
+  folder: string;
+  resume: boolean;
+  force: boolean;
+}
+
+/** Runs to the end, a stop or a failure; every event is told. The rows are those of all sittings. */
+export async function runInFolder(
+  session: SessionApi,
+  host: Host,
+  output: Output,
+  run: FolderRun,
+): Promise<{ summary: RunSummary; rows: EvaluationRow[] }> {
+  const rows: EvaluationRow[] = [];
+  const onEvent = (event: SessionEvent): void => {
+    if (event.type === 'history') rows.push(...event.evaluations);
+    if (event.type === 'evaluation') rows.push(event.row);
+    output.event(event);
+  };
+  const summary = await session.run(
+    {
+      runId: run.runId,
+      experiment: run.experiment,
+      files: host.reads(run.inputs),
+      out: host.folder(run.folder),
+      ...(run.resume ? { resume: true } : {}),
+      ...(run.force ? { force: true } : {}),
+    },
+    onEvent,
+  );
+  return { summary, rows };
+}
+
+/** The result of a run, and why it is none where it is none. */
+export function tellResult(output: Output, summary: RunSummary, rows: readonly EvaluationRow[], folder: string): void {
+  const { report: _report, ...rest } = summary;
+  output.result('run', { ...rest, folder }, () =>
+    [
+      ...rows.map(rowText),
+      `${summary.state}: ${join(folder, summary.artefacts.includes('report.html') ? 'report.html' : '')}`,
+    ].join('\n'),
+  );
+  if (summary.error !== undefined) {
+    output.note(
+      `pupil: ${summary.error.message}${summary.error.hint === undefined ? '' : `\n  ${summary.error.hint}`}`,
+    );
+  }
+}

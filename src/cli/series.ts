@@ -1,0 +1,196 @@
+// series.ts: a series of runs, one after the other in one session, each in its own folder `OUT/<cell>-seed<k>/`, with the
+// table of all in OUT after every finished run. Said again, the same command skips what is finished and resumes what was
+// interrupted. What a series is, is config/series.ts; its numbers are report/series.ts.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { PupilError } from '../base/errors';
+import { slug } from '../base/slug';
+import { experimentChanges } from '../config/changes';
+import type { Experiment } from '../config/experiment';
+import type { RunSummary } from '../session/protocol';
+import { withSession, type ExitCode, type VerbContext } from './context';
+import type { LoadedSeries } from './experimentFile';
+import { outputFolder } from './files';
+import { stopOnInterrupt } from './interrupt';
+import type { Output } from './output';
+import { prepareRunFolder, RUN_FOLDER_FILE, writeFileAtomically } from './runFolder';
+import { resumable, resumeCommand, runInFolder, tellResult, type RunFlags } from './runs';
+
+type LoadedRun = LoadedSeries['runs'][number];
+
+/** In each run's folder: the complete experiment, with this machine's paths, so that the run can be made again alone. */
+const EXPERIMENT = 'experiment.json';
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as unknown;
+  } catch {
+    return undefined; // not there, or half written by a killed process: as good as not there
+  }
+}
+
+/**
+ * How far the run in a folder is. Its own experiment tells whether it is this run, never the folder's name alone.
+ *
+ * @throws PupilError `usage` where the folder holds a run of another experiment.
+ */
+function stateOf(folder: string, run: LoadedRun): 'finished' | 'begun' | 'new' {
+  const report = readJson(join(folder, 'report.json')) as { state?: string; experiment?: Experiment } | undefined;
+  const before = report?.experiment ?? (readJson(join(folder, EXPERIMENT)) as Experiment | undefined);
+  if (before !== undefined) {
+    const now = JSON.parse(JSON.stringify(run.experiment)) as Record<string, unknown>;
+    const changes = experimentChanges(before as unknown as Record<string, unknown>, now);
+    if (changes.length > 0) {
+      throw new PupilError(
+        'usage',
+        `--out: expected ${folder} to hold a run of this series or none, its ${changes.join(', ')} differ`,
+        'The series was changed since. Name another --out folder, or move that run away.',
+      );
+    }
+  }
+  if (report?.state === 'finished') return 'finished';
+  return existsSync(join(folder, RUN_FOLDER_FILE)) ? 'begun' : 'new';
+}
+
+/** `25 %, both, seed 1` */
+const titleOf = (run: LoadedRun): string => [...run.cell.labels, `seed ${run.seed}`].join(', ');
+
+/** The table as far as there are runs, and what it has. */
+async function writeTable(folder: string, { series, cells, runs }: LoadedSeries): Promise<void> {
+  const { writeSeriesReport } = await import('./nodeHost');
+  writeSeriesReport(folder, series, cells, runs);
+}
+
+/** All runs that are missing, in order. 130 after Ctrl-C; 1 where a run failed; the same command goes on from there. */
+export async function runSeries(
+  context: VerbContext,
+  output: Output,
+  name: string,
+  flags: RunFlags,
+  loaded: LoadedSeries,
+): Promise<ExitCode> {
+  const { series, runs } = loaded;
+  const out = flags.out ?? join('runs', slug(series.name));
+  const folder = outputFolder('--out', out, [...new Set(runs.flatMap(({ inputs }) => inputs))]);
+  if (existsSync(join(folder, RUN_FOLDER_FILE))) {
+    throw new PupilError(
+      'usage',
+      `--out: expected a folder for a series, ${folder} holds a single run`,
+      'Name another folder.',
+    );
+  }
+  const states = runs.map((run) => stateOf(join(folder, run.id), run));
+  const missing = runs.filter((_, i) => states[i] !== 'finished');
+  output.note(`${series.name}: ${runs.length} runs, ${runs.length - missing.length} finished → ${folder}`);
+  runs.forEach((run, i) => {
+    if (states[i] === 'finished') tellRun(output, run, i, runs.length, 'skipped');
+  });
+  const again = resumeCommand(name, out, flags);
+  let code: ExitCode = 0;
+  if (missing.length > 0) {
+    try {
+      code = await withSession(
+        context,
+        flags,
+        output,
+        async (session, host) => {
+          let running = false;
+          let stopping = false;
+          const stop = async (): Promise<void> => {
+            stopping = true;
+            if (running) await session.stop(); // between two runs there is nothing to stop
+          };
+          const leaveSignals = stopOnInterrupt({ stop }, output);
+          const make = async (run: LoadedRun, resume: boolean): Promise<RunSummary> => {
+            const place = prepareRunFolder(join(folder, run.id), run.experiment, resume, run.inputs);
+            try {
+              writeFileAtomically(join(place.folder, EXPERIMENT), `${JSON.stringify(run.experiment, null, 2)}\n`);
+              running = true;
+              const { runId } = place.record;
+              const { experiment, inputs } = run;
+              const one = { runId, experiment, inputs, folder: place.folder, resume, force: flags.force === true };
+              const { summary, rows } = await runInFolder(session, host, output, one);
+              tellResult(output, summary, rows, place.folder);
+              return summary;
+            } finally {
+              running = false;
+              place.release();
+            }
+          };
+          try {
+            let failed = 0;
+            for (const [i, run] of runs.entries()) {
+              if (states[i] === 'finished') continue;
+              if (stopping) return 130; // asked for when the run before was already at its end
+              output.progressPrefix = `[${i + 1}/${runs.length}] `;
+              tellRun(output, run, i, runs.length, states[i] === 'begun' ? 'resumed' : 'started');
+              const summary = await make(run, states[i] === 'begun');
+              await writeTable(folder, loaded);
+              if (summary.state === 'stopped') return 130;
+              // A loss that is no number is that run's own; whatever else went wrong would go wrong with the next as well.
+              if (summary.state === 'failed' && summary.error?.code !== 'training') return 1;
+              if (summary.state === 'failed') failed++;
+            }
+            return failed > 0 ? 1 : 0;
+          } finally {
+            output.progressPrefix = '';
+            leaveSignals();
+          }
+        },
+        folder,
+      );
+    } catch (error) {
+      if (resumable(error)) output.note(`the series can be continued: ${again}`);
+      throw error;
+    }
+  } else await writeTable(folder, loaded);
+  const finished = runs.filter((run) => stateOf(join(folder, run.id), run) === 'finished').length;
+  output.result('series', { name: series.name, folder, runs: runs.length, finished }, () =>
+    [`${finished} of ${runs.length} runs finished: ${join(folder, 'series.html')}`].join('\n'),
+  );
+  if (finished < runs.length) output.note(`the series can be continued: ${again}`);
+  return code;
+}
+
+/** Which run of how many comes now, or needs not come. */
+function tellRun(
+  output: Output,
+  run: LoadedRun,
+  index: number,
+  total: number,
+  state: 'started' | 'resumed' | 'skipped',
+): void {
+  const { id, cell, seed } = run;
+  const text = `run ${index + 1} of ${total}: ${titleOf(run)}${state === 'started' ? '' : state === 'resumed' ? ', resumed' : ', finished before'}`;
+  if (!output.json) output.note(text);
+  else output.result('series-run', { run: index + 1, runs: total, id, cell: cell.labels, seed, state }, () => text);
+}
+
+/** `--plan`: what each cell needs, and all runs together; nothing started. */
+export async function planSeries(
+  output: Output,
+  { series, cells, runs }: LoadedSeries,
+  gflops: number,
+): Promise<ExitCode> {
+  const { planExperiment } = await import('./nodeHost');
+  const rows: { id: string; cell: string[]; seeds: number; flops: number; gpuBytes: number }[] = [];
+  for (const cell of cells) {
+    const own = runs.filter((run) => run.cell.id === cell.id);
+    const { totalFlops, phases } = await planExperiment(own[0]!.experiment);
+    const gpuBytes = phases.reduce((most, phase) => Math.max(most, phase.gpuBytes), 0);
+    rows.push({ id: cell.id, cell: cell.labels, seeds: own.length, flops: totalFlops, gpuBytes });
+  }
+  const totalFlops = rows.reduce((sum, { flops, seeds }) => sum + flops * seeds, 0);
+  const hours = totalFlops / (gflops * 1e9) / 3600;
+  output.result('series-plan', { name: series.name, runs: runs.length, cells: rows, totalFlops, gflops, hours }, () =>
+    [
+      `${series.name}: ${runs.length} runs`,
+      ...rows.map(
+        ({ id, seeds, flops, gpuBytes }) =>
+          `  ${id}: ${seeds} × ${(flops / 1e12).toFixed(3)} TFLOP, ${(gpuBytes / 2 ** 20).toFixed(1)} MiB on the GPU`,
+      ),
+      `${(totalFlops / 1e12).toFixed(2)} TFLOP at most: ${hours < 0.1 ? `${(hours * 3600).toPrecision(3)} seconds` : `${hours.toFixed(2)} hours`} at ${gflops} GFLOP/s`,
+    ].join('\n'),
+  );
+  return 0;
+}
