@@ -39,7 +39,8 @@ function notices(report: RunReport): string {
   if (report.state !== 'finished') {
     out.push(`This run was ${report.state} before its end; what follows is what there was by then.`);
   }
-  const rows = report.evaluations.filter((row) => row.n > 0);
+  // Probing picks one of the options whatever the student can do: a share at chance is no ability.
+  const rows = report.evaluations.filter((row) => row.n > 0 && row.scorer !== 'probing');
   if (rows.length > 0 && rows.every((row) => row.correct / row.n < 0.05)) {
     const best = Math.max(...rows.map((row) => row.correct / row.n));
     out.push(

@@ -190,6 +190,10 @@ describe('renderReport', () => {
     expect(html).toContain('this student cannot do the task');
     expect(html).toContain('This run was stopped before its end');
     expect(renderReport(report())).not.toContain('cannot do the task');
+    // Probing at chance is no ability.
+    const guesses = { ...row('Baseline', 'plain', 40, 200), scorer: 'probing' as const };
+    const lost = [row('Baseline', 'plain', 5, 200), guesses];
+    expect(renderReport(report({ evaluations: lost }))).toContain('this student cannot do the task');
   });
 
   it('renders a run with nothing in it', () => {
