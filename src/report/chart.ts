@@ -15,6 +15,8 @@ export interface ChartOptions {
   xLabel: string;
   /** Where the x axis is marked; absent: at round numbers. */
   xTicks?: readonly number[];
+  /** The least and the greatest value there can be: a spread is cut off there. */
+  yLimits?: readonly [number, number];
   series: readonly ChartSeries[];
 }
 
@@ -58,7 +60,8 @@ function stretches(points: ChartSeries['points']): (readonly [number, number])[]
 }
 
 /** The chart with its caption and legend, or an empty text when there is not one finite point. */
-export function lineChart({ title, xLabel, xTicks: marked, series }: ChartOptions): string {
+export function lineChart({ title, xLabel, xTicks: marked, yLimits, series }: ChartOptions): string {
+  const [least, greatest] = yLimits ?? [-Infinity, Infinity];
   const finite = series.flatMap((s) => stretches(s.points).flat());
   if (finite.length === 0) return '';
   const bounds = (axis: 0 | 1): [number, number] => {
@@ -73,7 +76,9 @@ export function lineChart({ title, xLabel, xTicks: marked, series }: ChartOption
   const ranges = series.map(({ points, spread = [] }) =>
     points.flatMap(([x, y], i) => {
       const half = spread[i] ?? NaN;
-      return Number.isFinite(half) && Number.isFinite(y) ? [[x, y - half, y + half] as const] : [];
+      return Number.isFinite(half) && Number.isFinite(y)
+        ? [[x, Math.max(least, y - half), Math.min(greatest, y + half)] as const]
+        : [];
     }),
   );
   const [xLow, xHigh] = bounds(0);

@@ -142,6 +142,7 @@ function curve(report: SeriesReport): string {
         title: `${taskId}: accuracy %, mean and standard deviation over seeds`,
         xLabel,
         xTicks: xs,
+        yLimits: [0, 100],
         series: [...lines].map(([lineName, line]) => ({
           name: lineName,
           points: xs.map((x, v) => [x, 100 * (at(line, v)?.mean ?? NaN)] as const),

@@ -247,6 +247,15 @@ describe('lineChart', () => {
     expect(lineChart({ title: 't', xLabel: 'x', series: [] })).toBe('');
   });
 
+  it('cuts a spread off at what values can be', () => {
+    const shares = { name: 'a', points: [[1, 80] as const, [2, 98] as const], spread: [5, 6] };
+    const chart = (limited: boolean): string =>
+      lineChart({ title: 't', xLabel: 'x', series: [shares], ...(limited ? { yLimits: [0, 100] as const } : {}) });
+    expect(chart(false)).toContain('>110<');
+    expect(chart(true)).toContain('>100<');
+    expect(chart(true)).not.toContain('>110<');
+  });
+
   it('keeps every coordinate inside its frame', () => {
     const points = Array.from({ length: 50 }, (_, i) => [i, Math.sin(i) * 1e-5 - 3] as const);
     const svg = lineChart({ title: 't', xLabel: 'x', series: [{ name: 'a', points }] });
