@@ -39,7 +39,7 @@ export interface CorpusMix {
 export const LESSON_MIX: CorpusMix = {
   shares: { arithmetic: 0.12, solved: 0.2, facts: 0.1, direct: 0.14, prompted: 0.22, copying: 0.22 },
   families: { stories: 0.5, kinds: 0.35, tools: 0.15 },
-  steps: { one: 0.35, two: 0.5, three: 0.15 },
+  steps: { one: 0.38, two: 0.54, three: 0.08 },
   reasoning: 0.28,
   promptedJobs: 1,
   randomTools: 0,
