@@ -9,7 +9,7 @@ import { preset, PRESET_NAMES } from '../config/presets';
 import { expandSeries, isSeries, parseSeries, seriesCells } from '../config/series';
 import type { Series, SeriesCell, SeriesRun } from '../config/series';
 import { pathInRoot } from './host';
-import { experimentsFolder, seriesFolder } from './project';
+import { experimentsFolder, seriesFolder, studentsFolder } from './project';
 
 export interface LoadedExperiment {
   /** Paths as {@link pathInRoot} writes them. */
@@ -137,6 +137,22 @@ export function loadExperiment(name: string, options: LoadOptions): LoadedExperi
   return located(parseExperiment(withFlags(document, options)), base, options);
 }
 
+/** A bundled student is a folder of this installation. Throws `source` where there is none of that name. */
+function withBundledStudent(experiment: Experiment): Experiment {
+  const { source } = experiment.student;
+  if (source.kind !== 'bundled') return experiment;
+  const path = join(studentsFolder(), source.name);
+  if (!existsSync(path)) {
+    const known = existsSync(studentsFolder()) ? readdirSync(studentsFolder()) : [];
+    throw new PupilError(
+      'source',
+      `student.source: expected a bundled student, there is no ${source.name} in ${studentsFolder()}`,
+      known.length === 0 ? 'This installation has none.' : `There are: ${known.join(', ')}.`,
+    );
+  }
+  return { ...experiment, student: { ...experiment.student, source: { kind: 'directory', path } } };
+}
+
 /** A checked experiment with the paths of this machine. Throws `source` naming every file that is not there. */
 function located(checked: Experiment, base: string, options: LoadOptions): LoadedExperiment {
   const data = options.data ?? process.env['PUPIL_DATA'];
@@ -144,7 +160,7 @@ function located(checked: Experiment, base: string, options: LoadOptions): Loade
     throw new PupilError('source', `--data: expected a folder, ${data} does not exist`, 'Check --data and PUPIL_DATA.');
   }
   const roots = { base, ...(data === undefined || data === '' ? {} : { data: resolve(data) }) };
-  const absolute = resolvePaths(checked, roots);
+  const absolute = withBundledStudent(resolvePaths(checked, roots));
   const inputs = localPaths(absolute).map((path) => resolve(path));
   const missing = inputs.filter((path) => !existsSync(path));
   if (missing.length > 0) {

@@ -47,6 +47,11 @@ export function pageFolder(): string {
   return folder;
 }
 
+/** Students that come with Pupil, a folder each; the page serves them as `students/<name>`. */
+export function studentsFolder(): string {
+  return join(projectRoot(), 'public', 'students');
+}
+
 export function experimentsFolder(): string {
   return join(projectRoot(), 'experiments');
 }

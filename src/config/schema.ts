@@ -12,15 +12,21 @@ export type LinearName = (typeof LINEAR_NAMES)[number];
 
 const pathHint = 'Relative to the experiment file, or starting with {data}/; {seed} stands for the seed.';
 
+/** A folder below `public/students/`, and no way out of it. */
+const bundledName = v.pipe(
+  v.string(),
+  v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'the name of a bundled student: letters, digits, ".", "_" and "-"'),
+);
+
 const StudentSchema = v.strictObject({
   source: field(
     v.variant('kind', [
       v.strictObject({ kind: v.literal('directory'), path: nonEmptyText }),
-      v.strictObject({ kind: v.literal('bundled'), name: nonEmptyText }),
+      v.strictObject({ kind: v.literal('bundled'), name: bundledName }),
       v.strictObject({ kind: v.literal('url'), url: v.pipe(v.string(), v.url()) }),
     ]),
     'Student',
-    `Where config.json, the safetensors and the tokenizer come from. ${pathHint}`,
+    `Where config.json, the safetensors and the tokenizer come from: a folder, a student that comes with Pupil (public/students/), or an address. ${pathHint}`,
   ),
   tokenizer: v.optional(
     field(
