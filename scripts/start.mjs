@@ -21,8 +21,9 @@ try {
   }
   buildIfStale('page');
   const server = await serve(folderHandler(path.join(ROOT, 'dist', 'page')), { port, attempts: 50 });
-  console.log(`Pupil is served at http://localhost:${server.port}/`);
-  console.log('Open it in Chrome or Edge. Ctrl+C ends it.');
+  const address = `http://localhost:${server.port}/`;
+  console.log(`Pupil is served at ${address}`);
+  console.log(`Open ${address}?start in Chrome or Edge: the lesson begins by itself. Ctrl+C ends it.`);
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) {
     process.on(signal, () => void server.close().then(() => process.exit(0)));
   }

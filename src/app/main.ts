@@ -1,5 +1,6 @@
 // main.ts: starts the page: a session in its worker, the state, the view, and `window.pupil`. With `?automation` the page
-// waits to be driven (the command line does that) and asks nothing of the GPU by itself.
+// waits to be driven (the command line does that) and asks nothing of the GPU by itself. With `?start` it begins the chosen
+// experiment as soon as it can: the address that `npm start` prints.
 import { mount } from 'svelte';
 import App from './App.svelte';
 import { automationFor } from './automation';
@@ -25,8 +26,17 @@ const target = document.getElementById('app');
 if (target === null) throw new Error('index.html: expected an element with the id "app"');
 mount(App, { target, props: { playground } });
 window.pupil = automationFor(session);
-if (!new URL(location.href).searchParams.has('automation')) {
-  void playground.open();
+const address = new URL(location.href);
+if (!address.searchParams.has('automation')) {
+  const startsItself = address.searchParams.has('start');
+  if (startsItself) {
+    // Once: a page that is loaded again, or kept as a bookmark, must not begin another run.
+    address.searchParams.delete('start');
+    history.replaceState(null, '', address);
+  }
+  void playground.open().then(() => {
+    if (startsItself && playground.canRun) void playground.startRun();
+  });
   // Other tabs of this browser may have started, ended or deleted runs meanwhile.
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState === 'visible') void playground.stored.refresh();

@@ -2,6 +2,7 @@
 // takes in events and passes on commands; nothing is computed here that a report would contain.
 import { SvelteMap } from 'svelte/reactivity';
 import type { Progress } from '../../base/progress';
+import { parseExperiment } from '../../config/experiment';
 import type {
   EvaluationRow,
   PhaseName,
@@ -49,6 +50,8 @@ export class RunView {
   samples = $state.raw<readonly SampleEvent[]>([]);
   pairs = $state.raw<Record<string, number>>();
   rows = $state.raw<readonly EvaluationRow[]>([]);
+  /** Names of the tasks whose demonstrations the run trains on; the others are evaluated only. */
+  trainedTasks = $state.raw<readonly string[]>([]);
   log = $state.raw<readonly { level: 'info' | 'warning'; message: string }[]>([]);
   checkpoint = $state.raw<{ phase: PhaseName; step: number; sizeBytes: number }>();
   summary = $state.raw<RunSummary>();
@@ -75,6 +78,7 @@ export class RunView {
   async start(request: RunRequest, name: string): Promise<void> {
     this.reset(request.runId, name);
     try {
+      this.trainedTasks = trainedTasks(request.experiment);
       this.summary = await this.session.run(request, (event) => this.accept(event));
       this.state = this.summary.state;
       if (this.summary.error !== undefined) this.notice = this.summary.error;
@@ -165,6 +169,7 @@ export class RunView {
     this.samples = [];
     this.pairs = undefined;
     this.rows = [];
+    this.trainedTasks = [];
     this.log = [];
     this.checkpoint = undefined;
     this.summary = undefined;
@@ -172,6 +177,11 @@ export class RunView {
     this.points = new Map();
     this.revisions.clear();
   }
+}
+
+function trainedTasks(document: unknown): string[] {
+  const { tasks } = parseExperiment(document);
+  return tasks.filter(({ use }) => use.some((what) => what !== 'evaluate')).map(({ name }) => name);
 }
 
 function merged(point: MetricsPoint, event: { values: Record<string, number> }): MetricsPoint {
