@@ -68,6 +68,16 @@ export const PRETRAIN_START: Readonly<PretrainCursor> = { step: 0, document: 0, 
 /** No document is shorter: bos, one word, eos. It bounds how many fit into a step. */
 const SHORTEST_DOCUMENT = 3;
 
+const decaySteps = ({ steps, decayFraction }: Pick<PretrainSettings, 'steps' | 'decayFraction'>): number =>
+  Math.round(decayFraction * steps);
+
+/**
+ * Steps before the rate begins to fall. Up to here a run does not depend on how many steps it is to have, and may still be
+ * made longer or shorter.
+ */
+export const stableSteps = (settings: Pick<PretrainSettings, 'steps' | 'decayFraction'>): number =>
+  settings.steps - decaySteps(settings);
+
 /** What the trainer must be made for. */
 export function pretrainBounds({ tokensPerStep }: Pick<PretrainSettings, 'tokensPerStep'>): BatchBounds {
   return {
@@ -159,7 +169,7 @@ export async function pretrain(
     const learningRate = warmupStableDecay(step - 1, {
       total: settings.steps,
       warmup: settings.warmupSteps,
-      decay: Math.round(settings.decayFraction * settings.steps),
+      decay: decaySteps(settings),
       base: settings.learningRate,
     });
     trainer.beginStep(step - 1);

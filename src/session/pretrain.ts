@@ -15,6 +15,7 @@ import {
   PRETRAIN_START,
   pretrain,
   pretrainBounds,
+  stableSteps,
   type PretrainCursor,
   type PretrainSettings,
 } from '../recipes/pretrain';
@@ -116,7 +117,10 @@ interface Saved {
   sequence: number;
 }
 
-/** What must be the same for a resumed run to go on: everything that its numbers follow from. */
+/**
+ * What must be the same for a resumed run to go on: everything that its numbers follow from. The number of steps is among
+ * it, except while neither it nor the new one has any influence yet.
+ */
 function identity({ seed, shape, settings }: PretrainJob): JsonObject {
   return { seed, shape: { ...shape }, settings: { ...settings }, vocabulary: [...LESSON_TOKENS] };
 }
@@ -162,7 +166,7 @@ function readBeginning(left: StoredCheckpoint, job: PretrainJob): JsonObject {
   }
   const { identity: before, environment, state } = run as Record<string, JsonObject>;
   applyRecorded(job.gpu, environment as never, false);
-  expectSame(job, before!, environment!);
+  expectSame(job, before!, environment!, (state as unknown as Saved).cursor);
   return state!;
 }
 
@@ -177,8 +181,12 @@ function readCheckpoint(left: StoredCheckpoint, state: JsonObject): { saved: Sav
   return { saved: { ...(state as unknown as Omit<Saved, 'rows'>), rows }, arrays };
 }
 
-function expectSame(job: PretrainJob, before: JsonObject, environment: JsonObject): void {
+function expectSame(job: PretrainJob, before: JsonObject, environment: JsonObject, { step }: PretrainCursor): void {
   const now = identity(job);
+  const settings = before['settings'] as unknown as PretrainSettings;
+  if (step <= Math.min(stableSteps(settings), stableSteps(job.settings))) {
+    before = { ...before, settings: { ...settings, steps: job.settings.steps } };
+  }
   const changed = Object.keys(now).filter((key) => JSON.stringify(now[key]) !== JSON.stringify(before[key]));
   const student = { fingerprint: '' } as never; // compared above, by seed and shape
   changed.push(

@@ -96,6 +96,25 @@ describe('pretrainStudent', () => {
     expect(comparable(other).weights).not.toEqual(comparable(undisturbed).weights);
   });
 
+  it('may be made longer while its rate has not begun to fall, and not after', async () => {
+    const longer = { ...(await job({})).settings, steps: STEPS + 8 }; // falls after 14 steps; of 12 after 8
+    const undisturbed: Record<string, Uint8Array> = {};
+    await pretrainStudent(await job(undisturbed, { settings: longer }));
+    for (const stopAt of [8, 9]) {
+      const files: Record<string, Uint8Array> = {};
+      const abort = new AbortController();
+      const stop = ({ step }: { step: number }): void => (step === stopAt ? abort.abort() : undefined);
+      const stopped = pretrainStudent(await job(files, { signal: abort.signal, onStep: stop }));
+      await expect(stopped).rejects.toThrow(`after step ${stopAt}`);
+      const resumed = pretrainStudent(await job(files, { settings: longer, resume: true }));
+      if (stopAt === 9) await expect(resumed).rejects.toThrow(/these differ: settings/);
+      else {
+        await resumed;
+        expect(comparable(files)).toEqual(comparable(undisturbed));
+      }
+    }
+  });
+
   it('refuses to overwrite a run under way, to resume nothing, and to resume with other settings', async () => {
     const files: Record<string, Uint8Array> = {};
     await expect(pretrainStudent(await job(files, { resume: true }))).rejects.toThrow(
