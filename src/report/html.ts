@@ -1,6 +1,6 @@
 // html.ts: a run's report as one self-contained HTML page: no script, no network, readable on a phone and in the dark.
 // It draws what RunReport says and computes nothing of its own. Texts from models and files are escaped in escape.ts.
-import { lineChart, type ChartSeries } from './chart';
+import { curves } from './curves';
 import { duration, escapeHtml, number, percent } from './escape';
 import { definitions, page, section } from './page';
 import {
@@ -12,7 +12,7 @@ import {
   taskTable,
   timingTable,
 } from './tables';
-import type { EvaluationRow, PhaseName, ReportSample, RunReport } from './types';
+import type { EvaluationRow, ReportSample, RunReport } from './types';
 
 /** Pages stay small enough for a phone: more examples than this are in predictions.jsonl and pairs.jsonl. */
 const MAX_SAMPLES = 30;
@@ -70,63 +70,6 @@ function headline(rows: readonly EvaluationRow[]): string {
       : `<p>${escapeHtml(taskId)}, ${cot.length > 0 ? 'CoT' : 'plain'} prompt: ${steps.join(' → ')}</p>`;
   });
   return lines.join('\n');
-}
-
-function curve(report: RunReport, phase: PhaseName, key: string, name: string): ChartSeries {
-  return {
-    name,
-    points: report.curves.flatMap((row) => {
-      const value = row.phase === phase ? row.values[key] : undefined;
-      return value === undefined ? [] : [[row.step, value] as const];
-    }),
-  };
-}
-
-function curves(report: RunReport): string {
-  const xLabel = 'optimiser step';
-  const present = (series: ChartSeries[]): ChartSeries[] => series.filter((s) => s.points.length > 0);
-  const charts = [
-    lineChart({
-      title: 'Instruction-tuning: loss (nats per answer token)',
-      xLabel,
-      series: present([
-        curve(report, 'instruct', 'loss', 'training'),
-        curve(report, 'instruct', 'eval_loss', 'validation'),
-      ]),
-    }),
-    lineChart({
-      title: 'Control, more instruction-tuning: loss (nats per answer token)',
-      xLabel,
-      series: present([curve(report, 'control', 'loss', 'training')]),
-    }),
-    lineChart({
-      title: 'Self-refine: DPO loss (ln 2 = 0.693 at the start)',
-      xLabel,
-      series: present([
-        curve(report, 'self-refine', 'loss', 'training'),
-        curve(report, 'self-refine', 'eval_loss', 'validation'),
-      ]),
-    }),
-    lineChart({
-      title: 'Self-refine: rewards, β · log π/π_inst',
-      xLabel,
-      series: present([
-        curve(report, 'self-refine', 'rewards/chosen', 'chosen'),
-        curve(report, 'self-refine', 'rewards/rejected', 'rejected'),
-        curve(report, 'self-refine', 'rewards/margins', 'margin'),
-      ]),
-    }),
-    lineChart({
-      title: 'Gradient norm before clipping',
-      xLabel,
-      series: present([
-        curve(report, 'instruct', 'grad_norm', 'instruction-tuning'),
-        curve(report, 'control', 'grad_norm', 'control'),
-        curve(report, 'self-refine', 'grad_norm', 'self-refine'),
-      ]),
-    }),
-  ].filter((chart) => chart !== '');
-  return charts.length === 0 ? '' : `<div class="charts">${charts.join('\n')}</div>`;
 }
 
 function answerBox(title: string, text: string, mark: string): string {

@@ -83,7 +83,14 @@ function report(change: Partial<RunReport> = {}): RunReport {
         phase: 'self-refine' as const,
         step,
         totalSteps: 3,
-        values: { loss: 0.69 / step, 'rewards/chosen': step, 'rewards/rejected': -step, 'rewards/margins': 2 * step },
+        values: {
+          loss: 0.69 / step,
+          'rewards/chosen': step,
+          'rewards/rejected': -step,
+          'rewards/margins': 2 * step,
+          'logps/chosen': -4 - step,
+          'logps/rejected': -20 * step,
+        },
       },
     ]),
     pairs: {
@@ -125,7 +132,25 @@ describe('renderReport', () => {
     expect(html).toContain('✓ right');
     expect(html).toContain('cut off');
     expect(html).toContain('train.jsonl:7: not JSON');
-    expect(html.match(/<svg viewBox="0 0 480/g)).toHaveLength(4);
+    expect(html.match(/<svg viewBox="0 0 480/g)).toHaveLength(5);
+  });
+
+  it('draws both rewards, the margin and both log-probabilities, first and last value in words', () => {
+    const base = report();
+    const html = renderReport(base);
+    expect(html).toContain('chosen from 1 to 3; rejected from -1 to -3; margin from 2 to 6"');
+    expect(html).toContain(
+      'log-probability of an answer (nats, sum over its tokens): chosen from -5 to -7; rejected from -20 to -60"',
+    );
+    expect(html).toContain('DPO loss (ln 2 = 0.693 at the start)');
+    // ipo compares means per token, and its loss does not start at ln 2.
+    const { phases } = base.experiment;
+    const { selfRefine } = phases;
+    if (selfRefine === false) throw new Error('the smoke preset refines');
+    const ipo = { ...base.experiment, phases: { ...phases, selfRefine: { ...selfRefine, loss: 'ipo' as const } } };
+    const other = renderReport(report({ experiment: ipo }));
+    expect(other).toContain('(nats, mean over its tokens)');
+    expect(other).not.toContain('ln 2');
   });
 
   it('needs no script and nothing from elsewhere', () => {
