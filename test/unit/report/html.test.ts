@@ -77,6 +77,17 @@ function report(change: Partial<RunReport> = {}): RunReport {
         p: 1e-9,
       },
     ],
+    scorers: [
+      {
+        system: 'Self-refined',
+        taskId: 'C',
+        prompt: 'cot',
+        n: 100,
+        correct: { strict: 98, literal: 100, 'paper-compat': 97 },
+        literalOnly: 2,
+        strictOnly: 0,
+      },
+    ],
     curves: [1, 2, 3].flatMap((step) => [
       { phase: 'instruct' as const, step, totalSteps: 3, values: { loss: 2 / step, grad_norm: 1 } },
       {
@@ -95,6 +106,7 @@ function report(change: Partial<RunReport> = {}): RunReport {
     ]),
     pairs: {
       counts: { pairs: 111, identical: 9 },
+      meanings: { pairs: 'pairs made' },
       samples: [{ taskId: 'C', prompt: 'p', chosen: 'because … B', rejected: 'B', target: 'B', chosenFrom: 'teacher' }],
     },
     kept: { rule: 'lowest-validation-loss', step: 30, validationLoss: 0.12 },
@@ -178,8 +190,10 @@ describe('renderReport', () => {
         demonstrations: base.demonstrations.map((d) => ({ ...d, label: HOSTILE, rejectedExamples: [HOSTILE] })),
         evaluations: base.evaluations.map((r) => ({ ...r, taskId: HOSTILE, scorer: HOSTILE })),
         comparisons: base.comparisons.map((r) => ({ ...r, taskId: HOSTILE, scorer: HOSTILE })),
+        scorers: base.scorers!.map((r) => ({ ...r, taskId: HOSTILE })),
         pairs: {
           counts: { [HOSTILE]: 1 },
+          meanings: { [HOSTILE]: HOSTILE },
           samples: [
             {
               taskId: HOSTILE,
@@ -237,6 +251,29 @@ describe('renderReport', () => {
     });
     expect(html).toContain('Nothing was evaluated in this run.');
     expect(html).not.toContain('<figure>');
+  });
+
+  it('begins with words for a reader who has not seen Pupil, and has strict against lenient', () => {
+    const html = renderReport(report());
+    const titles = [...html.matchAll(/<h2>([^<]*)</g)].map((match) => match[1]);
+    expect(titles.slice(0, 4)).toEqual([
+      'What this page is about',
+      'What came of it',
+      'Results',
+      'Strict against lenient',
+    ]);
+    // 98 less 54 of 100, and the p of the comparison above.
+    expect(html).toMatch(/improved the accuracy<\/b> by 44\.0 points, from 54\.0 % to 98\.0 %: more than chance/);
+    expect(html).toContain('The results above go by the scorer “strict”.');
+    expect(html).toMatch(/<td class="n"><b>98\.0<\/b><\/td><td class="n"><b>100\.0<\/b><\/td><td class="n">\+2\.0</);
+    expect(html).toContain('<td>pairs</td><td class="n">111</td><td>pairs made</td>');
+  });
+
+  it('renders reports of earlier versions, which lack scorers and meanings', () => {
+    const { scorers: _scorers, pairs, ...rest } = report();
+    const html = renderReport({ ...rest, pairs: { counts: pairs!.counts, samples: pairs!.samples } });
+    expect(html).not.toContain('Strict against lenient');
+    expect(html).toContain('<td>pairs</td><td class="n">111</td></tr>');
   });
 
   it('is the same text for the same report', () => {
