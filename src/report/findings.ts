@@ -1,5 +1,6 @@
 // findings.ts: what a run's rows show, step by step: did the accuracy rise, fall or stay, by how many points, and does
 // McNemar's test call it more than chance. It reads rows that the report has and writes no text (words.ts does).
+import { SYSTEM_NAMES } from '../config/systems';
 import type { EvaluationRow, PromptKind, RunReport, SystemName } from './types';
 
 /** A p-value below this counts as more than chance. */
@@ -78,7 +79,9 @@ export function findings(report: Rows): Finding[] {
   const tasks = [...new Set(answered.map((row) => row.taskId))];
   return tasks.flatMap((taskId) =>
     (['cot', 'plain'] as const).flatMap((prompt) => {
-      const rows = answered.filter((row) => row.taskId === taskId && row.prompt === prompt);
+      const rows = answered
+        .filter((row) => row.taskId === taskId && row.prompt === prompt)
+        .sort((a, b) => SYSTEM_NAMES.indexOf(a.system) - SYSTEM_NAMES.indexOf(b.system));
       const [one] = rows;
       if (one === undefined) return [];
       const step = (from: SystemName, to: SystemName): Step | undefined => stepOf(report, rows, from, to);

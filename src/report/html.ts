@@ -1,5 +1,6 @@
 // html.ts: a run's report as one self-contained HTML page: no script, no network, readable on a phone and in the dark.
 // It draws what RunReport says and computes nothing of its own. Texts from models and files are escaped in escape.ts.
+import { SYSTEM_NAMES } from '../config/systems';
 import { curves } from './curves';
 import { duration, escapeHtml, number, percent } from './escape';
 import { definitions, page, section } from './page';
@@ -16,7 +17,7 @@ import {
   timingTable,
 } from './tables';
 import type { RunReport } from './types';
-import { conclusions, introduction } from './words';
+import { conclusions, introduction, trainingOf } from './words';
 
 /** Pages stay small enough for a phone: more examples than this are in pairs.jsonl. */
 const MAX_PAIRS = 12;
@@ -63,8 +64,8 @@ function notices(report: RunReport): string {
 function about(report: RunReport): string {
   return introduction({
     parameters: report.student.parameters,
-    phases: report.experiment.phases,
-    systems: [...new Set(report.evaluations.map((row) => row.system))],
+    training: trainingOf(report.experiment),
+    systems: SYSTEM_NAMES.filter((system) => report.evaluations.some((row) => row.system === system)),
     scorers: [
       ...new Set([
         ...report.evaluations.map((row) => row.scorer),

@@ -25,7 +25,7 @@ th,td{padding:.38rem .6rem;border-bottom:1px solid var(--rule);text-align:left;v
 th{font-weight:600;vertical-align:bottom}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 td.n{white-space:nowrap}
-td.list{white-space:normal}
+td.list{white-space:normal}td.n>.soft{display:block}
 .name{min-width:9.5rem}
 .bar{min-width:8rem;width:24%}
 .bar svg{display:block;width:100%;height:1.1rem}
@@ -56,6 +56,6 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;font:.86rem/1.45 ui-monospace,SF
 .answer b{font-size:.88rem}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.15rem 1rem;margin:.4rem 0;font-size:.92rem}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
-@media(max-width:34rem){th,td{padding:.3rem .4rem}.name{min-width:7rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}.bar{display:none}}
+@media(max-width:34rem){table{font-size:.8rem}th,td{padding:.3rem .28rem}.name{min-width:6.5rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}.bar{display:none}}
 @media print{details{break-inside:avoid}body{background:#fff}}
 `.trim();

@@ -6,10 +6,40 @@ import { findings, SIGNIFICANCE, type Finding, type Step } from './findings';
 import { definitions } from './page';
 import type { RunReport, SystemName } from './types';
 
+/** What was done to the student. */
+export interface Training {
+  instructed: boolean;
+  /** What phase 2 started from; absent where there was none. `either` in a series of both. */
+  refinedFrom?: 'instructed' | 'untouched' | 'either';
+  /** Which of its two answers the student was trained to prefer; `either` in a series of both. */
+  prefers: 'reasoned' | 'direct' | 'either';
+}
+
+/** The training of one experiment. */
+export function trainingOf({ phases: { instruct, selfRefine } }: Pick<Experiment, 'phases'>): Training {
+  return {
+    instructed: instruct !== false,
+    ...(selfRefine === false ? {} : { refinedFrom: instruct === false ? 'untouched' : 'instructed' }),
+    prefers: selfRefine !== false && selfRefine.direction === 'answer' ? 'direct' : 'reasoned',
+  };
+}
+
+const REFINED_FROM: Record<NonNullable<Training['refinedFrom']>, string> = {
+  instructed: 'the instruction-tuned student',
+  untouched: 'the untouched student',
+  either: 'the student, instruction-tuned where there was a phase 1,',
+};
+
+const PREFERS: Record<Training['prefers'], string> = {
+  reasoned: 'the answer that reasons; where that one is wrong, the teacher’s answer stands in for it.',
+  direct: 'the answer given at once.',
+  either: 'one of the two; which one is a setting of this series.',
+};
+
 /** What an introduction depends on; of one run or of a series. */
 export interface Introduced {
   parameters: number;
-  phases: Experiment['phases'];
+  training: Training;
   /** Systems that were evaluated. */
   systems: readonly SystemName[];
   scorers: readonly string[];
@@ -19,7 +49,7 @@ export interface Introduced {
   overSeeds: boolean;
 }
 
-function systemMeaning(system: SystemName, { instruct, selfRefine }: Experiment['phases']): string {
+function systemMeaning(system: SystemName, { refinedFrom = 'instructed', prefers }: Training): string {
   switch (system) {
     case 'Baseline':
       return 'the student as it was before this training.';
@@ -27,16 +57,8 @@ function systemMeaning(system: SystemName, { instruct, selfRefine }: Experiment[
       return 'the student after phase 1: trained on demonstrations, which are questions with a teacher’s answer that reasons step by step.';
     case 'Instruction-tuned, more steps':
       return 'the control: the instruction-tuned student with further steps of phase 1 in place of phase 2. It tells whether phase 2 does more than training for longer would.';
-    case 'Self-refined': {
-      const from = instruct === false ? 'the untouched student' : 'the instruction-tuned student';
-      const toPlain = selfRefine !== false && selfRefine.direction === 'answer';
-      return (
-        `the student after phase 2: ${from} answers questions twice, once asked to think step by step and once not, and is trained (DPO) to prefer ` +
-        (toPlain
-          ? 'the answer given at once.'
-          : 'the answer that reasons; where that one is wrong, the teacher’s answer stands in for it.')
-      );
-    }
+    case 'Self-refined':
+      return `the student after phase 2: ${REFINED_FROM[refinedFrom]} answers questions twice, once asked to think step by step and once not, and is trained (DPO) to prefer ${PREFERS[prefers]}`;
   }
 }
 
@@ -52,10 +74,10 @@ const SCORER_MEANINGS: readonly (readonly [string, string])[] = [
 
 /** What is being reported, in a few sentences; the meaning of the numbers folds open. */
 export function introduction(of: Introduced): string {
-  const { instruct, selfRefine } = of.phases;
+  const { instructed, refinedFrom } = of.training;
   const training = [
-    ...(instruct === false ? [] : ['on a teacher’s worked answers']),
-    ...(selfRefine === false ? [] : [`${instruct === false ? '' : 'then '}on pairs of its own answers`]),
+    ...(instructed ? ['on a teacher’s worked answers'] : []),
+    ...(refinedFrom === undefined ? [] : [`${instructed ? 'then ' : ''}on pairs of its own answers`]),
   ].join(', ');
   const what = training === '' ? 'was tested as it is' : `was trained to reason step by step: ${training}`;
   const terms: (readonly [string, string])[] = [
@@ -74,18 +96,18 @@ export function introduction(of: Introduced): string {
     ['Points', 'the difference of two percentages: from 50 % to 60 % are 10 points.'],
     [
       'p',
-      'McNemar’s exact test of two systems on the same questions: how often chance alone would set them at least so far apart. Below 0.05 is called more than chance here.',
+      'McNemar’s exact test of two systems on the same questions: how often chance alone would set them at least so far apart.',
     ],
     ['Plain prompt', 'the question with its options.'],
     ['CoT prompt', 'the same with “Let’s think step by step” (chain of thought).'],
     ...SCORER_MEANINGS.filter(([scorer]) => of.scorers.includes(scorer)).map(
       ([scorer, text]) => [`Scorer: ${scorer}`, text] as const,
     ),
-    ['Cut off', 'answers that reached the limit of tokens before they ended.'],
+    ...(of.overSeeds ? [] : ([['Cut off', 'answers that reached the limit of tokens before they ended.']] as const)),
   ];
   return (
     `<p>A small language model, the <b>student</b> (${number(of.parameters)} parameters), ${what}. The method is Self-refine Instruction-tuning (arXiv 2405.00402). This page compares the same student at different stages, called systems:</p>` +
-    `<ul>${of.systems.map((system) => `<li><b>${escapeHtml(system)}</b>: ${escapeHtml(systemMeaning(system, of.phases))}</li>`).join('')}</ul>` +
+    `<ul>${of.systems.map((system) => `<li><b>${escapeHtml(system)}</b>: ${escapeHtml(systemMeaning(system, of.training))}</li>`).join('')}</ul>` +
     (of.lesson
       ? '<p>The lesson’s questions are generated and its teachers are scripts, no language models. A student pretrained on the lesson’s corpus has read the wording and whole chains of reasoning there: a gain shows that training brings out what is latent, not that it teaches from nothing.</p>'
       : '') +
@@ -164,15 +186,22 @@ function sentences(report: RunReport, finding: Finding): string[] {
   ];
 }
 
-/** `Baseline 55.0 % → … (n = 100)`: the accuracies themselves, in one line of HTML. */
+/** `Baseline 55.0 % → … (n = 100)`: the accuracies in one line of HTML. The control leads nowhere: it stands behind. */
 function headline({ rows }: Finding): string {
   const sizes = [...new Set(rows.map((row) => row.n))];
-  const common = sizes.length === 1;
-  const each = rows.map(
-    (row) =>
-      `${escapeHtml(row.system)} <b>${percent(row.correct / row.n)}\u00a0%</b>${common ? '' : ` <span class="soft">(n = ${row.n})</span>`}`,
+  const size = (n: number | undefined): string => ` <span class="soft">(n\u00a0=\u00a0${n})</span>`;
+  const [steps, controls] = [false, true].map((isControl) =>
+    rows
+      .filter(({ system }) => (system === 'Instruction-tuned, more steps') === isControl)
+      .map(
+        ({ system, correct, n }) =>
+          `${escapeHtml(system)} <b>${percent(correct / n)}\u00a0%</b>${sizes.length === 1 ? '' : size(n)}`,
+      )
+      .join(' → '),
   );
-  return `${each.join(' → ')}${common ? ` <span class="soft">(n = ${sizes[0]})</span>` : ''}`;
+  return (
+    [steps, controls].filter((text) => text !== '').join('; control: ') + (sizes.length === 1 ? size(sizes[0]) : '')
+  );
 }
 
 function taskHeading(report: RunReport, taskId: string): string {

@@ -8,7 +8,7 @@ import { findings } from '../../../src/report/findings';
 import { samples } from '../../../src/report/samples';
 import { scorerTable } from '../../../src/report/tables';
 import type { ComparisonRow, EvaluationRow, PromptKind, ReportSample, RunReport } from '../../../src/report/types';
-import { conclusions, introduction } from '../../../src/report/words';
+import { conclusions, introduction, trainingOf } from '../../../src/report/words';
 
 const N = 100;
 const CONTROL = 'Instruction-tuned, more steps';
@@ -63,7 +63,7 @@ const read = (html: string): string =>
     .replaceAll('\u00a0', ' ')
     .replaceAll('&lt;', '<')
     .replace(/ +/g, ' ')
-    .replace(/ ([.,:])/g, '$1');
+    .replace(/ ([.,:;])/g, '$1');
 
 describe('conclusions', () => {
   it('says what improved and by how much, with p, and what did not', () => {
@@ -145,6 +145,10 @@ describe('conclusions', () => {
       'The control (40 further steps of instruction-tuning in place of self-refine’s 40) improved the accuracy by 22.0 points',
     );
     expect(text).not.toContain('No control was run');
+    // The control stands beside self-refine; nothing leads from it to there.
+    expect(text).toContain(
+      'Instruction-tuned 70.0 % → Self-refined 94.0 %; control: Instruction-tuned, more steps 92.0 % (n = 100)',
+    );
   });
 
   it('says nothing of chance where nothing was tested, and nothing of a comparison where there is one system', () => {
@@ -201,7 +205,7 @@ describe('introduction', () => {
   const smoke = preset('smoke');
   const of = {
     parameters: 910592,
-    phases: smoke.phases,
+    training: trainingOf(smoke),
     systems: ['Baseline', 'Self-refined'] as const,
     scorers: ['strict', 'literal'],
     lesson: true,
@@ -220,11 +224,13 @@ describe('introduction', () => {
   });
 
   it('says what was done: without phase 1 nothing of a teacher’s worked answers', () => {
-    const text = read(introduction({ ...of, phases: { ...smoke.phases, instruct: false } }));
+    const text = read(introduction({ ...of, training: trainingOf({ phases: { ...smoke.phases, instruct: false } }) }));
     expect(text).toContain('was trained to reason step by step: on pairs of its own answers.');
     expect(text).toContain('the untouched student answers questions twice');
     const none = { ...smoke.phases, instruct: false as const, selfRefine: false as const };
-    expect(read(introduction({ ...of, phases: none, systems: ['Baseline'] }))).toContain('was tested as it is');
+    expect(read(introduction({ ...of, training: trainingOf({ phases: none }), systems: ['Baseline'] }))).toContain(
+      'was tested as it is',
+    );
   });
 });
 
