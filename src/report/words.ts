@@ -93,12 +93,12 @@ export function introduction(of: Introduced): string {
             'Wilson’s: accuracies that n questions leave plausible. It says what the choice of questions may do, not what another seed may do.',
           ],
         ] as const)),
-    ['Points', 'the difference of two percentages: from 50 % to 60 % are 10 points.'],
+    ['Points', 'the difference of two percentages: from 50 % to 60 % is 10 points.'],
     [
       'p',
-      'McNemar’s exact test of two systems on the same questions: how often chance alone would set them at least so far apart.',
+      'McNemar’s exact test of two systems on the same questions: how often chance alone would set two equally good systems at least so far apart.',
     ],
-    ['Plain prompt', 'the question with its options.'],
+    ['Plain prompt', 'the question, with its options where it has any.'],
     ['CoT prompt', 'the same with “Let’s think step by step” (chain of thought).'],
     ...SCORER_MEANINGS.filter(([scorer]) => of.scorers.includes(scorer)).map(
       ([scorer, text]) => [`Scorer: ${scorer}`, text] as const,
@@ -207,7 +207,7 @@ function headline({ rows }: Finding): string {
 function taskHeading(report: RunReport, taskId: string): string {
   const trained = new Set(report.demonstrations.filter(({ used }) => used > 0).map((row) => row.taskId));
   const notes = [
-    report.tasks.find((task) => task.taskId === taskId)?.benchmark ?? '',
+    report.tasks.find((task) => task.taskId === taskId && task.benchmark !== taskId)?.benchmark ?? '',
     trained.size === 0 ? '' : trained.has(taskId) ? 'trained on' : 'out of domain: only tested',
   ].filter((text) => text !== '');
   const note = notes.length === 0 ? '' : ` <span class="soft">${escapeHtml(notes.join(', '))}</span>`;

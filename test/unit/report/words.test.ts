@@ -89,7 +89,12 @@ describe('conclusions', () => {
     expect(text).toContain('Both phases together improved the accuracy by 39.0 points');
     expect(text).toContain('p is not corrected for the 3 tests of this page');
     expect(text).toContain('No control was run');
-    expect(text).toContain('Lesson, trained on');
+    expect(text).toContain('C Lesson, trained on');
+    const named = {
+      ...report({ correct: { Baseline: 1, 'Self-refined': 2 } }),
+      tasks: [{ taskId: 'C', benchmark: 'C' }],
+    };
+    expect(read(conclusions(named as unknown as RunReport))).toContain('C trained on'); // not its name twice
   });
 
   it('says plainly that something got worse, fell, or stayed', () => {
