@@ -1,22 +1,29 @@
 // html.ts: a run's report as one self-contained HTML page: no script, no network, readable on a phone and in the dark.
 // It draws what RunReport says and computes nothing of its own. Texts from models and files are escaped in escape.ts.
-import { lineChart, type ChartSeries } from './chart';
+import { SYSTEM_NAMES } from '../config/systems';
+import { curves } from './curves';
 import { duration, escapeHtml, number, percent } from './escape';
 import { definitions, page, section } from './page';
+import { answerBox, samples } from './samples';
 import {
   bytesTable,
   comparisonTable,
   demonstrationTable,
   evaluationTable,
+  LENIENT,
   pairTable,
+  scorerTable,
   taskTable,
   timingTable,
 } from './tables';
-import type { EvaluationRow, PhaseName, ReportSample, RunReport } from './types';
+import type { RunReport } from './types';
+import { conclusions, introduction, trainingOf } from './words';
 
-/** Pages stay small enough for a phone: more examples than this are in predictions.jsonl and pairs.jsonl. */
-const MAX_SAMPLES = 30;
+/** Pages stay small enough for a phone: more examples than this are in pairs.jsonl. */
 const MAX_PAIRS = 12;
+
+const PAIRS_NOTE =
+  '<p class="soft">For each question the student gives two answers: y to the plain prompt x, ŷ to the CoT prompt x̂. A pair says which answer to prefer (y_w, chosen) and which not (y_l, rejected).</p>';
 
 const time = (iso: string): string => iso.replace('T', ' ').replace(/\.\d+Z$/, ' UTC');
 
@@ -54,110 +61,28 @@ function notices(report: RunReport): string {
   return out.map((text) => `<p class="notice">${escapeHtml(text)}</p>`).join('\n');
 }
 
-/** One line a task: where the student started and where it ended, with the CoT prompt where there is one. */
-function headline(rows: readonly EvaluationRow[]): string {
-  const tasks = [...new Set(rows.map((row) => row.taskId))];
-  const lines = tasks.map((taskId) => {
-    const ofTask = rows.filter((row) => row.taskId === taskId && row.scorer !== 'probing' && row.n > 0);
-    const cot = ofTask.filter((row) => row.prompt === 'cot');
-    const shown = cot.length > 0 ? cot : ofTask;
-    const steps = [...new Map(shown.map((row) => [row.system, row])).values()].map(
-      (row) =>
-        `${escapeHtml(row.system)} <b>${percent(row.correct / row.n)} %</b> <span class="soft">(n = ${row.n})</span>`,
-    );
-    return steps.length === 0
-      ? ''
-      : `<p>${escapeHtml(taskId)}, ${cot.length > 0 ? 'CoT' : 'plain'} prompt: ${steps.join(' → ')}</p>`;
+function about(report: RunReport): string {
+  return introduction({
+    parameters: report.student.parameters,
+    training: trainingOf(report.experiment),
+    systems: SYSTEM_NAMES.filter((system) => report.evaluations.some((row) => row.system === system)),
+    scorers: [
+      ...new Set([
+        ...report.evaluations.map((row) => row.scorer),
+        ...(report.scorers ?? []).flatMap((row) => Object.keys(row.correct)),
+      ]),
+    ],
+    lesson: report.experiment.tasks.some((task) => task.id.startsWith('lesson')),
+    overSeeds: false,
   });
-  return lines.join('\n');
 }
 
-function curve(report: RunReport, phase: PhaseName, key: string, name: string): ChartSeries {
-  return {
-    name,
-    points: report.curves.flatMap((row) => {
-      const value = row.phase === phase ? row.values[key] : undefined;
-      return value === undefined ? [] : [[row.step, value] as const];
-    }),
-  };
-}
-
-function curves(report: RunReport): string {
-  const xLabel = 'optimiser step';
-  const present = (series: ChartSeries[]): ChartSeries[] => series.filter((s) => s.points.length > 0);
-  const charts = [
-    lineChart({
-      title: 'Instruction-tuning: loss (nats per answer token)',
-      xLabel,
-      series: present([
-        curve(report, 'instruct', 'loss', 'training'),
-        curve(report, 'instruct', 'eval_loss', 'validation'),
-      ]),
-    }),
-    lineChart({
-      title: 'Control, more instruction-tuning: loss (nats per answer token)',
-      xLabel,
-      series: present([curve(report, 'control', 'loss', 'training')]),
-    }),
-    lineChart({
-      title: 'Self-refine: DPO loss (ln 2 = 0.693 at the start)',
-      xLabel,
-      series: present([
-        curve(report, 'self-refine', 'loss', 'training'),
-        curve(report, 'self-refine', 'eval_loss', 'validation'),
-      ]),
-    }),
-    lineChart({
-      title: 'Self-refine: rewards, β · log π/π_inst',
-      xLabel,
-      series: present([
-        curve(report, 'self-refine', 'rewards/chosen', 'chosen'),
-        curve(report, 'self-refine', 'rewards/rejected', 'rejected'),
-        curve(report, 'self-refine', 'rewards/margins', 'margin'),
-      ]),
-    }),
-    lineChart({
-      title: 'Gradient norm before clipping',
-      xLabel,
-      series: present([
-        curve(report, 'instruct', 'grad_norm', 'instruction-tuning'),
-        curve(report, 'control', 'grad_norm', 'control'),
-        curve(report, 'self-refine', 'grad_norm', 'self-refine'),
-      ]),
-    }),
-  ].filter((chart) => chart !== '');
-  return charts.length === 0 ? '' : `<div class="charts">${charts.join('\n')}</div>`;
-}
-
-function answerBox(title: string, text: string, mark: string): string {
-  return `<div class="answer"><b>${escapeHtml(title)}</b> ${mark}<pre>${text === '' ? '<span class="soft">(empty)</span>' : escapeHtml(text)}</pre></div>`;
-}
-
-const mark = (correct: boolean): string =>
-  correct ? '<span class="good">✓ right</span>' : '<span class="bad">✗ wrong</span>';
-
-function samples(all: readonly ReportSample[]): string {
-  const shown = all.slice(0, MAX_SAMPLES).map((sample, i) => {
-    const boxes = sample.answers.map((answer) =>
-      answerBox(
-        `${answer.system}, ${answer.prompt === 'cot' ? 'CoT' : 'plain'}`,
-        answer.text,
-        mark(answer.correct) + (answer.stopped === 'length' ? ' <span class="warning">cut off</span>' : ''),
-      ),
-    );
-    const firstLine = sample.question.split('\n').find((line) => line.startsWith('Question:')) ?? sample.question;
-    return (
-      `<details${i < 3 ? ' open' : ''}><summary>${escapeHtml(firstLine.slice(0, 160))}</summary>` +
-      `<pre class="soft">${escapeHtml(sample.question)}</pre>` +
-      `<p>Target: <b>${escapeHtml(sample.target)}</b> <span class="soft">${escapeHtml(`${sample.taskId} ${sample.itemId}`)}</span></p>` +
-      `<div class="answers">${boxes.join('')}</div></details>`
-    );
-  });
-  const more = all.length - shown.length;
-  return (
-    shown.join('\n') +
-    (more > 0 ? `<p class="soft">${number(more)} more; all answers are in predictions.jsonl.</p>` : '')
-  );
+/** Strict against lenient, of the same answers; nothing in reports of earlier versions. */
+function scorers(report: RunReport): string {
+  const rows = report.scorers ?? [];
+  return rows.length === 0
+    ? ''
+    : `<p>${LENIENT}</p><p class="soft">The results above go by the scorer “${escapeHtml(report.experiment.evaluation.scorer)}”.</p>${scorerTable(rows)}`;
 }
 
 function pairs(report: RunReport): string {
@@ -183,7 +108,7 @@ function pairs(report: RunReport): string {
             ? ''
             : `, validation log-probability of the chosen answers ${number(kept.validationChosenLogp)}`
         }.</p>`;
-  return pairTable(report.pairs.counts) + rule + shown.join('\n');
+  return PAIRS_NOTE + pairTable(report.pairs.counts, report.pairs.meanings) + rule + shown.join('\n');
 }
 
 function environment(report: RunReport): string {
@@ -235,12 +160,14 @@ export function renderReport(report: RunReport): string {
     report.environment.pupilVersion,
     `${header(report)}
 ${notices(report)}
+${section('What this page is about', about(report))}
+${section('What came of it', conclusions(report))}
 ${section(
   'Results',
-  headline(report.evaluations),
   hasRows ? evaluationTable(report.evaluations) : '<p>Nothing was evaluated in this run.</p>',
   report.comparisons.length > 0 ? comparisonTable(report.comparisons) : '',
 )}
+${section('Strict against lenient', scorers(report))}
 ${section('Curves', curves(report))}
 ${section('Before and after', samples(report.samples))}
 ${section('Preference pairs', pairs(report))}

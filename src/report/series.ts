@@ -9,7 +9,7 @@ import type { Cluster } from '../base/statistics';
 import type { Experiment } from '../config/experiment';
 import type { Series, SeriesCell } from '../config/series';
 import { SYSTEM_NAMES } from '../config/systems';
-import type { EnvironmentReport, EvaluationRow, PromptKind, RunReport, SystemName } from './types';
+import type { EnvironmentReport, EvaluationRow, PromptKind, RunReport, ScorerRow, SystemName } from './types';
 
 /** A line of predictions.jsonl, as far as it is needed here. */
 export interface AnswerRow {
@@ -78,6 +78,21 @@ export interface SeriesComparison {
   interval: SeriesInterval;
 }
 
+/** The answers of one system of one cell judged by every scorer, as shares: an entry for every finished run. */
+export interface SeriesScorers {
+  cell: number;
+  system: SystemName;
+  taskId: string;
+  prompt: PromptKind;
+  runs: { seed: number; n: number; correct: ScorerRow['correct'] }[];
+  /** By scorer, of the runs' accuracies. */
+  means: ScorerRow['correct'];
+  /** Sample standard deviations over seeds; absent for one seed. */
+  sds?: ScorerRow['correct'];
+  /** Mean of literal less strict. */
+  difference: number;
+}
+
 /** series.json. */
 export interface SeriesReport {
   format: 'pupil-series-report';
@@ -88,6 +103,8 @@ export interface SeriesReport {
   runs: (Omit<SeriesRunResult, 'report' | 'answers'> & { seconds?: number })[];
   results: SeriesResult[];
   comparisons: SeriesComparison[];
+  /** Of runs that say it: reports of earlier versions do not. */
+  scorers?: SeriesScorers[];
   /** Tests that Holm's correction counts. */
   tests: number;
   /** Each once; numbers of different adapters need not agree in their last digits. */
@@ -160,6 +177,36 @@ function rowsOf(runs: readonly SeriesRunResult[]): Row[] {
   return [...rows.values()].sort((a, b) => SYSTEM_NAMES.indexOf(a.system) - SYSTEM_NAMES.indexOf(b.system));
 }
 
+/** Every scorer of one cell's runs, over seeds; systems in the order of their names. */
+function scorersOf(cell: number, runs: readonly SeriesRunResult[]): SeriesScorers[] {
+  const own = runs.flatMap(({ seed, report }) =>
+    (report?.scorers ?? []).filter(({ n }) => n > 0).map((row) => ({ seed, row })),
+  );
+  const key = ({ system, taskId, prompt }: ScorerRow): string => JSON.stringify([system, taskId, prompt]);
+  const groups = [...new Set(own.map(({ row }) => key(row)))].map((one) => own.filter(({ row }) => key(row) === one));
+  return groups
+    .map((group): SeriesScorers => {
+      const { system, taskId, prompt } = group[0]!.row;
+      const over = (of: (shares: readonly number[]) => number): ScorerRow['correct'] => {
+        const by = (scorer: keyof ScorerRow['correct']): number =>
+          of(group.map(({ row }) => row.correct[scorer] / row.n));
+        return { strict: by('strict'), literal: by('literal'), 'paper-compat': by('paper-compat') };
+      };
+      const means = over(mean);
+      return {
+        cell,
+        system,
+        taskId,
+        prompt,
+        runs: group.map(({ seed, row: { n, correct } }) => ({ seed, n, correct })),
+        means,
+        ...(group.length > 1 ? { sds: over(standardDeviation) } : {}),
+        difference: means.literal - means.strict,
+      };
+    })
+    .sort((a, b) => SYSTEM_NAMES.indexOf(a.system) - SYSTEM_NAMES.indexOf(b.system));
+}
+
 function compare(
   cell: number,
   runs: readonly SeriesRunResult[],
@@ -230,6 +277,7 @@ export function summariseSeries(
     })),
     results,
     comparisons,
+    scorers: cells.flatMap((_, c) => scorersOf(c, ofCell(c))),
     tests: tests.length,
     environments: [...environments.values()],
     ...(first === undefined ? {} : { student: first.student, experiment: first.experiment }),

@@ -1,43 +1,22 @@
 // seriesHtml.ts: the report of a series as one self-contained HTML page, in the layout that the series asks for: a list, a
 // curve over one axis (the paper's Figure 4), or a grid over tasks (Table 1). It draws what SeriesReport says.
+import { SYSTEM_NAMES } from '../config/systems';
 import { lineChart } from './chart';
-import { duration, escapeHtml, number, percent, pValue } from './escape';
+import { escapeHtml, number } from './escape';
 import { definitions, page, section } from './page';
-import type { SeriesComparison, SeriesReport, SeriesResult } from './series';
-import { systemLabel, table, type Column } from './tables';
-
-/** Names of one row of a table: its cell, and the system as this cell calls it. */
-function systemName(report: SeriesReport, result: SeriesResult): string {
-  return report.cells[result.cell]!.systems[result.system] ?? systemLabel(result);
-}
-
-/** `96.3 ± 1.2`, with how many runs it is of, and n unless the table has said it; a single run has no ±. */
-function accuracy(result: SeriesResult | undefined, seeds: number, n?: number): string {
-  if (result === undefined || result.runs.length === 0) return '<span class="soft">–</span>';
-  const spread = result.sd === undefined ? '' : ` ± ${percent(result.sd)}`;
-  const notes = [
-    ...(n === undefined ? [`n = ${sizes([result]).join(', ')}`] : []),
-    ...(result.runs.length < seeds ? [`${result.runs.length} of ${seeds} seeds`] : []),
-  ];
-  const note = notes.length === 0 ? '' : ` <span class="soft">(${notes.join(', ')})</span>`;
-  return `<b>${percent(result.mean)}</b>${spread}${note}`;
-}
-
-/** Numbers of questions that occur. */
-const sizes = (results: readonly SeriesResult[]): number[] => [
-  ...new Set(results.flatMap(({ runs }) => runs.map(({ n }) => n))),
-];
-
-/** The one number of questions, to be said once for a whole table; undefined where each cell must say its own. */
-function commonSize(results: readonly SeriesResult[]): number | undefined {
-  const [n, ...others] = sizes(results);
-  return others.length === 0 ? n : undefined;
-}
-
-const sizeText = (n: number | undefined): string => (n === undefined ? '' : `, n = ${n} questions in each run`);
-
-const interval = ({ interval: { low, high } }: Pick<SeriesResult, 'interval'>): string =>
-  Number.isFinite(low) ? `${percent(low)} – ${percent(high)}` : '–';
+import type { SeriesReport, SeriesResult } from './series';
+import {
+  accuracy,
+  commonSize,
+  comparisonTable,
+  resultTable,
+  runTable,
+  scorerTable,
+  sizeText,
+  systemName,
+} from './seriesTables';
+import { LENIENT, table } from './tables';
+import { introduction, trainingOf } from './words';
 
 /** What the table shows: its prompt and, of the untouched student, the other one too; no probing. */
 function shown(report: SeriesReport): SeriesResult[] {
@@ -72,35 +51,6 @@ function isRepeated(
 }
 
 const tasksOf = (results: readonly SeriesResult[]): string[] => [...new Set(results.map(({ taskId }) => taskId))];
-
-function resultTable(report: SeriesReport, caption: string, results: readonly SeriesResult[]): string {
-  const columns: Column[] = [
-    ...report.series.axes.map(({ name }) => ({ title: name })),
-    { title: 'System', className: 'name' },
-    { title: 'Task' },
-    { title: 'Prompt' },
-    { title: 'Scorer' },
-    { title: 'Accuracy %, mean ± sd over seeds', numeric: true },
-    { title: '95 % interval', numeric: true },
-    { title: 'from' },
-    { title: 'Correct, by seed', numeric: true },
-  ];
-  return table(
-    caption,
-    columns,
-    results.map((result) => [
-      ...report.cells[result.cell]!.labels.map(escapeHtml),
-      escapeHtml(systemName(report, result)),
-      escapeHtml(result.taskId),
-      result.prompt === 'cot' ? 'CoT' : 'plain',
-      escapeHtml(result.scorer),
-      accuracy(result, report.seeds.length),
-      interval(result),
-      result.interval.method === 'Wilson' ? 'Wilson' : `${number(result.interval.clusters)} clusters`,
-      result.runs.map((run) => `${run.correct}`).join(', '),
-    ]),
-  );
-}
 
 /** The value of each cell on one axis, and what is left of its labels. */
 function along(report: SeriesReport, axis: number): { place: number[]; rest: string[] } {
@@ -192,57 +142,6 @@ function grid(report: SeriesReport): string {
   );
 }
 
-function comparisons(report: SeriesReport): string {
-  if (report.comparisons.length === 0) return '';
-  const name = ({ cell, prompt }: SeriesComparison, system: SeriesResult['system']): string =>
-    escapeHtml(report.cells[cell]!.systems[system] ?? systemLabel({ system, prompt }));
-  const rows = table(
-    'Same questions, two systems',
-    [
-      ...report.series.axes.map(({ name: title }) => ({ title })),
-      { title: 'Task' },
-      { title: 'First → second', className: 'name' },
-      { title: 'Points', numeric: true },
-      { title: '95 % interval', numeric: true },
-      { title: 'First : second', numeric: true },
-      { title: 'p (Holm)', numeric: true },
-    ],
-    report.comparisons.map((row) => [
-      ...report.cells[row.cell]!.labels.map(escapeHtml),
-      escapeHtml(row.taskId),
-      `${name(row, row.first)} → ${name(row, row.second)}`,
-      `<b>${percent(row.difference)}</b>`,
-      interval(row),
-      row.runs.map(({ onlyFirst, onlySecond }) => `${onlyFirst} : ${onlySecond}`).join(', '),
-      row.runs.map(({ holm }) => pValue(holm)).join(', '),
-    ]),
-  );
-  return (
-    rows +
-    `<p class="soft">Points: accuracy of the second less that of the first, with its interval. First : second are the questions that only the first and only the second answered correctly, one pair a seed; p is McNemar’s exact test of that seed, by Holm among all ${report.tests} tests of this table.</p>`
-  );
-}
-
-function runTable(report: SeriesReport): string {
-  return table(
-    'All runs of the series, each in the folder of its name',
-    [
-      { title: 'Run' },
-      { title: 'Cell' },
-      { title: 'Seed', numeric: true },
-      { title: 'State' },
-      { title: 'Work', numeric: true },
-    ],
-    report.runs.map((run) => [
-      escapeHtml(run.id),
-      escapeHtml(report.cells[run.cell]!.labels.join(', ')),
-      number(run.seed),
-      `<span class="${run.state}">${run.state}</span>`,
-      run.seconds === undefined ? '' : duration(run.seconds),
-    ]),
-  );
-}
-
 function notices(report: SeriesReport): string {
   const finished = report.runs.filter(({ state }) => state === 'finished').length;
   const out: string[] = [];
@@ -265,6 +164,40 @@ function notices(report: SeriesReport): string {
 const HOW_TO_READ =
   '<p class="soft">± is the sample standard deviation of the accuracy over seeds, n the questions of one run. Runs of several seeds answer the same questions, so their answers are not pooled as if they were independent: the 95 % interval resamples whole questions with all their seeds (questions of one content together), 2,000 times; it says how much the choice of questions matters, not the choice of seeds. With one seed and questions all different it is Wilson’s. Every seed of a cell is in its row.</p>';
 
+/**
+ * For readers who have not seen Pupil. What was done is told by the systems of all cells, since an axis may leave a phase out;
+ * the rest by the first finished run.
+ */
+function about(report: SeriesReport): string {
+  const { student, experiment, results } = report;
+  if (student === undefined || experiment === undefined) return '';
+  const has = (system: SeriesResult['system'], cell?: number): boolean =>
+    results.some((result) => result.system === system && (cell === undefined || result.cell === cell));
+  const refined = report.cells.flatMap((_, cell) =>
+    has('Self-refined', cell) ? [has('Instruction-tuned', cell)] : [],
+  );
+  const [from] = refined;
+  return introduction({
+    parameters: student.parameters,
+    training: {
+      instructed: has('Instruction-tuned'),
+      ...(from === undefined
+        ? {}
+        : { refinedFrom: refined.some((one) => one !== from) ? 'either' : from ? 'instructed' : 'untouched' }),
+      prefers: /direction/.test(JSON.stringify(report.series.axes)) ? 'either' : trainingOf(experiment).prefers,
+    },
+    systems: SYSTEM_NAMES.filter((system) => has(system)),
+    scorers: [
+      ...new Set([
+        ...results.map(({ scorer }) => scorer),
+        ...(report.scorers ?? []).flatMap(({ means }) => Object.keys(means)),
+      ]),
+    ],
+    lesson: experiment.tasks.some(({ id }) => id.startsWith('lesson')),
+    overSeeds: true,
+  });
+}
+
 /** The page of a series. Deterministic in its argument. */
 export function renderSeries(report: SeriesReport): string {
   const { series } = report;
@@ -272,6 +205,7 @@ export function renderSeries(report: SeriesReport): string {
   const some = report.results.length > 0;
   const seeds = report.seeds.length === 1 ? `seed ${report.seeds[0]}` : `seeds ${report.seeds.join(', ')}`;
   const student = report.student;
+  const lenient = scorerTable(report);
   return page(
     series.name,
     report.environments[0]?.pupilVersion ?? '',
@@ -281,12 +215,14 @@ export function renderSeries(report: SeriesReport): string {
       series.notes === undefined ? '' : `<p>${escapeHtml(series.notes)}</p>`,
       '</header>',
       notices(report),
+      section('What this page is about', about(report)),
       section(
         'Results',
         some ? layouts[series.table.layout](report) : '<p>No run is finished yet.</p>',
         some ? HOW_TO_READ : '',
       ),
-      section('Comparisons', comparisons(report)),
+      section('Comparisons', comparisonTable(report)),
+      section('Strict against lenient', lenient === '' ? '' : `<p>${LENIENT}</p>${lenient}`),
       section(
         'Everything measured',
         some && series.table.layout !== 'list'

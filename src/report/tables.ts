@@ -8,6 +8,7 @@ import type {
   PhaseTiming,
   PromptKind,
   RunReport,
+  ScorerRow,
   TaskSummary,
 } from './types';
 
@@ -79,6 +80,48 @@ export function evaluationTable(rows: readonly EvaluationRow[]): string {
       accuracyBar(row),
       `${row.correct} / ${row.n}`,
       number(row.cutOff),
+    ]),
+  );
+}
+
+/** What a reader must know of lenient matching before the numbers; HTML. */
+export const LENIENT =
+  'Lenient (literal) matching calls an answer right where the target occurs anywhere in its text: a chain of reasoning that names every option, or passes the number on its way, is counted as right whatever it concludes, so a high lenient accuracy can hide wrong answers. The same answers, judged side by side:';
+
+/** `+4.0`, `−1.5`, `0.0`: a difference of shares in points of per cent. */
+export function signedPoints(share: number): string {
+  const points = Math.abs(share * 100).toFixed(1);
+  return points === '0.0' ? points : `${share < 0 ? '−' : '+'}${points}`;
+}
+
+/** Strict, literal and the paper's scorer on the same answers, a row per system, task and prompt. */
+export function scorerTable(rows: readonly ScorerRow[]): string {
+  const share = (count: number, n: number): string => (n === 0 ? '–' : percent(count / n));
+  return table(
+    'The same answers by three scorers, accuracy %',
+    [
+      { title: 'Task' },
+      { title: 'System', className: 'name' },
+      { title: 'Prompt' },
+      { title: 'n', numeric: true },
+      { title: 'Strict', numeric: true },
+      { title: 'Literal (lenient)', numeric: true },
+      { title: 'Literal − strict, points', numeric: true },
+      { title: 'Right by literal only', numeric: true },
+      { title: 'Right by strict only', numeric: true },
+      { title: 'Paper-compat', numeric: true },
+    ],
+    rows.map((row) => [
+      escapeHtml(row.taskId),
+      escapeHtml(systemLabel(row)),
+      PROMPTS[row.prompt],
+      number(row.n),
+      `<b>${share(row.correct.strict, row.n)}</b>`,
+      `<b>${share(row.correct.literal, row.n)}</b>`,
+      row.n === 0 ? '–' : signedPoints((row.correct.literal - row.correct.strict) / row.n),
+      number(row.literalOnly),
+      number(row.strictOnly),
+      share(row.correct['paper-compat'], row.n),
     ]),
   );
 }
@@ -167,12 +210,20 @@ export function taskTable(rows: readonly TaskSummary[]): string {
   );
 }
 
-/** Counts of preference pairs by case. */
-export function pairTable(counts: Record<string, number>): string {
+/** Counts of preference pairs by case, with what each counts where the report says it. */
+export function pairTable(counts: Record<string, number>, meanings?: Record<string, string>): string {
   return table(
     'Preference pairs by case',
-    [{ title: 'Case' }, { title: 'Count', numeric: true }],
-    Object.entries(counts).map(([name, count]) => [escapeHtml(name), number(count)]),
+    [
+      { title: 'Case' },
+      { title: 'Count', numeric: true },
+      ...(meanings === undefined ? [] : [{ title: 'What is counted' }]),
+    ],
+    Object.entries(counts).map(([name, count]) => [
+      escapeHtml(name),
+      number(count),
+      ...(meanings === undefined ? [] : [escapeHtml(meanings[name] ?? '')]),
+    ]),
   );
 }
 

@@ -1,6 +1,6 @@
 // types.ts: report.json as types: everything a finished (or stopped) run can say about itself. It draws nothing and
 // computes nothing; session/ fills it in, report/ turns it into pages, and protocol.ts hands the same rows to the page.
-import type { Experiment } from '../config/experiment';
+import type { Experiment, ScorerName } from '../config/experiment';
 import type { SystemName } from '../config/systems';
 
 /** The parts of a run, in order. */
@@ -25,6 +25,22 @@ export interface EvaluationRow {
   high: number;
   /** Answers cut off by max-new-tokens. */
   cutOff: number;
+}
+
+/**
+ * The same answers judged by every scorer: how much of an accuracy is the scorer's. The answers of one system to one task
+ * and prompt; which scorer the run goes by is its experiment's business.
+ */
+export interface ScorerRow {
+  system: SystemName;
+  taskId: string;
+  prompt: PromptKind;
+  n: number;
+  /** Answers that each scorer calls right. */
+  correct: Record<ScorerName, number>;
+  /** Right by literal (lenient) matching and wrong by strict, and the other way round: equal sums may hide both. */
+  literalOnly: number;
+  strictOnly: number;
 }
 
 /** McNemar's exact test of two systems on the same questions, same prompt and scorer. */
@@ -173,10 +189,15 @@ export interface RunReport {
   demonstrations: DemonstrationSummary[];
   evaluations: EvaluationRow[];
   comparisons: ComparisonRow[];
+  /** Absent in reports of earlier versions. */
+  scorers?: ScorerRow[];
   /** Every row of metrics.jsonl, thinned to at most 1000 rows a phase. */
   curves: MetricsRow[];
-  /** Counts of the preference pairs by case; names are those of the run log. Absent without phase 2. */
-  pairs?: { counts: Record<string, number>; samples: PairSample[] };
+  /**
+   * Counts of the preference pairs by case; names are those of the run log, and `meanings` says what each counts (absent in
+   * reports of earlier versions). Absent without phase 2.
+   */
+  pairs?: { counts: Record<string, number>; meanings?: Record<string, string>; samples: PairSample[] };
   /** Which checkpoint of phase 2 was kept, by what rule. Absent without phase 2. */
   kept?: { rule: string; step: number; validationLoss?: number; validationChosenLogp?: number };
   samples: ReportSample[];

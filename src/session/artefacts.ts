@@ -6,11 +6,20 @@ import { SYSTEM_NAMES } from '../config/systems';
 import { writeAdapterNote } from '../formats/adapterNote';
 import { writePeftAdapter } from '../formats/peft';
 import type { Adapter } from '../model/adapter';
+import { PAIR_CASES } from '../recipes/pairs';
 import { renderReport } from '../report/html';
-import type { ComparisonRow, MetricsRow, PairSample, ReportSample, RunReport } from '../report/types';
+import type {
+  ComparisonRow,
+  DemonstrationSummary,
+  MetricsRow,
+  PairSample,
+  ReportSample,
+  RunReport,
+} from '../report/types';
 import type { RunBook } from './book';
-import type { Prepared } from './prepare';
+import type { Prepared, PreparedTask } from './prepare';
 import type { PredictionSet, RunState } from './runState';
+import { scorerRows } from './scorerRows';
 
 const encoder = new TextEncoder();
 
@@ -116,7 +125,10 @@ export function compareSystems(sets: readonly PredictionSet[]): ComparisonRow[] 
 }
 
 const REPORT_ROWS = 1000;
-const REPORT_SAMPLES = 6;
+/** Questions shown with every system's answers: of a task that is trained on (and the first), and of one that is only tested. */
+const TRAINED_SAMPLES = 10;
+const TESTED_SAMPLES = 5;
+const PAIR_SAMPLES = 6;
 
 /** At most so many rows of each phase, evenly spread; first, last and all validated steps stay. */
 export function thinRows(rows: readonly MetricsRow[], most = REPORT_ROWS): MetricsRow[] {
@@ -128,25 +140,36 @@ export function thinRows(rows: readonly MetricsRow[], most = REPORT_ROWS): Metri
   });
 }
 
-function samplesOf(state: RunState, prepared: Prepared, scorer: string): ReportSample[] {
-  return prepared.tasks.flatMap((task) =>
-    task.items.slice(0, REPORT_SAMPLES).map((item, i) => ({
+interface ForSamples {
+  tasks: readonly Pick<PreparedTask, 'config' | 'task' | 'items'>[];
+  summaries: readonly Pick<DemonstrationSummary, 'taskId' | 'used'>[];
+}
+
+/** The first questions of each task in the order of its test split, never chosen by what was answered. */
+export function samplesOf(
+  predictions: readonly PredictionSet[],
+  { tasks, summaries }: ForSamples,
+  scorer: string,
+): ReportSample[] {
+  return tasks.flatMap((task, t) => {
+    const isTrained = summaries.some(({ taskId, used }) => taskId === task.config.name && used > 0);
+    return task.items.slice(0, isTrained || t === 0 ? TRAINED_SAMPLES : TESTED_SAMPLES).map((item, i) => ({
       taskId: task.config.name,
       itemId: item.id,
       question: task.task.plainPrompt(item),
       target: item.target,
-      answers: state.predictions
+      answers: predictions
         .filter((set) => set.taskId === task.config.name && set.predictions[i] !== undefined)
         .map((set) => {
           const { text, correct, stopped } = set.predictions[i]!;
           return { system: set.system, prompt: set.prompt, text, correct: correct[scorer] === true, stopped };
         }),
-    })),
-  );
+    }));
+  });
 }
 
 function pairSamples(state: RunState): PairSample[] {
-  return (state.pairs?.pairs ?? []).slice(0, REPORT_SAMPLES).map((pair) => ({
+  return (state.pairs?.pairs ?? []).slice(0, PAIR_SAMPLES).map((pair) => ({
     taskId: pair.taskId,
     prompt: pair.prompt.text,
     chosen: pair.chosen.text,
@@ -180,10 +203,13 @@ export async function makeReport(
     demonstrations: prepared.summaries,
     evaluations: state.evaluations,
     comparisons: compareSystems(state.predictions),
+    scorers: scorerRows(state.predictions, prepared.tasks),
     curves: thinRows(state.metrics),
-    ...(state.pairs === undefined ? {} : { pairs: { counts: state.pairs.counts, samples: pairSamples(state) } }),
+    ...(state.pairs === undefined
+      ? {}
+      : { pairs: { counts: state.pairs.counts, meanings: PAIR_CASES, samples: pairSamples(state) } }),
     ...(state.kept === undefined ? {} : { kept: state.kept }),
-    samples: samplesOf(state, prepared, experiment.evaluation.scorer),
+    samples: samplesOf(state.predictions, prepared, experiment.evaluation.scorer),
     timings: state.timings,
     bytes: {
       gpuPeak: state.gpuPeak,

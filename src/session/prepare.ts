@@ -242,7 +242,8 @@ function cotText(demonstration: Demonstration): string {
     : `${demonstration.instruction}\n${demonstration.question}`;
 }
 
-function judgeItem(task: Task, item: TaskItem, text: string, scorer: ScorerName): boolean {
+/** Whether a text answers an item, by one scorer. */
+export function judgeItem(task: Task, item: TaskItem, text: string, scorer: ScorerName): boolean {
   const row = { target: item.target, text, ...(item.choices === undefined ? {} : { choices: item.choices }) };
   return judge(task.kind, row, scorer).correct;
 }

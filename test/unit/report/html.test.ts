@@ -77,17 +77,36 @@ function report(change: Partial<RunReport> = {}): RunReport {
         p: 1e-9,
       },
     ],
+    scorers: [
+      {
+        system: 'Self-refined',
+        taskId: 'C',
+        prompt: 'cot',
+        n: 100,
+        correct: { strict: 98, literal: 100, 'paper-compat': 97 },
+        literalOnly: 2,
+        strictOnly: 0,
+      },
+    ],
     curves: [1, 2, 3].flatMap((step) => [
       { phase: 'instruct' as const, step, totalSteps: 3, values: { loss: 2 / step, grad_norm: 1 } },
       {
         phase: 'self-refine' as const,
         step,
         totalSteps: 3,
-        values: { loss: 0.69 / step, 'rewards/chosen': step, 'rewards/rejected': -step, 'rewards/margins': 2 * step },
+        values: {
+          loss: 0.69 / step,
+          'rewards/chosen': step,
+          'rewards/rejected': -step,
+          'rewards/margins': 2 * step,
+          'logps/chosen': -4 - step,
+          'logps/rejected': -20 * step,
+        },
       },
     ]),
     pairs: {
       counts: { pairs: 111, identical: 9 },
+      meanings: { pairs: 'pairs made' },
       samples: [{ taskId: 'C', prompt: 'p', chosen: 'because … B', rejected: 'B', target: 'B', chosenFrom: 'teacher' }],
     },
     kept: { rule: 'lowest-validation-loss', step: 30, validationLoss: 0.12 },
@@ -125,7 +144,25 @@ describe('renderReport', () => {
     expect(html).toContain('✓ right');
     expect(html).toContain('cut off');
     expect(html).toContain('train.jsonl:7: not JSON');
-    expect(html.match(/<svg viewBox="0 0 480/g)).toHaveLength(4);
+    expect(html.match(/<svg viewBox="0 0 480/g)).toHaveLength(5);
+  });
+
+  it('draws both rewards, the margin and both log-probabilities, first and last value in words', () => {
+    const base = report();
+    const html = renderReport(base);
+    expect(html).toContain('chosen from 1 to 3; rejected from -1 to -3; margin from 2 to 6"');
+    expect(html).toContain(
+      'log-probability of an answer (nats, sum over its tokens): chosen from -5 to -7; rejected from -20 to -60"',
+    );
+    expect(html).toContain('DPO loss (ln 2 = 0.693 at the start)');
+    // ipo compares means per token, and its loss does not start at ln 2.
+    const { phases } = base.experiment;
+    const { selfRefine } = phases;
+    if (selfRefine === false) throw new Error('the smoke preset refines');
+    const ipo = { ...base.experiment, phases: { ...phases, selfRefine: { ...selfRefine, loss: 'ipo' as const } } };
+    const other = renderReport(report({ experiment: ipo }));
+    expect(other).toContain('(nats, mean over its tokens)');
+    expect(other).not.toContain('ln 2');
   });
 
   it('needs no script and nothing from elsewhere', () => {
@@ -153,8 +190,10 @@ describe('renderReport', () => {
         demonstrations: base.demonstrations.map((d) => ({ ...d, label: HOSTILE, rejectedExamples: [HOSTILE] })),
         evaluations: base.evaluations.map((r) => ({ ...r, taskId: HOSTILE, scorer: HOSTILE })),
         comparisons: base.comparisons.map((r) => ({ ...r, taskId: HOSTILE, scorer: HOSTILE })),
+        scorers: base.scorers!.map((r) => ({ ...r, taskId: HOSTILE })),
         pairs: {
           counts: { [HOSTILE]: 1 },
+          meanings: { [HOSTILE]: HOSTILE },
           samples: [
             {
               taskId: HOSTILE,
@@ -212,6 +251,29 @@ describe('renderReport', () => {
     });
     expect(html).toContain('Nothing was evaluated in this run.');
     expect(html).not.toContain('<figure>');
+  });
+
+  it('begins with words for a reader who has not seen Pupil, and has strict against lenient', () => {
+    const html = renderReport(report());
+    const titles = [...html.matchAll(/<h2>([^<]*)</g)].map((match) => match[1]);
+    expect(titles.slice(0, 4)).toEqual([
+      'What this page is about',
+      'What came of it',
+      'Results',
+      'Strict against lenient',
+    ]);
+    // 98 less 54 of 100, and the p of the comparison above.
+    expect(html).toMatch(/improved the accuracy<\/b> by 44\.0 points, from 54\.0 % to 98\.0 %: more than chance/);
+    expect(html).toContain('The results above go by the scorer “strict”.');
+    expect(html).toMatch(/<td class="n"><b>98\.0<\/b><\/td><td class="n"><b>100\.0<\/b><\/td><td class="n">\+2\.0</);
+    expect(html).toContain('<td>pairs</td><td class="n">111</td><td>pairs made</td>');
+  });
+
+  it('renders reports of earlier versions, which lack scorers and meanings', () => {
+    const { scorers: _scorers, pairs, ...rest } = report();
+    const html = renderReport({ ...rest, pairs: { counts: pairs!.counts, samples: pairs!.samples } });
+    expect(html).not.toContain('Strict against lenient');
+    expect(html).toContain('<td>pairs</td><td class="n">111</td></tr>');
   });
 
   it('is the same text for the same report', () => {

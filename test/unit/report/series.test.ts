@@ -1,11 +1,12 @@
 // series.test.ts: the numbers of a series against numbers worked out by hand, and its page in every layout.
 import { describe, expect, it } from 'vitest';
 import { wilsonInterval } from '../../../src/base/statistics';
+import { preset } from '../../../src/config/presets';
 import { parseSeries, seriesCells, type SeriesInput } from '../../../src/config/series';
 import type { SystemName } from '../../../src/config/systems';
 import { summariseSeries, type AnswerRow, type SeriesReport, type SeriesRunResult } from '../../../src/report/series';
 import { renderSeries } from '../../../src/report/seriesHtml';
-import type { EvaluationRow, RunReport } from '../../../src/report/types';
+import type { EvaluationRow, RunReport, ScorerRow } from '../../../src/report/types';
 
 type Prompt = 'plain' | 'cot';
 /** Which of the questions q0, q1, … a system got right: `1101`. */
@@ -36,13 +37,21 @@ function finished(
       return content === undefined ? row : { ...row, content };
     }),
   );
+  // Literal matching finds one more than strict, where there is one more; the paper's rule finds none.
+  const scorers = systems.map(([system, text]): ScorerRow => {
+    const strict = text.replaceAll('0', '').length;
+    const literal = Math.min(text.length, strict + 1);
+    const correct = { strict, literal, 'paper-compat': 0 };
+    return { system, taskId: task, prompt, n: text.length, correct, literalOnly: literal - strict, strictOnly: 0 };
+  });
   const report = {
     state: 'finished',
     evaluations,
+    scorers,
     timings: [{ phase: 'instruct', seconds: 3 }],
     environment: { vendor: 'v', description: 'd', tier: 'f32', userAgent: `u${seed}`, pupilVersion: '1' },
     student: { source: 'student', parameters: 9, fingerprint: 'f' },
-    experiment: { name: 'e' },
+    experiment: preset('smoke'),
   } as unknown as RunReport;
   return { id: `c${cell}-seed${seed}`, cell, seed, state: 'finished', report, answers };
 }
@@ -129,6 +138,26 @@ describe('summariseSeries', () => {
     expect(probed!.scorer).toBe('probing');
   });
 
+  it('every scorer over seeds: means, sample standard deviations, and literal less strict', () => {
+    const [tuned, refined] = summary(TWO).scorers!;
+    // Strict 2 and 1 of 4, literal 3 and 2 of 4; refined: strict 3 and 4, literal 4 and 4.
+    expect(tuned).toMatchObject({
+      system: 'Instruction-tuned',
+      means: { strict: 0.375, literal: 0.625, 'paper-compat': 0 },
+      difference: 0.25,
+    });
+    expect(tuned!.sds!.literal).toBeCloseTo(Math.sqrt(2) / 8, 12);
+    expect(refined).toMatchObject({ means: { strict: 0.875, literal: 1 }, difference: 0.125 });
+    expect(refined!.runs).toEqual([
+      { seed: 0, n: 4, correct: { strict: 3, literal: 4, 'paper-compat': 0 } },
+      { seed: 1, n: 4, correct: { strict: 4, literal: 4, 'paper-compat': 0 } },
+    ]);
+    expect(summary([TWO[0]!]).scorers![0]).not.toHaveProperty('sds');
+    const early = structuredClone(TWO[0]!);
+    delete early.report!.scorers; // a run of an earlier version
+    expect(summary([early]).scorers).toEqual([]);
+  });
+
   it('runs of one adapter are of one environment, whatever the browser’s version', () => {
     expect(summary(TWO).environments).toHaveLength(1);
     const other = structuredClone(TWO[1]!);
@@ -213,6 +242,41 @@ describe('renderSeries', () => {
       /25 % · both · Self-refined<\/td><td class="n"><b>100\.0<\/b>[^]*?<td class="n"><b>25\.0<\/b>/,
     );
     expect(html).toContain('<td class="name">Baseline CoT</td>');
+  });
+
+  it('strict against lenient: every cell, the untouched student once where all cells have the same answers of it', () => {
+    const html = page(
+      'grid',
+      [0, 1].flatMap((seed) => [0, 2].map((cell) => finished(seed, marks, { cell }))),
+    );
+    const at = html.indexOf('<caption>The same answers by three scorers');
+    const rows = [...html.slice(at, html.indexOf('</table>', at)).matchAll(/<tr>(<td.*?)<\/tr>/g)].map(([, row]) =>
+      [...row!.matchAll(/<td[^>]*>(.*?)<\/td>/g)].map(([, cell]) => cell!.replace(/<[^>]*>/g, '')),
+    );
+    const head = ['C', 'Baseline CoT', 'CoT', '4', '25.0 ± 0.0', '50.0 ± 0.0', '+25.0', '0.0 ± 0.0'];
+    expect(rows[0]).toEqual(['all', 'all', ...head]);
+    expect(rows.slice(1).map(([share, phases, , system]) => [share, phases, system])).toEqual([
+      ['25 %', 'both', 'Instruction-tuned'],
+      ['25 %', 'both', 'Self-refined'],
+      ['100 %', 'both', 'Instruction-tuned'],
+      ['100 %', 'both', 'Self-refined'],
+    ]);
+    expect(html).toContain('Lenient (literal) matching');
+    const early = finished(0, marks);
+    delete early.report!.scorers;
+    expect(page('list', [early])).not.toContain('Lenient');
+  });
+
+  it('introduces the systems of all cells, those without phase 1 among them', () => {
+    expect(page('list')).toContain('the student, instruction-tuned where there was a phase 1, answers questions twice');
+    const only = [finished(0, { Baseline: '10', 'Self-refined': '11' }, { cell: 1 })];
+    expect(page('list', only)).toContain('the untouched student answers questions twice');
+    expect(page('list', [grid[0]!])).toContain('the instruction-tuned student answers questions twice');
+  });
+
+  it('breaks a long list of seeds between its entries and nowhere else', () => {
+    const html = page('list');
+    expect(html).toContain('<td class="n list">0\u00a0:\u00a02, 0\u00a0:\u00a02</td>');
   });
 
   it('says what is missing, prints n and every seed, and how p was corrected', () => {

@@ -121,6 +121,14 @@ describe('a run from beginning to end', () => {
       'Self-refined plain probing 5',
     ]);
     expect(report.comparisons).toHaveLength(6);
+    // Judged anew by every scorer, the same answers get the same verdicts from the run's own.
+    expect(report.scorers!.map(({ system, prompt, n, correct }) => [system, prompt, n, correct.strict])).toEqual(
+      report.evaluations
+        .filter(({ scorer }) => scorer === 'strict')
+        .map(({ system, prompt, n, correct }) => [system, prompt, n, correct]),
+    );
+    expect(Object.keys(report.pairs!.meanings!)).toEqual(Object.keys(report.pairs!.counts));
+    expect(report.samples.map(({ answers }) => answers.length)).toEqual([6, 6, 6, 6, 6]);
     expect(report.timings.map(({ phase }) => phase)).toEqual([
       'load',
       'baseline',
