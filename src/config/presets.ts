@@ -1,8 +1,9 @@
-// presets.ts: experiments by name. `paper` follows arXiv 2405.00402 to the letter where it says something; `practical` is
-// what we would run; `smoke` is the whole method in seconds. Relative paths in them resolve against the project's
-// experiments/ folder, as those of the files there do. The bundled lesson is not here yet.
+// presets.ts: experiments by name. `lesson` and `smoke` are the bundled lesson (lessonPresets.ts); `paper` follows arXiv
+// 2405.00402 to the letter where it says something; `practical` is what we would run. Relative paths in them resolve
+// against the project's experiments/ folder, as those of the files there do.
 import { PupilError } from '../base/errors';
 import { parseExperiment } from './experiment';
+import { LESSON, SMOKE } from './lessonPresets';
 import type { Experiment, ExperimentInput } from './schema';
 
 const multiArith: ExperimentInput['tasks'][number] = {
@@ -85,56 +86,7 @@ const practical: ExperimentInput = {
   },
 };
 
-const lessonFolder = '../test/fixtures/lesson';
-
-const smoke: ExperimentInput = {
-  name: 'Smoke',
-  notes: 'Every step of the method on the lesson student, too short to learn anything.',
-  student: {
-    source: { kind: 'directory', path: `${lessonFolder}/student-p10` },
-    tokenizer: { kind: 'words', path: `${lessonFolder}/vocab.json` },
-    quantize: 'nf4-double',
-    tier: 'f32',
-  },
-  adapter: { rank: 4, alpha: 8, dropout: 0 },
-  prompt: { wrapper: 'none', promptSuffix: '\n' },
-  tasks: [
-    {
-      id: 'lesson',
-      name: 'C',
-      files: {
-        train: [`${lessonFolder}/task-C-train-in-seed0.jsonl`],
-        test: [`${lessonFolder}/task-C-test.jsonl`],
-      },
-      split: { order: 'file', trainCount: 12, testLimit: 8 },
-    },
-  ],
-  demonstrations: [
-    {
-      label: 'scripted, in-family',
-      task: 'C',
-      files: [`${lessonFolder}/task-C-train-in-seed0.jsonl`],
-      format: 'lesson',
-      family: 'in-family',
-    },
-  ],
-  phases: {
-    instruct: { epochs: 2, learningRate: 8e-4, batchSize: 4, microBatchTokens: 512, clip: 1 },
-    selfRefine: {
-      learningRate: 2e-4,
-      batchSize: 4,
-      microBatchTokens: 1024,
-      maxSteps: 4,
-      minValidationPairs: 2,
-      evaluateEverySteps: 2,
-      sampling: { temperature: 0.7, maxNewTokens: 64, batchSize: 12 },
-    },
-  },
-  evaluation: { maxNewTokens: 64, probing: true, batchSize: 8 },
-  limits: { checkpointEverySteps: 2 },
-};
-
-const PRESETS = { paper, practical, smoke } as const;
+const PRESETS = { lesson: LESSON, smoke: SMOKE, paper, practical } as const;
 export type PresetName = keyof typeof PRESETS;
 export const PRESET_NAMES = Object.keys(PRESETS) as PresetName[];
 

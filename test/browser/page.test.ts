@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { findPicked, fromFileList, readPicked } from '../../src/app/pickedFiles';
 import { PupilError } from '../../src/base/errors';
 import { preset } from '../../src/config/presets';
+import { prototypeSmoke } from '../fixtures/prototypeSmoke';
 import { resolvePaths } from '../../src/config/paths';
 import { button, FakeSession, removePages, settle, show } from './fakePage';
 
@@ -75,7 +76,7 @@ describe('the page', () => {
     expect(session.request?.runId).toBe('smoke-20260102030405000');
     expect(session.request?.experiment).toMatchObject({
       seed: 7,
-      student: { source: { kind: 'directory', path: 'test/fixtures/lesson/student-p10' } },
+      student: { source: { kind: 'bundled', name: 'lesson' } },
     });
     expect(session.request?.files).toEqual({ kind: 'http', base: `${location.origin}/` });
     session.emit({ type: 'phase', phase: 'instruct', state: 'start' });
@@ -311,7 +312,7 @@ describe('picked files', () => {
   });
 
   it('are read under the names that the experiment uses', async () => {
-    const experiment = resolvePaths(preset('smoke'), { base: 'experiments' });
+    const experiment = resolvePaths(prototypeSmoke(), { base: 'experiments' });
     const picked = [
       ['student-p10/config.json', '{}'],
       ['student-p10/model.safetensors', 'w'],

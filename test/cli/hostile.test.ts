@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GOLDEN } from './fakeSession';
 import { pupil } from './process';
+import { prototypeSmoke } from '../fixtures/prototypeSmoke';
 
 let folder: string;
 beforeAll(() => {
@@ -173,13 +174,12 @@ describe('the command line refuses', () => {
 });
 
 describe('a run refuses', () => {
-  /** The smoke experiment on copies of its files, one of them changed. */
+  /** A short experiment on copies of its files, one of them changed. */
   async function run(change: (at: string) => void): Promise<Record<string, unknown>> {
     const at = mkdtempSync(join(folder, 'run-'));
     cpSync(join(GOLDEN, '../lesson'), at, { recursive: true });
     change(at);
-    const { preset } = await import('../../src/config/presets');
-    const moved = JSON.stringify(preset('smoke')).replaceAll('../test/fixtures/lesson', at);
+    const moved = JSON.stringify(prototypeSmoke()).replaceAll('../test/fixtures/lesson', at);
     writeFileSync(join(at, 'experiment.json'), moved);
     const out = join(at, 'out');
     const ended = await pupil(['run', join(at, 'experiment.json'), '--out', out, '--host', 'node', '--json']);

@@ -5,7 +5,7 @@ import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { buildIfStale, ROOT } from '../../scripts/build.mjs';
-import { preset } from '../../src/config/presets';
+import { prototypeSmoke } from '../fixtures/prototypeSmoke';
 
 export interface Outcome {
   code: number;
@@ -23,11 +23,11 @@ export const COMPARED = [
   'predictions.jsonl',
 ];
 
-/** `smoke`, cut to what a resumed run can get wrong: both trainings, sampling, pairs, evaluation; a checkpoint every step. */
+/** The prototype's short run, cut to what a resumed run can get wrong: both trainings, sampling, pairs, evaluation; a checkpoint every step. */
 export function writeShortExperiment(folder: string): string {
-  const smoke = preset('smoke');
+  const smoke = prototypeSmoke();
   const { instruct, selfRefine } = smoke.phases;
-  if (instruct === false || selfRefine === false) throw new Error('smoke: expected both phases');
+  if (instruct === false || selfRefine === false) throw new Error('expected both phases');
   const lesson = path.join(ROOT, 'test/fixtures/lesson');
   const absolute = (file: string): string => path.join(lesson, file.split('/fixtures/lesson/')[1] ?? file);
   const experiment = {

@@ -4,17 +4,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { preset } from '../../src/config/presets';
 import type { SeriesReport } from '../../src/report/series';
 import { LESSON } from './fakeSession';
 import { pupil } from './process';
+import { prototypeSmoke } from '../fixtures/prototypeSmoke';
 
 const folder = mkdtempSync(join(tmpdir(), 'pupil-series-run-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** `smoke`, cut short, with task A beside C: tested always, refined on in the cross cell only. */
+/** The prototype's short run, cut short, with task A beside C: tested always, refined on in the cross cell only. */
 function writeSeries(): string {
-  const smoke = preset('smoke');
+  const smoke = prototypeSmoke();
   const [taskC] = smoke.tasks;
   const files = (task: string): { train: string[]; test: string[] } => ({
     train: [join(LESSON, `task-${task}-train-in-seed0.jsonl`)],

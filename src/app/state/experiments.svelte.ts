@@ -1,7 +1,7 @@
 // experiments.svelte.ts: which experiment the page will run, with which seed, and where its files come from: those served
 // with the page, a picked folder, or an address. It checks the document; it loads no weights.
 import { parseExperiment, type Experiment } from '../../config/experiment';
-import { resolvePaths } from '../../config/paths';
+import { localPaths, resolvePaths } from '../../config/paths';
 import { preset, PRESET_NAMES } from '../../config/presets';
 import { PupilError } from '../../base/errors';
 import type { FileRoot } from '../../session/protocol';
@@ -22,7 +22,7 @@ export interface PreparedRun {
   files: FileRoot;
 }
 
-export const DEFAULT_EXPERIMENT = 'lesson-c-student-p10';
+export const DEFAULT_EXPERIMENT = 'lesson';
 const PICKED = 'picked file';
 
 /** The experiment files of the project, bundled with the page. */
@@ -30,6 +30,23 @@ const bundled = import.meta.glob<unknown>('../../../experiments/*.json', { eager
 
 function needsData(document: unknown): boolean {
   return JSON.stringify(document).includes('{data}');
+}
+
+/** Whether an experiment of the person's own names files that the page does not have. What cannot be read may. */
+function needsFiles(document: unknown): boolean {
+  try {
+    return localPaths(parseExperiment(document)).length > 0;
+  } catch {
+    return true;
+  }
+}
+
+/** The student that comes with the page, by its address: picked files and other servers do not have it. */
+function bundledFrom(pageBase: string, experiment: Experiment): Experiment {
+  const { source } = experiment.student;
+  if (source.kind !== 'bundled') return experiment;
+  const url = new URL(`students/${source.name}/`, pageBase).href;
+  return { ...experiment, student: { ...experiment.student, source: { kind: 'url', url } } };
 }
 
 function nameOf(document: unknown, otherwise: string): string {
@@ -99,7 +116,8 @@ export class Experiments {
       } catch (cause) {
         throw new PupilError('config', `${file.name}: expected JSON, ${(cause as Error).message}`);
       }
-      const choice = { id: PICKED, label: `${nameOf(document, file.name)} (${file.name})`, document, needsData: true };
+      const label = `${nameOf(document, file.name)} (${file.name})`;
+      const choice = { id: PICKED, label, document, needsData: needsFiles(document) };
       this.choices = [...this.choices.filter((known) => known.id !== PICKED), choice];
       this.selectedId = PICKED;
     } catch (error) {
@@ -117,7 +135,7 @@ export class Experiments {
       // The page serves the project's experiments/ and test/fixtures/lesson/ beside each other, as in the repository.
       return { experiment: resolvePaths(experiment, { base: 'experiments' }), files: { kind: 'http', base: pageBase } };
     }
-    const resolved = resolvePaths(experiment, { base: '', data: '.' });
+    const resolved = bundledFrom(pageBase, resolvePaths(experiment, { base: '', data: '.' }));
     if (this.picked.length > 0) return { experiment: resolved, files: await readPicked(resolved, this.picked) };
     const address = this.dataAddress.trim();
     if (address === '') throw new PupilError('source', this.missing);

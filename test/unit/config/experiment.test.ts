@@ -213,7 +213,7 @@ describe('experiment files and presets', () => {
   });
 
   it('all presets parse; paper has the paper’s numbers, practical ours', () => {
-    expect(PRESET_NAMES).toEqual(['paper', 'practical', 'smoke']);
+    expect(PRESET_NAMES).toEqual(['lesson', 'smoke', 'paper', 'practical']);
     for (const name of PRESET_NAMES) expect(preset(name).tasks.length).toBeGreaterThan(0);
     expect(preset('paper').phases.selfRefine).toMatchObject({ maxSteps: 1000, warmupSteps: 100, wrongTeacher: 'keep' });
     expect(preset('practical').phases.selfRefine).toMatchObject({
@@ -221,7 +221,7 @@ describe('experiment files and presets', () => {
       learningRate: 1e-5,
       wrongTeacher: 'drop',
     });
-    expect(() => preset('papers')).toThrow(/expected one of paper, practical, smoke, got "papers"/);
+    expect(() => preset('papers')).toThrow(/expected one of lesson, smoke, paper, practical, got "papers"/);
   });
 
   it('paths: {data}, {seed}, relative to the file, absolute and URL', () => {
