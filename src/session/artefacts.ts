@@ -2,7 +2,7 @@
 // the run's state; where they go is the store's business.
 import { mcnemarExact } from '../base/statistics';
 import type { Experiment } from '../config/experiment';
-import { SYSTEM_NAMES } from '../config/systems';
+import { SYSTEM_NAMES, type SystemName } from '../config/systems';
 import { writeAdapterNote } from '../formats/adapterNote';
 import { writePeftAdapter } from '../formats/peft';
 import type { Adapter } from '../model/adapter';
@@ -73,6 +73,21 @@ export function predictionRows(set: PredictionSet, prepared: Prepared): Record<s
   });
 }
 
+type AdapterName = 'instruct' | 'control' | 'self-refine';
+
+const ADAPTER_OF: Readonly<Record<SystemName, AdapterName | undefined>> = {
+  Baseline: undefined,
+  'Instruction-tuned': 'instruct',
+  'Instruction-tuned, more steps': 'control',
+  'Self-refined': 'self-refine',
+};
+
+/** Where a run keeps what makes a system of its student; undefined for the untouched one. */
+export function adapterFolder(system: SystemName): string | undefined {
+  const name = ADAPTER_OF[system];
+  return name === undefined ? undefined : `adapters/${name}`;
+}
+
 /**
  * An adapter's two PEFT files under `adapters/<name>/`, and the note that says over which weights it was trained. Leaves
  * the adapter holding these parameters.
@@ -81,7 +96,7 @@ export async function writeAdapterFiles(
   book: RunBook,
   adapter: Adapter,
   parameters: Float32Array,
-  name: 'instruct' | 'control' | 'self-refine',
+  name: AdapterName,
 ): Promise<void> {
   adapter.writeParameters(parameters);
   const { student } = book.state;

@@ -16,15 +16,10 @@ import { splitItems } from '../tasks/split';
 import type { Task, TaskItem } from '../tasks/task';
 import { selectDemonstrations, type Demonstration, type Selection } from '../teachers/demonstration';
 import { loadDemonstrations, type LoadedDemonstrations } from '../teachers/disk';
-import { decodeAnswer, encodeAnswer, encodePrompt, splitPrompt, wrapPrompt } from '../text/wrapper';
+import { decodeAnswer } from '../text/wrapper';
+import { Encoder, type StudentSizes } from './encoder';
 import { withLessonFiles } from './lessonFiles';
 import type { LoadedTokenizer } from './tokenizers';
-
-/** The student's sizes that decide what fits. */
-export interface StudentSizes {
-  vocabSize: number;
-  maxPositions: number;
-}
 
 /** The test questions of one task, asked in every way; the same questions in each, so that systems can be compared. */
 export interface PreparedTask {
@@ -51,51 +46,6 @@ export interface Prepared {
   warnings: string[];
   decode(ids: readonly number[]): string;
   eosId: number;
-}
-
-type Wrap = 'bare' | 'wrapped';
-
-/** Prompts and answers as token ids, by the rules of one experiment. */
-class Encoder {
-  readonly unknown = new Set<string>();
-  constructor(
-    private readonly experiment: Experiment,
-    private readonly loaded: LoadedTokenizer,
-    private readonly sizes: StudentSizes,
-  ) {}
-
-  prompt(text: string, wrap: Wrap): PromptTokens {
-    const { tokenizer, chatTemplate } = this.loaded;
-    const { wrapper, promptSuffix } = this.experiment.prompt;
-    const options = { promptSuffix, ...(chatTemplate === undefined ? {} : { chatTemplate }) };
-    const full = wrapPrompt(
-      splitPrompt(text),
-      { ...options, wrapper: wrap === 'bare' ? 'none' : wrapper },
-      tokenizer.specialTexts,
-    );
-    return { text: full, ids: this.checked(encodePrompt(tokenizer, full), full) };
-  }
-
-  answer(text: string): number[] {
-    return this.checked(encodeAnswer(this.loaded.tokenizer, text), text);
-  }
-
-  option(text: string): number[] {
-    return this.checked(this.loaded.tokenizer.encode(text), text);
-  }
-
-  private checked(ids: number[], text: string): number[] {
-    for (const piece of this.loaded.tokenizer.unknownPieces(text)) this.unknown.add(piece);
-    const bad = ids.find((id) => id >= this.sizes.vocabSize);
-    if (bad !== undefined) {
-      throw new PupilError(
-        'text',
-        `tokenizer: expected ids below ${this.sizes.vocabSize}, the student’s vocabulary, got ${bad} for ${JSON.stringify(text.slice(0, 60))}`,
-        'Tokenizer and student do not belong together: check student.tokenizer.',
-      );
-    }
-    return ids;
-  }
 }
 
 /**

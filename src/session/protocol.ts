@@ -2,7 +2,7 @@
 // structured cloning, except the callbacks, which Comlink proxies.
 import type { Progress } from '../base/progress';
 import type { PlainError } from '../base/errors';
-import type { EvaluationRow, PhaseName, SystemName } from '../report/types';
+import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 import type { FileRoot } from '../sources/fileRoot';
 
 export type { EvaluationRow, PhaseName, SystemName } from '../report/types';
@@ -177,6 +177,8 @@ export interface SessionApi {
   evaluate(request: EvaluateRequest, onEvent: (event: SessionEvent) => void): Promise<EvaluationRow[]>;
   /** Ends with `cancelled` after {@link SessionApi.stop}, the checkpoint written. */
   pretrain(request: PretrainRequest, onStep: (step: PretrainStep) => void): Promise<PretrainOutcome>;
+  /** Keeps what it loaded until other work begins. */
+  ask(request: AskRequest): Promise<AskAnswer>;
   exportStudent(request: ExportRequest): Promise<ExportSummary>;
   listRuns(): Promise<StoredRun[]>;
   deleteRun(runId: string): Promise<void>;
@@ -202,6 +204,33 @@ export interface EvaluateRequest {
   files: FileRoot;
   out?: FileRoot;
   adapter?: string;
+}
+
+/** A question that a person types, for one system of an experiment. */
+export interface AskRequest {
+  experiment: unknown;
+  files: FileRoot;
+  system: SystemName;
+  /** Whose stored adapter makes the system; not needed for the untouched student. */
+  runId?: string;
+  question: string;
+  /** None: the answer is a number. Else texts without letters, two at the least. */
+  options?: string[];
+  prompt: PromptKind;
+}
+
+export interface AskAnswer {
+  /** The whole prompt as the student reads it; without its wrapper where it was not asked. */
+  prompt: string;
+  /** The question with slips of case mended. */
+  question: string;
+  text: string;
+  /** The letter or number that the text commits to. */
+  answer?: string;
+  /** Ended by the limit of tokens. */
+  cutOff: boolean;
+  /** Words that the student's vocabulary lacks. Where there are any, nothing was generated. */
+  unknownWords: string[];
 }
 
 /** `pupil export`: the adapter as PEFT, or merged into the base weights (safetensors). */

@@ -1,32 +1,27 @@
 // session.ts: one GPU device and at most one piece of work on it at a time: what a page's worker exposes and the command line
 // drives. It joins the floors below and decides nothing about training itself.
 import { PupilError } from '../base/errors';
-import type { ProgressListener } from '../base/progress';
 import { parseExperiment, type Experiment } from '../config/experiment';
 import { resolvePaths } from '../config/paths';
 import { Gpu, type AcquireOptions } from '../gpu/device';
 import { setLinearChoice } from '../kernels/linearChoice';
-import { Adapter } from '../model/adapter';
-import { loadAdapterFile } from '../recipes/files';
 import { inspect } from '../recipes/inspect';
 import type { PhaseName } from '../report/types';
 import { openFileRoot } from '../sources/fileRoot';
-import { MemoryRunStore } from '../storage/memory';
 import { MirroredRunStore } from '../storage/mirror';
 import { expectRunId, type RunStore } from '../storage/runStore';
 import { FilesVariantStore, MemoryVariantStore, type VariantStore } from '../storage/variantStore';
-import { predictionRows } from './artefacts';
-import { RunBook } from './book';
+import { Asker } from './ask';
 import { checkKernels } from './check';
 import { RunControl } from './control';
 import { examine } from './doctor';
-import { evaluateSystem, systemOf } from './evaluation';
+import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
-import { describeEnvironment, loadStudentWeights, openStudent, PUPIL_VERSION, userAgent } from './load';
-import { expectMemory } from './memoryStages';
-import { prepare } from './prepare';
+import { PUPIL_VERSION, userAgent } from './load';
 import { pretrainForRequest } from './pretrain';
 import type {
+  AskAnswer,
+  AskRequest,
   CheckResult,
   CheckSummary,
   DeviceOptions,
@@ -63,6 +58,7 @@ export class Session implements SessionApi {
   /** The run or evaluation under way. */
   private work: { control: RunControl; ended: Promise<unknown> } | undefined;
   private busyWith: string | undefined;
+  private readonly asker: Asker;
 
   constructor(
     private readonly provider: GpuProvider,
@@ -70,7 +66,9 @@ export class Session implements SessionApi {
     /** Where measured variants are remembered, unless `open` names a place. */
     private readonly variantStore: VariantStore = new MemoryVariantStore(),
     private readonly measure = measureVariants,
-  ) {}
+  ) {
+    this.asker = new Asker(store);
+  }
 
   /**
    * Acquires the device and decides what it computes with. Called again, it gives the former one back. Throws `gpu-…`.
@@ -86,6 +84,7 @@ export class Session implements SessionApi {
 
   /** Gives the device back. */
   close(): void {
+    this.asker.release();
     this.gpu?.destroy();
     this.gpu = undefined;
   }
@@ -166,83 +165,19 @@ export class Session implements SessionApi {
       'evaluate',
       async () => {
         const experiment = readExperiment(request.experiment);
-        return this.evaluateStudent(request, experiment, control, safely(onEvent));
+        const gpu = await this.device(experiment.student.tier);
+        return evaluateAlone({ gpu, request, experiment, control, listener: safely(onEvent) });
       },
       control,
     );
   }
 
-  private async evaluateStudent(
-    request: EvaluateRequest,
-    experiment: Experiment,
-    control: RunControl,
-    listener: (event: SessionEvent) => void,
-  ): Promise<EvaluationRow[]> {
-    const gpu = await this.device(experiment.student.tier);
-    const files = openFileRoot(request.files);
-    const onProgress: ProgressListener = (progress) => listener({ type: 'progress', progress });
-    const opened = await openStudent(experiment, files);
-    // Only the test questions matter here; demonstrations need not be there.
-    const narrowed: Experiment = {
-      ...experiment,
-      demonstrations: [],
-      phases: { baseline: true, instruct: false, selfRefine: false },
-    };
-    const prepared = await prepare(narrowed, files, opened.tokenizer, opened.config);
-    expectMemory(narrowed, prepared, opened.config, gpu.tier);
-    const student = await loadStudentWeights(gpu, experiment, opened, onProgress, control.signal);
-    let adapter: Adapter | undefined;
-    try {
-      if (request.adapter !== undefined) {
-        adapter = Adapter.fromPeft(student, await loadAdapterFile(files, request.adapter));
-      }
-      // An evaluation alone keeps its books in memory: nothing of it is resumed.
-      const book = new RunBook(
-        'evaluation',
-        experiment.name,
-        gpu,
-        new MemoryRunStore(),
-        control,
-        {
-          startedAt: new Date().toISOString(),
-          experiment: {},
-          environment: describeEnvironment(gpu),
-          student: opened.report,
-          data: '',
-          phase: 'evaluate',
-          step: 0,
-          sequence: 0,
-          metrics: [],
-          evaluations: [],
-          predictions: [],
-          timings: [],
-          checkpointBytes: 0,
-          adapterFileBytes: 0,
-          gpuPeak: 0,
-          log: [],
-          tensors: {},
-        },
-        listener,
-        Infinity,
-      );
-      for (const warning of prepared.warnings) book.log('warning', warning);
-      await evaluateSystem(book, narrowed, prepared, opened.eosIds, {
-        system: systemOf(request.adapter),
-        wrap: adapter === undefined ? 'bare' : 'wrapped',
-        prompts: experiment.evaluation.prompts,
-        student,
-        adapter,
-      });
-      if (request.out !== undefined) {
-        const rows = book.state.predictions.flatMap((set) => predictionRows(set, prepared));
-        const text = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
-        await openFileRoot(request.out).write('predictions.jsonl', new TextEncoder().encode(text));
-      }
-      return book.state.evaluations;
-    } finally {
-      adapter?.destroy();
-      student.destroy();
-    }
+  ask(request: AskRequest): Promise<AskAnswer> {
+    return this.exclusively('ask', async () => {
+      if (request.runId !== undefined) expectRunId(request.runId);
+      const experiment = readExperiment(request.experiment);
+      return this.asker.ask(await this.device(experiment.student.tier), request, experiment);
+    });
   }
 
   exportStudent(request: ExportRequest): Promise<ExportSummary> {
@@ -362,6 +297,7 @@ export class Session implements SessionApi {
       );
     }
     this.busyWith = what;
+    if (what !== 'ask') this.asker.release();
     try {
       const ended = work();
       if (control !== undefined) this.work = { control, ended };

@@ -21,6 +21,7 @@ export const SESSION_METHODS = [
   'stop',
   'inspect',
   'evaluate',
+  'ask',
   'exportStudent',
   'pretrain',
   'listRuns',

@@ -1,0 +1,59 @@
+// encoder.ts: prompts and answers as token ids, by the rules of one experiment: wrapper, suffix, tokenizer. One rule for training,
+// sampling, evaluation and questions that a person types.
+import { PupilError } from '../base/errors';
+import type { Experiment } from '../config/experiment';
+import type { PromptTokens } from '../recipes/pairs';
+import { encodeAnswer, encodePrompt, splitPrompt, wrapPrompt } from '../text/wrapper';
+import type { LoadedTokenizer } from './tokenizers';
+
+/** The student's sizes that decide what fits. */
+export interface StudentSizes {
+  vocabSize: number;
+  maxPositions: number;
+}
+
+/** The untouched student is asked with bare prompts, tuned ones with wrapped prompts. */
+export type Wrap = 'bare' | 'wrapped';
+
+/** Remembers which words the vocabulary cannot express. */
+export class Encoder {
+  readonly unknown = new Set<string>();
+  constructor(
+    private readonly experiment: Experiment,
+    private readonly loaded: LoadedTokenizer,
+    private readonly sizes: StudentSizes,
+  ) {}
+
+  prompt(text: string, wrap: Wrap): PromptTokens {
+    const { tokenizer, chatTemplate } = this.loaded;
+    const { wrapper, promptSuffix } = this.experiment.prompt;
+    const options = { promptSuffix, ...(chatTemplate === undefined ? {} : { chatTemplate }) };
+    const full = wrapPrompt(
+      splitPrompt(text),
+      { ...options, wrapper: wrap === 'bare' ? 'none' : wrapper },
+      tokenizer.specialTexts,
+    );
+    return { text: full, ids: this.checked(encodePrompt(tokenizer, full), full) };
+  }
+
+  answer(text: string): number[] {
+    return this.checked(encodeAnswer(this.loaded.tokenizer, text), text);
+  }
+
+  option(text: string): number[] {
+    return this.checked(this.loaded.tokenizer.encode(text), text);
+  }
+
+  private checked(ids: number[], text: string): number[] {
+    for (const piece of this.loaded.tokenizer.unknownPieces(text)) this.unknown.add(piece);
+    const bad = ids.find((id) => id >= this.sizes.vocabSize);
+    if (bad !== undefined) {
+      throw new PupilError(
+        'text',
+        `tokenizer: expected ids below ${this.sizes.vocabSize}, the student’s vocabulary, got ${bad} for ${JSON.stringify(text.slice(0, 60))}`,
+        'Tokenizer and student do not belong together: check student.tokenizer.',
+      );
+    }
+    return ids;
+  }
+}

@@ -1,0 +1,98 @@
+// evaluateAlone.ts: one student, with or without an adapter, on the test questions of an experiment, outside any run: nothing
+// is trained, and nothing of it is resumed.
+import type { ProgressListener } from '../base/progress';
+import type { Experiment } from '../config/experiment';
+import type { Gpu } from '../gpu/device';
+import { Adapter } from '../model/adapter';
+import { loadAdapterFile } from '../recipes/files';
+import { openFileRoot } from '../sources/fileRoot';
+import { MemoryRunStore } from '../storage/memory';
+import { predictionRows } from './artefacts';
+import { RunBook } from './book';
+import type { RunControl } from './control';
+import { evaluateSystem, systemOf } from './evaluation';
+import { describeEnvironment, loadStudentWeights, openStudent } from './load';
+import { expectMemory } from './memoryStages';
+import { prepare } from './prepare';
+import type { EvaluateRequest, EvaluationRow, SessionEvent } from './protocol';
+
+/** Accuracies of the student that `request` names; its answers go to `request.out`. */
+export async function evaluateAlone({
+  gpu,
+  request,
+  experiment,
+  control,
+  listener,
+}: {
+  gpu: Gpu;
+  request: EvaluateRequest;
+  /** The request's, checked and resolved. */
+  experiment: Experiment;
+  control: RunControl;
+  listener: (event: SessionEvent) => void;
+}): Promise<EvaluationRow[]> {
+  const files = openFileRoot(request.files);
+  const onProgress: ProgressListener = (progress) => listener({ type: 'progress', progress });
+  const opened = await openStudent(experiment, files);
+  // Only the test questions matter here; demonstrations need not be there.
+  const narrowed: Experiment = {
+    ...experiment,
+    demonstrations: [],
+    phases: { baseline: true, instruct: false, selfRefine: false },
+  };
+  const prepared = await prepare(narrowed, files, opened.tokenizer, opened.config);
+  expectMemory(narrowed, prepared, opened.config, gpu.tier);
+  const student = await loadStudentWeights(gpu, experiment, opened, onProgress, control.signal);
+  let adapter: Adapter | undefined;
+  try {
+    if (request.adapter !== undefined) {
+      adapter = Adapter.fromPeft(student, await loadAdapterFile(files, request.adapter));
+    }
+    // An evaluation alone keeps its books in memory: nothing of it is resumed.
+    const book = new RunBook(
+      'evaluation',
+      experiment.name,
+      gpu,
+      new MemoryRunStore(),
+      control,
+      {
+        startedAt: new Date().toISOString(),
+        experiment: {},
+        environment: describeEnvironment(gpu),
+        student: opened.report,
+        data: '',
+        phase: 'evaluate',
+        step: 0,
+        sequence: 0,
+        metrics: [],
+        evaluations: [],
+        predictions: [],
+        timings: [],
+        checkpointBytes: 0,
+        adapterFileBytes: 0,
+        gpuPeak: 0,
+        log: [],
+        tensors: {},
+      },
+      listener,
+      Infinity,
+    );
+    for (const warning of prepared.warnings) book.log('warning', warning);
+    await evaluateSystem(book, narrowed, prepared, opened.eosIds, {
+      system: systemOf(request.adapter),
+      wrap: adapter === undefined ? 'bare' : 'wrapped',
+      prompts: experiment.evaluation.prompts,
+      student,
+      adapter,
+    });
+    if (request.out !== undefined) {
+      const rows = book.state.predictions.flatMap((set) => predictionRows(set, prepared));
+      const text = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+      await openFileRoot(request.out).write('predictions.jsonl', new TextEncoder().encode(text));
+    }
+    return book.state.evaluations;
+  } finally {
+    adapter?.destroy();
+    student.destroy();
+  }
+}
