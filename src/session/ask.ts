@@ -18,7 +18,8 @@ import { decodeAnswer } from '../text/wrapper';
 import { adapterFolder } from './artefacts';
 import { Encoder } from './encoder';
 import { loadStudentWeights, openStudent, type OpenedStudent } from './load';
-import type { AskAnswer, AskRequest, FileRoot, SystemName } from './protocol';
+import { prepare, questionsOnly } from './prepare';
+import type { AskAnswer, AskRequest, ExampleQuestions, FileRoot, SystemName } from './protocol';
 
 /** As many options as there are letters in a student's vocabulary at most; the paper's tasks have up to five. */
 const MAX_OPTIONS = 8;
@@ -41,6 +42,27 @@ interface LoadedStudent {
 function roomFor({ prompt, evaluation }: Experiment, { config }: OpenedStudent): { prompt: number; answer: number } {
   const answer = Math.min(evaluation.maxNewTokens, Math.floor(config.maxPositions / 2));
   return { prompt: Math.min(prompt.maxPromptTokens, config.maxPositions - answer), answer };
+}
+
+/** Examples of each task. */
+const EXAMPLES = 20;
+
+/** Test questions and words of an experiment's student. Tasks that come as whole prompts give none. */
+export async function exampleQuestions(experiment: Experiment, root: FileRoot): Promise<ExampleQuestions> {
+  const files = openFileRoot(root);
+  const { tokenizer, config } = await openStudent(experiment, files);
+  const { tasks } = await prepare(questionsOnly(experiment), files, tokenizer, config);
+  const { words } = tokenizer.tokenizer;
+  return {
+    examples: tasks
+      .filter(({ task }) => task.kind !== 'mixed')
+      .flatMap(({ config: { name }, items }) =>
+        items.slice(0, EXAMPLES).map(({ question, choices = [], target }) => {
+          return { taskId: name, question, options: [...choices], target };
+        }),
+      ),
+    ...(words === undefined ? {} : { words: [...words] }),
+  };
 }
 
 /** Answers questions one at a time; `release` gives back all that it loaded. */

@@ -13,7 +13,7 @@ import type { RunControl } from './control';
 import { evaluateSystem, systemOf } from './evaluation';
 import { describeEnvironment, loadStudentWeights, openStudent } from './load';
 import { expectMemory } from './memoryStages';
-import { prepare } from './prepare';
+import { prepare, questionsOnly } from './prepare';
 import type { EvaluateRequest, EvaluationRow, SessionEvent } from './protocol';
 
 /** Accuracies of the student that `request` names; its answers go to `request.out`. */
@@ -34,12 +34,7 @@ export async function evaluateAlone({
   const files = openFileRoot(request.files);
   const onProgress: ProgressListener = (progress) => listener({ type: 'progress', progress });
   const opened = await openStudent(experiment, files);
-  // Only the test questions matter here; demonstrations need not be there.
-  const narrowed: Experiment = {
-    ...experiment,
-    demonstrations: [],
-    phases: { baseline: true, instruct: false, selfRefine: false },
-  };
+  const narrowed = questionsOnly(experiment);
   const prepared = await prepare(narrowed, files, opened.tokenizer, opened.config);
   expectMemory(narrowed, prepared, opened.config, gpu.tier);
   const student = await loadStudentWeights(gpu, experiment, opened, onProgress, control.signal);

@@ -48,6 +48,13 @@ export interface Prepared {
   eosId: number;
 }
 
+/** The experiment with nothing to train: only the test questions matter, demonstrations need not be there. */
+export const questionsOnly = (experiment: Experiment): Experiment => ({
+  ...experiment,
+  demonstrations: [],
+  phases: { baseline: true, instruct: false, selfRefine: false },
+});
+
 /**
  * Reads and encodes everything.
  * @throws PupilError `data`, `text`, `config`, `source`, as the parts do.

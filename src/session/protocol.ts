@@ -5,7 +5,7 @@ import type { PlainError } from '../base/errors';
 import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 import type { FileRoot } from '../sources/fileRoot';
 
-export type { EvaluationRow, PhaseName, SystemName } from '../report/types';
+export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { FileRoot } from '../sources/fileRoot';
 
 export interface RunRequest {
@@ -179,6 +179,8 @@ export interface SessionApi {
   pretrain(request: PretrainRequest, onStep: (step: PretrainStep) => void): Promise<PretrainOutcome>;
   /** Keeps what it loaded until other work begins. */
   ask(request: AskRequest): Promise<AskAnswer>;
+  /** Reads the student's tokenizer and the test questions; no weights, no GPU. */
+  exampleQuestions(request: Pick<AskRequest, 'experiment' | 'files'>): Promise<ExampleQuestions>;
   exportStudent(request: ExportRequest): Promise<ExportSummary>;
   listRuns(): Promise<StoredRun[]>;
   deleteRun(runId: string): Promise<void>;
@@ -231,6 +233,14 @@ export interface AskAnswer {
   cutOff: boolean;
   /** Words that the student's vocabulary lacks. Where there are any, nothing was generated. */
   unknownWords: string[];
+}
+
+/** What helps a person to ask something that the student of an experiment can be asked. */
+export interface ExampleQuestions {
+  /** The first test questions of the experiment's tasks, a task after the other. */
+  examples: { taskId: string; question: string; options: string[]; target: string }[];
+  /** Every word that the student knows; absent where its vocabulary is made of smaller pieces. */
+  words?: string[];
 }
 
 /** `pupil export`: the adapter as PEFT, or merged into the base weights (safetensors). */

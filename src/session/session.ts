@@ -11,7 +11,7 @@ import { openFileRoot } from '../sources/fileRoot';
 import { MirroredRunStore } from '../storage/mirror';
 import { expectRunId, type RunStore } from '../storage/runStore';
 import { FilesVariantStore, MemoryVariantStore, type VariantStore } from '../storage/variantStore';
-import { Asker } from './ask';
+import { Asker, exampleQuestions } from './ask';
 import { checkKernels } from './check';
 import { RunControl } from './control';
 import { examine } from './doctor';
@@ -28,6 +28,7 @@ import type {
   DoctorReport,
   EvaluateRequest,
   EvaluationRow,
+  ExampleQuestions,
   ExportRequest,
   ExportSummary,
   InspectRequest,
@@ -178,6 +179,10 @@ export class Session implements SessionApi {
       const experiment = readExperiment(request.experiment);
       return this.asker.ask(await this.device(experiment.student.tier), request, experiment);
     });
+  }
+
+  exampleQuestions({ experiment, files }: Pick<AskRequest, 'experiment' | 'files'>): Promise<ExampleQuestions> {
+    return exampleQuestions(readExperiment(experiment), files);
   }
 
   exportStudent(request: ExportRequest): Promise<ExportSummary> {

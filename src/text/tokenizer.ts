@@ -20,6 +20,8 @@ export interface TextTokenizer {
   encode(text: string, options?: { addBos?: boolean }): number[];
   /** Text of ids. `skipSpecial` (default true) leaves out bos, eos, pad and other control tokens. */
   decode(ids: readonly number[], options?: { skipSpecial?: boolean }): string;
+  /** The words of a vocabulary of whole words, in order; absent where it is made of smaller pieces. */
+  readonly words?: readonly string[];
   /** Distinct pieces of the text that the vocabulary cannot express, in order of appearance; empty when all can. */
   unknownPieces(text: string): string[];
 }
@@ -61,6 +63,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
   readonly eosIds: readonly number[];
   readonly padId?: number;
   readonly specialTexts: Readonly<Record<string, string>>;
+  readonly words?: readonly string[];
   /** The chat template of tokenizer_config.json, where it has one. */
   readonly chatTemplate?: string;
   private readonly inner: Tokenizer;
@@ -108,6 +111,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     this.eosIds = endIds(idOf('eos_token'), files.generationConfig);
     this.unknownId = idOf('unk_token') ?? this.inner.token_to_id(String(model['unk_token'] ?? ''));
     this.wholeWords = model['type'] === 'WordLevel' || model['type'] === 'WordPiece';
+    if (model['type'] === 'WordLevel') this.words = wordsAmong(this.inner.get_vocab(true).keys());
     const template = config['chat_template'];
     if (typeof template === 'string') this.chatTemplate = template;
     else if (Array.isArray(template)) {
@@ -145,6 +149,11 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     }
     return found;
   }
+}
+
+/** Tokens that are words: no signs, digits, option letters or control tokens. By the alphabet. */
+export function wordsAmong(tokens: Iterable<string>): string[] {
+  return [...tokens].filter((token) => /^[\p{L}'’-]+$/u.test(token)).sort((a, b) => (a < b ? -1 : 1));
 }
 
 /** eos of the tokenizer first, then those of generation_config.json (a number or a list). */

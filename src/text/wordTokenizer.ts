@@ -1,7 +1,7 @@
 // wordTokenizer.ts: the lesson student's word-level tokenizer: a list of tokens, cut by one regular expression. It has no
 // unknown token: what the vocabulary lacks is an error, because the student could only be confused by it.
 import { PupilError } from '../base/errors';
-import type { TextTokenizer } from './tokenizer';
+import { wordsAmong, type TextTokenizer } from './tokenizer';
 
 const PIECES = /\n|[A-D]\)|\d|[A-Za-z']+|[^\sA-Za-z\d]/g;
 const NO_SPACE_BEFORE = new Set(['.', ',', ':', '?', '\n']);
@@ -16,6 +16,7 @@ export class WordTokenizer implements TextTokenizer {
   readonly bosId: number;
   readonly eosIds: readonly number[];
   readonly padId: number;
+  readonly words: readonly string[];
   readonly specialTexts = { pad_token: '<pad>', bos_token: '<bos>', eos_token: '<eos>' } as const;
   private readonly idOf = new Map<string, number>();
   private readonly special: ReadonlySet<number>;
@@ -33,6 +34,7 @@ export class WordTokenizer implements TextTokenizer {
       throw new PupilError('text', 'WordTokenizer: the tokens of vocab.json must differ, some are listed twice');
     }
     this.vocabSize = tokens.length;
+    this.words = wordsAmong(tokens);
     this.padId = this.required('<pad>');
     this.bosId = this.required('<bos>');
     this.eosIds = [this.required('<eos>')];

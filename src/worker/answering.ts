@@ -22,6 +22,7 @@ export const SESSION_METHODS = [
   'inspect',
   'evaluate',
   'ask',
+  'exampleQuestions',
   'exportStudent',
   'pretrain',
   'listRuns',

@@ -19,8 +19,8 @@ describe('the page', () => {
     flushSync();
     expect(text()).toContain('Pupil');
     expect(text()).toContain('looking for a GPU');
-    expect(root.querySelector('select')?.value).toBe('lesson-c-student-p10');
-    expect(text()).toContain('student of 910,592 parameters');
+    expect(root.querySelector('select')?.value).toBe('lesson');
+    expect(text()).toContain('scripted teacher');
     expect(button(root, 'Run').disabled).toBe(true);
   });
 

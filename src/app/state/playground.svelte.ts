@@ -4,6 +4,7 @@ import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
 import type { FileRoot, SessionApi } from '../../session/protocol';
 import { RunLocks, type Locks } from '../runLocks';
+import { AskBox, type AskPlace } from './ask.svelte';
 import { DeviceState } from './device.svelte';
 import { Experiments } from './experiments.svelte';
 import { toNotice, type Notice } from './notice';
@@ -17,13 +18,14 @@ export class Playground {
   readonly run: RunView;
   readonly stored: StoredRuns;
   readonly check: SelfCheck;
+  readonly ask: AskBox;
   private readonly locks: RunLocks;
   /** A failure of an action that belongs to no part. */
   notice = $state.raw<Notice>();
   /** Between the click on Run and the session's first event. */
   preparing = $state(false);
 
-  readonly busy = $derived.by(() => this.preparing || this.run.active || this.check.running);
+  readonly busy = $derived.by(() => this.preparing || this.run.active || this.check.running || this.ask.asking);
   readonly canRun = $derived.by(() => this.device.status === 'ready' && !this.busy && this.experiments.missing === '');
 
   constructor(
@@ -46,6 +48,7 @@ export class Playground {
     this.locks = new RunLocks(place.locks);
     this.stored = new StoredRuns(session, place.memory, this.locks);
     this.check = new SelfCheck(session);
+    this.ask = new AskBox(session, () => this.askPlace());
   }
 
   /** The folder that the page was served from. */
@@ -106,6 +109,24 @@ export class Playground {
     } catch (error) {
       this.notice = toNotice(error);
     }
+  }
+
+  /**
+   * Whom a typed question is for: the students of the run that is shown, else of the newest finished run of the chosen
+   * experiment, else its untouched student alone.
+   */
+  private async askPlace(): Promise<AskPlace> {
+    const prepared = await this.experiments.prepare(this.pageBase);
+    const { name } = prepared.experiment;
+    const newest = [...this.stored.runs]
+      .filter((run) => run.name === name && run.state === 'finished')
+      .sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1))[0];
+    const shown = this.run.name === name && this.run.runId !== '' ? this.run.runId : undefined;
+    const runId = shown ?? newest?.runId;
+    if (runId === undefined) return prepared;
+    const kept = this.stored.recall(runId);
+    // Its own experiment, seed and all: the selected one may have been changed since.
+    return { experiment: kept?.experiment ?? prepared.experiment, files: kept?.files ?? prepared.files, runId };
   }
 
   /** Picked files do not outlive the page: they must have been picked again. */

@@ -136,6 +136,13 @@ describe('ask', { timeout: 300_000 }, () => {
     expect(mended.question).toBe('Tom has 3 pears. How many pears does Tom have?');
   });
 
+  it('has the words of a word vocabulary, and no example where tasks come as whole prompts', async () => {
+    const { examples, words } = await session.exampleQuestions({ experiment, files });
+    expect(examples).toEqual([]);
+    expect(words).toContain('tea');
+    expect(words!.every((word) => /^[A-Za-z']+$/.test(word))).toBe(true);
+  });
+
   it('refuses what cannot be asked, and a run that left no such student', async () => {
     await expect(session.ask(request({ question: '  ' }))).rejects.toThrow(/expected a question, it is empty/);
     await expect(session.ask(request({ options: ['one'] }))).rejects.toThrow(/got 1/);

@@ -1,0 +1,151 @@
+// ask.test.ts: the question box of the page over a session that the test controls: whom it asks, what it shows, what it says of
+// unknown words.
+import { flushSync } from 'svelte';
+import { afterEach, describe, expect, it } from 'vitest';
+import { PupilError } from '../../src/base/errors';
+import type { AskAnswer, AskRequest, ExampleQuestions, StoredRun } from '../../src/session/protocol';
+import { FakeSession, button, removePages, settle, show } from './fakePage';
+
+afterEach(removePages);
+
+const EXAMPLES: ExampleQuestions = {
+  examples: [
+    { taskId: 'C', question: 'Which flies?', options: ['owl', 'cod'], target: 'A' },
+    { taskId: 'C', question: 'Which swims?', options: ['owl', 'cod'], target: 'B' },
+    { taskId: 'A', question: 'How many?', options: [], target: '7' },
+  ],
+  words: ['cod', 'owl'],
+};
+
+/** Answers "B" to everything, and says what it was asked. */
+class AskedSession extends FakeSession {
+  asked: AskRequest[] = [];
+  reply: (request: AskRequest) => Partial<AskAnswer> = () => ({});
+  ask = (request: AskRequest): Promise<AskAnswer> => {
+    this.asked.push(request);
+    const { question, system } = request;
+    return Promise.resolve({
+      prompt: '',
+      question,
+      text: `${system} says B`,
+      answer: 'B',
+      cutOff: false,
+      unknownWords: [],
+      ...this.reply(request),
+    });
+  };
+  exampleQuestions = (): Promise<ExampleQuestions> => Promise.resolve(EXAMPLES);
+}
+
+const panel = (root: HTMLElement): HTMLElement => root.querySelector('[aria-labelledby="ask-title"]')!;
+const fields = (root: HTMLElement): HTMLTextAreaElement[] => [...panel(root).querySelectorAll('textarea')];
+
+function type(field: HTMLTextAreaElement, text: string): void {
+  field.value = text;
+  field.dispatchEvent(new Event('input', { bubbles: true }));
+  flushSync();
+}
+
+async function opened(session: AskedSession): Promise<ReturnType<typeof show>> {
+  const page = show(session, '?experiment=smoke');
+  await page.playground.open();
+  flushSync();
+  return page;
+}
+
+const finishedRun = (name: string): StoredRun => ({
+  runId: 'smoke-1',
+  name,
+  state: 'finished',
+  phase: 'report',
+  step: 1,
+  updatedAt: '2026-01-02T03:04:05Z',
+  sizeBytes: 1,
+});
+
+describe('the question box', () => {
+  it('asks the untouched student, with options and prompt as typed, and says that the others come with a run', async () => {
+    const session = new AskedSession();
+    const { root } = await opened(session);
+    expect(button(root, 'Ask').disabled).toBe(true);
+    type(fields(root)[0]!, 'Which swims?');
+    type(fields(root)[1]!, 'owl\n\n  cod ');
+    button(root, 'Ask').click();
+    await settle();
+    expect(session.asked).toHaveLength(1);
+    expect(session.asked[0]).toMatchObject({
+      system: 'Baseline',
+      question: 'Which swims?',
+      options: ['owl', 'cod'],
+      prompt: 'cot',
+    });
+    expect(panel(root).innerText).toContain('Baseline says B');
+    expect(panel(root).innerText).toContain('tuned ones come with a finished run');
+    expect(panel(root).innerText).not.toContain('Target');
+  });
+
+  it('asks every student that a finished run of this experiment left, and judges a test question', async () => {
+    const session = new AskedSession();
+    const { root, playground } = await opened(session);
+    session.stored = [finishedRun(playground.experiments.checked.experiment!.name)];
+    session.artefacts = {
+      'adapters/instruct/adapter_model.safetensors': new Uint8Array(1),
+      'adapters/self-refine/adapter_model.safetensors': new Uint8Array(1),
+    };
+    await playground.stored.refresh();
+    flushSync();
+    session.reply = ({ system }) => (system === 'Baseline' ? { answer: 'A' } : {});
+    button(root, 'A test question').click(); // C: Which flies? A
+    await settle();
+    button(root, 'A test question').click(); // tasks in turn: A
+    await settle();
+    expect(fields(root).map(({ value }) => value)).toEqual(['How many?', '']);
+    button(root, 'A test question').click();
+    await settle();
+    expect(fields(root).map(({ value }) => value)).toEqual(['Which swims?', 'owl\ncod']);
+    button(root, 'Ask').click();
+    await settle();
+    expect(session.asked.map(({ system, runId }) => [system, runId])).toEqual([
+      ['Baseline', 'smoke-1'],
+      ['Instruction-tuned', 'smoke-1'],
+      ['Self-refined', 'smoke-1'],
+    ]);
+    const verdicts = [...panel(root).querySelectorAll('.head')].map((head) =>
+      head.textContent!.replace(/\s+/g, ' ').trim(),
+    );
+    expect(verdicts).toEqual(['Baseline A ✗ wrong', 'Instruction-tuned B ✓ right', 'Self-refined B ✓ right']);
+    // Changed by hand, it is no test question any more.
+    type(fields(root)[0]!, 'Which swims best?');
+    button(root, 'Ask').click();
+    await settle();
+    expect(panel(root).innerText).not.toContain('Target');
+  });
+
+  it('says which words the student does not know, and lists those it knows', async () => {
+    const session = new AskedSession();
+    session.reply = () => ({ text: '', unknownWords: ['zebra', 'moon'] });
+    const { root } = await opened(session);
+    type(fields(root)[0]!, 'Is a zebra on the moon?');
+    button(root, 'Ask').click();
+    await settle();
+    expect(panel(root).innerText).toContain('I do not know the words “zebra” and “moon”.');
+    expect(panel(root).querySelector('details')!.textContent).toContain('cod · owl');
+    expect(session.asked).toHaveLength(1);
+  });
+
+  it('shows a refusal, and waits while a run is going on', async () => {
+    const session = new AskedSession();
+    const { root } = await opened(session);
+    session.ask = () => Promise.reject(new PupilError('usage', 'ask: too long', 'Ask a shorter question.'));
+    type(fields(root)[0]!, 'word '.repeat(200));
+    button(root, 'Ask').click();
+    await settle();
+    expect(panel(root).innerText).toContain('Ask a shorter question.');
+    button(root, 'Run').click();
+    await settle();
+    session.emit({ type: 'state', state: 'running' });
+    flushSync();
+    expect(button(root, 'Ask').disabled).toBe(true);
+    expect(panel(root).innerText).toContain('The student is busy');
+  });
+});
