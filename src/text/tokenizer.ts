@@ -153,7 +153,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
 
 /** Tokens that are words: no signs, digits, option letters or control tokens. By the alphabet. */
 export function wordsAmong(tokens: Iterable<string>): string[] {
-  return [...tokens].filter((token) => /^[\p{L}'’-]+$/u.test(token)).sort((a, b) => (a < b ? -1 : 1));
+  return [...tokens].filter((token) => /^\p{L}[\p{L}'’-]*$/u.test(token)).sort((a, b) => (a < b ? -1 : 1));
 }
 
 /** eos of the tokenizer first, then those of generation_config.json (a number or a list). */
