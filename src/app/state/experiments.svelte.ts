@@ -61,7 +61,8 @@ function bundledChoices(): ExperimentChoice[] {
   });
   const presets = PRESET_NAMES.map((name) => {
     const document = preset(name);
-    return { id: name, label: `Preset: ${document.name}`, document, needsData: needsData(document) };
+    const label = name === DEFAULT_EXPERIMENT ? document.name : `Preset: ${document.name}`;
+    return { id: name, label, document, needsData: needsData(document) };
   });
   // What runs as it is comes first, the default before everything.
   const rank = (choice: ExperimentChoice): number => (choice.id === DEFAULT_EXPERIMENT ? 0 : choice.needsData ? 2 : 1);
