@@ -66,18 +66,18 @@ const prompt: ExperimentInput['prompt'] = {
 export const LESSON: ExperimentInput = {
   name: 'The lesson',
   notes:
-    'A student of 0.9 million parameters, pretrained on a generated world, is shown worked answers to one family of questions by a scripted teacher, then refines itself on pairs of its own answers. It is tested on that family and on three it was not shown. What it says it has read before: the lesson elicits reasoning, it does not teach from nothing.',
+    'A student of 0.9 million parameters, pretrained on a generated world, is shown 30 worked answers to arithmetic stories by a scripted teacher, then refines itself on pairs of its own answers. It is tested on such stories and on three families of questions that it was not shown. All that it says it has read before: the lesson elicits reasoning, it does not teach from nothing.',
   seed: 0,
   student,
   adapter: { rank: 16, alpha: 32, dropout: 0 },
   prompt,
   tasks: [
-    task('kinds', { trainCount: 120, testLimit: 100 }),
+    task('stories', { trainCount: 120, testLimit: 100 }),
+    task('sums', { trainCount: 120, testLimit: 100, use: ['evaluate'] }),
+    task('kinds', { trainCount: 120, testLimit: 100, use: ['evaluate'] }),
     task('tools', { trainCount: 120, testLimit: 100, use: ['evaluate'] }),
-    task('stories', { trainCount: 200, testLimit: 100, use: ['evaluate'] }),
-    task('sums', { trainCount: 200, testLimit: 100, use: ['evaluate'] }),
   ],
-  demonstrations: [teacher('kinds', 0.5)],
+  demonstrations: [teacher('stories', 0.25)],
   phases: {
     baseline: true,
     instruct: {
@@ -115,10 +115,10 @@ export const SMOKE: ExperimentInput = {
   notes: 'Every step of the lesson, too short to learn much.',
   adapter: { rank: 4, alpha: 8, dropout: 0 },
   tasks: [
-    task('kinds', { trainCount: 12, testLimit: 8 }),
-    task('sums', { trainCount: 12, testLimit: 8, use: ['evaluate'] }),
+    task('stories', { trainCount: 12, testLimit: 8 }),
+    task('kinds', { trainCount: 12, testLimit: 8, use: ['evaluate'] }),
   ],
-  demonstrations: [teacher('kinds')],
+  demonstrations: [teacher('stories')],
   phases: {
     instruct: { epochs: 2, learningRate: 8e-4, batchSize: 4, microBatchTokens: 512, clip: 1 },
     selfRefine: {
