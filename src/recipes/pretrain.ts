@@ -40,9 +40,12 @@ export interface PretrainSettings {
   evaluateEverySteps: number;
 }
 
-/** The prototype's recipe (AdamW 3e-3, β 0.9/0.98, decay 0.05, clip 1, 32×128 tokens, warm-up 100, the last 30 % down). */
+/**
+ * The prototype's recipe (AdamW 3e-3, β 0.9/0.98, decay 0.05, clip 1, warm-up 100, the last 30 % down) with half its 4,096
+ * tokens a step: after 190 steps both had about the same loss, and half as many tokens cost half as much.
+ */
 export const PRETRAIN_DEFAULTS: Omit<PretrainSettings, 'steps'> = {
-  tokensPerStep: 4096,
+  tokensPerStep: 2048,
   learningRate: 3e-3,
   beta1: 0.9,
   beta2: 0.98,
