@@ -1,24 +1,23 @@
-// experiments.test.ts (long): the three experiments whole, as their files say, in headless Chromium.
+// experiments.test.ts (long): the lesson and the three experiments whole, as they say, in headless Chromium.
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { pupil } from '../cli/process';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'pupil-long-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 interface Report {
-  evaluations: { system: string; prompt: string; scorer: string; correct: number; n: number }[];
+  evaluations: { system: string; taskId: string; prompt: string; scorer: string; correct: number; n: number }[];
   pairs?: { counts: Record<string, number> };
   curves: { phase: string; step: number; values: Record<string, number> }[];
 }
 
+/** A preset, or a file of experiments/. */
 async function run(name: string): Promise<Report> {
   const out = join(folder, name);
-  const ended = await pupil(['run', join(ROOT, 'experiments', `${name}.json`), '--out', out, '--json']);
+  const ended = await pupil(['run', name, '--out', out, '--json']);
   expect(ended.code, ended.err).toBe(0);
   return JSON.parse(readFileSync(join(out, 'report.json'), 'utf8')) as Report;
 }
@@ -54,4 +53,18 @@ it('lesson-c-student-p10: about 54, then about 91, then about 98 % with the CoT 
   expect(Math.abs(accuracy('Baseline') - 0.54)).toBeLessThan(0.15);
   expect(Math.abs(accuracy('Instruction-tuned') - 0.913)).toBeLessThan(0.085);
   expect(accuracy('Self-refined')).toBeGreaterThan(0.93);
+});
+
+it('lesson: taught on stories, each phase raises stories and sums', async () => {
+  const { evaluations } = await run('lesson');
+  const correct = (system: string, task: string): number => {
+    const row = evaluations.find((r) => r.system === system && r.taskId.startsWith(task) && r.prompt === 'cot')!;
+    expect(row.n).toBe(100);
+    return row.correct;
+  };
+  for (const task of ['A', 'B']) {
+    expect(correct('Instruction-tuned', task), task).toBeGreaterThan(correct('Baseline', task));
+    expect(correct('Self-refined', task), task).toBeGreaterThan(correct('Instruction-tuned', task) + 20);
+    expect(correct('Self-refined', task), task).toBeGreaterThan(60);
+  }
 });
