@@ -3,11 +3,12 @@
 // it. What was loaded for one question is kept for the next.
 import { PupilError } from '../base/errors';
 import type { Experiment } from '../config/experiment';
+import { readAdapterNote } from '../formats/adapterNote';
 import type { Gpu } from '../gpu/device';
 import { Adapter } from '../model/adapter';
 import { Generator } from '../model/generator';
 import type { Student } from '../model/student';
-import { loadAdapterFile } from '../recipes/files';
+import { filesIn, loadAdapterFile } from '../recipes/files';
 import { openFileRoot } from '../sources/fileRoot';
 import { openMemoryRoot } from '../sources/memory';
 import type { RunStore } from '../storage/runStore';
@@ -25,6 +26,8 @@ import type { AskAnswer, AskRequest, ExampleQuestions, FileRoot, SystemName } fr
 const MAX_OPTIONS = 8;
 
 interface LoadedSystem {
+  /** Whose adapter it is; the untouched student is of no run. */
+  runId: string | undefined;
   adapter: Adapter | undefined;
   generator: Generator;
 }
@@ -32,15 +35,25 @@ interface LoadedSystem {
 interface LoadedStudent {
   key: string;
   gpu: Gpu;
-  opened: OpenedStudent;
   student: Student;
-  /** By system and run. */
-  systems: Map<string, LoadedSystem>;
+  /** At most one run's. */
+  systems: Map<SystemName, LoadedSystem>;
 }
 
-/** The tokens that a question and its answer may have. */
-function roomFor({ prompt, evaluation }: Experiment, { config }: OpenedStudent): { prompt: number; answer: number } {
-  const answer = Math.min(evaluation.maxNewTokens, Math.floor(config.maxPositions / 2));
+/** One question with all that is needed to ask it. */
+interface Inquiry {
+  gpu: Gpu;
+  request: AskRequest;
+  /** The request's, checked and resolved. */
+  experiment: Experiment;
+  opened: OpenedStudent;
+  signal: AbortSignal;
+}
+
+/** The tokens that a question and its answer may have, as in evaluation. */
+function roomFor({ experiment, opened: { config } }: Inquiry): { prompt: number; answer: number } {
+  const { prompt, evaluation } = experiment;
+  const answer = Math.min(evaluation.maxNewTokens, config.maxPositions - 1);
   return { prompt: Math.min(prompt.maxPromptTokens, config.maxPositions - answer), answer };
 }
 
@@ -68,43 +81,47 @@ export async function exampleQuestions(experiment: Experiment, root: FileRoot): 
 /** Answers questions one at a time; `release` gives back all that it loaded. */
 export class Asker {
   private loaded: LoadedStudent | undefined;
+  private opened: { key: string; student: OpenedStudent } | undefined;
 
   constructor(private readonly store: RunStore) {}
 
   release(): void {
-    for (const { generator, adapter } of this.loaded?.systems.values() ?? []) {
-      generator.destroy();
-      adapter?.destroy();
-    }
+    for (const system of this.loaded?.systems.values() ?? []) destroySystem(system);
     this.loaded?.student.destroy();
     this.loaded = undefined;
+    this.opened = undefined;
   }
 
   /**
    * @param experiment the request's, checked and resolved.
-   * @throws PupilError `usage` for a question that cannot be asked, `storage` where the run left no such adapter.
+   * @throws PupilError `usage` for a question that cannot be asked, `storage` where the run left no such adapter,
+   *   `checkpoint` where that belongs to another student, `cancelled` once stopped.
    */
-  async ask(gpu: Gpu, request: AskRequest, experiment: Experiment): Promise<AskAnswer> {
-    const options = (request.options ?? []).map((option) => option.trim());
-    expectQuestion(request.question, options);
-    const { opened, student, systems } = await this.load(gpu, request, experiment);
+  async ask(gpu: Gpu, request: AskRequest, experiment: Experiment, signal: AbortSignal): Promise<AskAnswer> {
+    const options = (request.options ?? []).map(oneLine);
+    const question = oneLine(request.question);
+    expectQuestion(question, options);
+    const opened = await this.open(request, experiment);
+    const inquiry: Inquiry = { gpu, request, experiment, opened, signal };
     const { tokenizer } = opened.tokenizer;
-    const [question, ...choices] = [request.question, ...options].map((text) => askable(tokenizer, text));
-    const unknownWords = [...new Set([question!, ...choices].flatMap(({ unknown }) => unknown))];
+    const read = [question, ...options].map((text) => askable(tokenizer, text));
+    const [first, ...choices] = read.map(({ text }) => text);
     const item = {
       id: 'asked',
-      question: question!.text,
+      question: first!,
       target: '',
-      ...(choices.length === 0 ? {} : { choices: choices.map(({ text }) => text) }),
+      ...(choices.length === 0 ? {} : { choices }),
     };
     const task = taskOfKind(choices.length === 0 ? 'number' : 'choice');
     const bare = request.prompt === 'cot' ? task.cotPrompt(item) : task.plainPrompt(item);
-    if (unknownWords.length > 0) {
-      return { prompt: bare, question: item.question, text: '', cutOff: false, unknownWords };
+    // The prompt's own words as well: a student may know four letters of options and not a fifth.
+    const unknown = [...read.flatMap((one) => one.unknown), ...tokenizer.unknownPieces(bare)];
+    if (unknown.length > 0) {
+      return { prompt: bare, question: first!, text: '', cutOff: false, unknownWords: [...new Set(unknown)] };
     }
     const encoder = new Encoder(experiment, opened.tokenizer, opened.config);
     const prompt = encoder.prompt(bare, request.system === 'Baseline' ? 'bare' : 'wrapped');
-    const room = roomFor(experiment, opened);
+    const room = roomFor(inquiry);
     if (prompt.ids.length > room.prompt) {
       throw new PupilError(
         'usage',
@@ -112,55 +129,56 @@ export class Asker {
         'Ask a shorter question.',
       );
     }
-    const key = JSON.stringify([request.system, request.runId ?? '']);
-    let system = systems.get(key);
-    if (system === undefined) {
-      system = await this.loadSystem(student, experiment, opened, request);
-      systems.set(key, system);
-    }
-    const [answer] = await system.generator.generate([prompt.ids], { seed: experiment.seed, stream: 'ask' });
+    const { generator } = await this.system(inquiry);
+    const [answer] = await generator.generate([prompt.ids], { seed: experiment.seed, stream: 'ask', signal });
     const text = decodeAnswer(tokenizer, answer!.ids);
     const extracted = task.extract(text, item).answer;
     return {
       prompt: prompt.text,
-      question: item.question,
+      question: first!,
       text,
       ...(extracted === undefined ? {} : { answer: extracted }),
       cutOff: answer!.stopped === 'length',
-      unknownWords,
+      unknownWords: [],
     };
   }
 
-  /** The request's student; the one before it is given back. */
-  private async load(gpu: Gpu, request: AskRequest, experiment: Experiment): Promise<LoadedStudent> {
-    const { student: config, prompt, evaluation, seed } = experiment;
-    const key = JSON.stringify([placeOf(request.files), config, prompt, evaluation, seed]);
-    if (this.loaded?.key === key && this.loaded.gpu === gpu) return this.loaded;
-    this.release();
-    const opened = await openStudent(experiment, openFileRoot(request.files));
-    const student = await loadStudentWeights(gpu, experiment, opened, () => undefined, new AbortController().signal);
-    return (this.loaded = { key, gpu, opened, student, systems: new Map() });
+  /** Config, tokenizer and fingerprint. Contents at hand may have changed under the same names: they are read anew. */
+  private async open({ files }: AskRequest, experiment: Experiment): Promise<OpenedStudent> {
+    const key = files.kind === 'memory' ? '' : JSON.stringify([files, experiment.student]);
+    if (key !== '' && this.opened?.key === key) return this.opened.student;
+    const student = await openStudent(experiment, openFileRoot(files));
+    this.opened = { key, student };
+    return student;
   }
 
-  private async loadSystem(
-    student: Student,
-    experiment: Experiment,
-    opened: OpenedStudent,
-    { system, runId }: AskRequest,
-  ): Promise<LoadedSystem> {
-    const adapter = await this.loadAdapter(student, system, runId);
+  /** The student of the question, and of tuned ones its run's. What is no longer asked for is given back. */
+  private async system(inquiry: Inquiry): Promise<LoadedSystem> {
+    const { request, experiment } = inquiry;
+    const { systems, student } = await this.load(inquiry);
+    const runId = request.system === 'Baseline' ? undefined : request.runId;
+    for (const [name, system] of systems) {
+      if (name === 'Baseline' || runId === undefined || system.runId === runId) continue;
+      destroySystem(system);
+      systems.delete(name);
+    }
+    const known = systems.get(request.system);
+    if (known !== undefined) return known;
+    const adapter = await this.loadAdapter(student, inquiry);
     let generator: Generator | undefined;
     try {
-      const room = roomFor(experiment, opened);
+      const room = roomFor(inquiry);
       generator = new Generator(student, adapter, {
         batchSize: 1,
         maxPromptTokens: room.prompt,
         maxNewTokens: room.answer,
         temperature: experiment.evaluation.temperature,
-        eosIds: opened.eosIds,
+        eosIds: inquiry.opened.eosIds,
       });
       await generator.ready();
-      return { adapter, generator };
+      const system = { runId, adapter, generator };
+      systems.set(request.system, system);
+      return system;
     } catch (error) {
       generator?.destroy();
       adapter?.destroy();
@@ -168,11 +186,20 @@ export class Asker {
     }
   }
 
-  private async loadAdapter(
-    student: Student,
-    system: SystemName,
-    runId: string | undefined,
-  ): Promise<Adapter | undefined> {
+  /** The request's student; the one before it is given back. */
+  private async load({ gpu, experiment, opened, signal }: Inquiry): Promise<LoadedStudent> {
+    const { student: config, prompt, evaluation } = experiment;
+    const key = JSON.stringify([opened.report.fingerprint, config, prompt, evaluation]);
+    if (this.loaded?.key === key && this.loaded.gpu === gpu) return this.loaded;
+    const before = this.opened;
+    this.release();
+    this.opened = before;
+    const student = await loadStudentWeights(gpu, experiment, opened, () => undefined, signal);
+    return (this.loaded = { key, gpu, student, systems: new Map() });
+  }
+
+  private async loadAdapter(student: Student, { request, opened }: Inquiry): Promise<Adapter | undefined> {
+    const { system, runId } = request;
     const folder = adapterFolder(system);
     if (folder === undefined) return undefined;
     if (runId === undefined) {
@@ -189,16 +216,33 @@ export class Asker {
         'The run has no such phase, has not come so far, or keeps its files elsewhere.',
       );
     }
-    return Adapter.fromPeft(student, await loadAdapterFile(openMemoryRoot(files), folder));
+    const root = openMemoryRoot(files);
+    const note = await readAdapterNote(filesIn(root, folder));
+    const { fingerprint } = opened.report;
+    if (
+      note !== undefined &&
+      (note.student.fingerprint !== fingerprint || note.student.quantize !== student.quantization)
+    ) {
+      throw new PupilError(
+        'checkpoint',
+        `ask: run ${runId}: expected an adapter of the student ${fingerprint} (${student.quantization}), it was trained on ${note.student.fingerprint} (${note.student.quantize})`,
+        'Ask with the experiment and the student of that run.',
+      );
+    }
+    return Adapter.fromPeft(student, await loadAdapterFile(root, folder));
   }
 }
 
-/** Tells places apart. Contents at hand are copied on their way to a worker: the same names and sizes are the same place. */
-const placeOf = (files: FileRoot): unknown =>
-  files.kind === 'memory' ? Object.entries(files.files).map(([name, bytes]) => [name, bytes.byteLength]) : files;
+function destroySystem({ generator, adapter }: LoadedSystem): void {
+  generator.destroy();
+  adapter?.destroy();
+}
+
+/** A typed text without its line breaks: in a prompt they would end the question. */
+const oneLine = (text: string): string => text.trim().replace(/\s+/g, ' ');
 
 function expectQuestion(question: string, options: readonly string[]): void {
-  if (question.trim() === '') throw new PupilError('usage', 'ask: expected a question, it is empty');
+  if (question === '') throw new PupilError('usage', 'ask: expected a question, it is empty');
   if (options.length === 1 || options.length > MAX_OPTIONS || options.includes('')) {
     throw new PupilError(
       'usage',

@@ -174,11 +174,16 @@ export class Session implements SessionApi {
   }
 
   ask(request: AskRequest): Promise<AskAnswer> {
-    return this.exclusively('ask', async () => {
-      if (request.runId !== undefined) expectRunId(request.runId);
-      const experiment = readExperiment(request.experiment);
-      return this.asker.ask(await this.device(experiment.student.tier), request, experiment);
-    });
+    const control = new RunControl();
+    return this.exclusively(
+      'ask',
+      async () => {
+        if (request.runId !== undefined) expectRunId(request.runId);
+        const experiment = readExperiment(request.experiment);
+        return this.asker.ask(await this.device(experiment.student.tier), request, experiment, control.signal);
+      },
+      control,
+    );
   }
 
   exampleQuestions({ experiment, files }: Pick<AskRequest, 'experiment' | 'files'>): Promise<ExampleQuestions> {
@@ -215,6 +220,7 @@ export class Session implements SessionApi {
     if (this.work !== undefined) {
       throw new PupilError('usage', 'deleteRun: expected no run under way', 'Stop it first.');
     }
+    this.asker.release(); // it may hold the run's adapters
     await this.store.deleteRun(expectRunId(runId));
   }
 

@@ -106,7 +106,7 @@ describe('run', () => {
       phases: { phase: string; steps?: number }[];
       totalTokens: number;
     };
-    expect(plan.parameters).toBe(910592);
+    expect(plan.parameters).toBe(914176);
     expect(plan.phases.map((phase) => phase.phase)).toEqual([
       'baseline',
       'instruct',

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseExperiment, type Experiment } from '../../../src/config/experiment';
 import { resolvePaths } from '../../../src/config/paths';
+import { writeAdapterNote } from '../../../src/formats/adapterNote';
 import { writePeftAdapter } from '../../../src/formats/peft';
 import { nodeGpu } from '../../../src/gpu/node';
 import type { AskRequest } from '../../../src/session/protocol';
@@ -59,6 +60,12 @@ describe('ask', { timeout: 300_000 }, () => {
   const store = new MemoryRunStore();
   let session: Session;
   let experiment: Experiment;
+  /** What a finished run leaves of its self-refined student. */
+  const keepAdapter = async (runId: string, more: Record<string, Uint8Array> = {}): Promise<void> => {
+    for (const [name, bytes] of Object.entries({ ...adapter, ...more })) {
+      await store.saveArtefact(runId, `adapters/self-refine/${name}`, bytes);
+    }
+  };
   const request = (change: Partial<AskRequest> = {}): AskRequest => ({
     experiment,
     files,
@@ -81,9 +88,7 @@ describe('ask', { timeout: 300_000 }, () => {
       }),
       { base: 'experiments' },
     );
-    for (const [name, bytes] of Object.entries(adapter)) {
-      await store.saveArtefact('tuned', `adapters/self-refine/${name}`, bytes);
-    }
+    await keepAdapter('tuned');
   });
   afterAll(() => session.close());
 
@@ -134,6 +139,77 @@ describe('ask', { timeout: 300_000 }, () => {
       request({ question: 'tom has 3 pears. how many pears does tom have?', options: [] }),
     );
     expect(mended.question).toBe('Tom has 3 pears. How many pears does Tom have?');
+  });
+
+  it('keeps a question on one line, and knows that there is no fifth letter', async () => {
+    const broken = await session.ask(request({ question: ' What needs\n polish? ' }));
+    expect(broken.prompt).toContain('Question: What needs polish?\nChoices:');
+    const options = ['juice', 'oak', 'wool', 'fig', 'owl'];
+    const five = await session.ask(request({ options }));
+    expect(five.text).toBe('');
+    expect(five.unknownWords).toContain('E');
+    const bundled = {
+      source: { kind: 'directory' as const, path: 'public/students/lesson' },
+      quantize: 'none' as const,
+    };
+    const lesson = parseExperiment({ ...experiment, student: bundled });
+    const asked = request({ experiment: lesson, question: 'Which of these stops thirst?', options });
+    expect(await session.ask(asked)).toMatchObject({ text: '', unknownWords: ['E', 'E)'] });
+    expect((await session.ask({ ...asked, options: options.slice(1) })).text).not.toBe('');
+  });
+
+  it('keeps one run’s students at a time, and none of a deleted run', async () => {
+    for (const run of ['second', 'third']) await keepAdapter(run);
+    const tuned = (runId: string): Promise<unknown> => session.ask(request({ system: 'Self-refined', runId }));
+    const { gpu } = session as unknown as { gpu: { account: { current: number } } };
+    await tuned('second');
+    const held = gpu.account.current;
+    await tuned('third');
+    expect(gpu.account.current).toBe(held);
+    await session.deleteRun('third');
+    await expect(tuned('third')).rejects.toMatchObject({ code: 'storage' });
+  });
+
+  it('refuses an adapter that was trained on another student', async () => {
+    await keepAdapter(
+      'elsewhere',
+      writeAdapterNote({ runId: 'elsewhere', student: { source: 'x', fingerprint: 'ffff', quantize: 'nf4' } }),
+    );
+    await expect(session.ask(request({ system: 'Self-refined', runId: 'elsewhere' }))).rejects.toMatchObject({
+      code: 'checkpoint',
+      message: expect.stringContaining('trained on ffff (nf4)') as string,
+    });
+  });
+
+  it('tells picked files of the same names and sizes apart', async () => {
+    const lesson = `${ROOT}test/fixtures/lesson/`;
+    const read = (name: string): Uint8Array => new Uint8Array(readFileSync(lesson + name));
+    const picked = (student: string): AskRequest['files'] => ({
+      kind: 'memory',
+      files: {
+        'test/fixtures/lesson/student-p10/config.json': read('student-p10/config.json'),
+        'test/fixtures/lesson/student-p10/model.safetensors': read(`${student}/model.safetensors`),
+        'test/fixtures/lesson/vocab.json': read('vocab.json'),
+      },
+    });
+    const answers = async (student: string): Promise<string> => {
+      const texts: string[] = [];
+      for (const question of questions) {
+        texts.push((await session.ask(request({ ...question, files: picked(student) }))).text);
+      }
+      return texts.join('\n');
+    };
+    const first = await answers('student-p8');
+    expect(await answers('student-p10')).not.toBe(first);
+    expect(await answers('student-p8')).toBe(first);
+  });
+
+  it('ends when it is stopped', async () => {
+    await session.check('rope', () => undefined); // nothing is loaded
+    const asked = session.ask(request());
+    const ended = expect(asked).rejects.toMatchObject({ code: 'cancelled' });
+    await session.stop();
+    await ended;
   });
 
   it('has the words of a word vocabulary, and no example where tasks come as whole prompts', async () => {
