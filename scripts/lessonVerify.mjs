@@ -68,8 +68,10 @@ const { module } = await runnerImport(path.join(ROOT, 'src', 'report', 'compareS
 let failed = 0;
 for (const name of names) {
   const folder = path.join(out, name);
+  const before = readJson(path.join(RESULTS, name + SUFFIX));
   if (run) {
-    const flags = ['run', name, '--host', 'node', '--out', folder, ...(seeds === undefined ? [] : ['--seeds', seeds])];
+    // An experiment has one seed of its own; it was published with several.
+    const flags = ['run', name, '--host', 'node', '--out', folder, '--seeds', seeds ?? String(before.seeds.length)];
     const { status } = spawnSync(process.execPath, [path.join(ROOT, 'scripts', 'pupil.mjs'), ...flags], {
       stdio: 'inherit',
     });
@@ -82,9 +84,9 @@ for (const name of names) {
     readJson(made),
   );
   console.log(`\n${name}: published → made again, over the seeds that both have`);
-  for (const { name: row, published: before, again, equal, standardErrors, seeds: both } of agreement.results) {
+  for (const { name: row, published: counts, again, equal, standardErrors, seeds: both } of agreement.results) {
     const verdict = equal ? 'equal' : `${standardErrors.toFixed(1)} standard errors apart`;
-    console.log(`  ${percent(before)} → ${percent(again)}  n = ${before.n} (${both.length} seeds)  ${row}: ${verdict}`);
+    console.log(`  ${percent(counts)} → ${percent(again)}  n = ${counts.n} (${both.length} seeds)  ${row}: ${verdict}`);
   }
   for (const row of agreement.missing) console.log(`  only in one of them: ${row}`);
   const { sameMachine, agrees, unequal, beyondTwo, beyondFour, results } = agreement;
