@@ -50,7 +50,7 @@ it('puts the rows of a task together and says whether it was trained on', async 
       'Baseline | plain | 50.0 | 24.0 – 76.0 | 10',
       'Self-refined | CoT | 90.0 | 24.0 – 76.0 | 10',
     ],
-    ['elsewhere never trained on', 'Baseline | plain | 50.0 | 24.0 – 76.0 | 10'],
+    ['elsewhere tested only', 'Baseline | plain | 50.0 | 24.0 – 76.0 | 10'],
   ]);
   // A second scorer gets a column.
   session.emit(evaluation(trained, { scorer: 'probing' }));
