@@ -14,7 +14,7 @@ import { openMemoryRoot } from '../sources/memory';
 import type { RunStore } from '../storage/runStore';
 import { LETTERS } from '../tasks/extract/choice';
 import { taskOfKind } from '../tasks/task';
-import { askable } from '../text/askable';
+import { askable, unknownWordsReply } from '../text/askable';
 import { decodeAnswer } from '../text/wrapper';
 import { adapterFolder } from './artefacts';
 import { Encoder } from './encoder';
@@ -117,7 +117,9 @@ export class Asker {
     // The prompt's own words as well: a student may know four letters of options and not a fifth.
     const unknown = [...read.flatMap((one) => one.unknown), ...tokenizer.unknownPieces(bare)];
     if (unknown.length > 0) {
-      return { prompt: bare, question: first!, text: '', cutOff: false, unknownWords: [...new Set(unknown)] };
+      const unknownWords = [...new Set(unknown)];
+      const reply = unknownWordsReply(unknownWords);
+      return { prompt: bare, question: first!, text: '', cutOff: false, unknownWords, reply };
     }
     const encoder = new Encoder(experiment, opened.tokenizer, opened.config);
     const prompt = encoder.prompt(bare, request.system === 'Baseline' ? 'bare' : 'wrapped');

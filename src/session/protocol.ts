@@ -233,6 +233,8 @@ export interface AskAnswer {
   cutOff: boolean;
   /** Words that the student's vocabulary lacks. Where there are any, nothing was generated. */
   unknownWords: string[];
+  /** What is to be said then, in place of an answer. */
+  reply?: string;
 }
 
 /** What helps a person to ask something that the student of an experiment can be asked. */

@@ -60,8 +60,8 @@ export class AskBox {
       .filter((line) => line !== ''),
   );
 
-  /** Words that the last question had and the student lacks; they are the same for every system. */
-  readonly unknownWords = $derived(this.answers.find(({ answer }) => answer !== undefined)?.answer?.unknownWords ?? []);
+  /** What is said in place of answers: words of the question that the student lacks, the same for every system. */
+  readonly reply = $derived(this.answers.find(({ answer }) => answer?.reply !== undefined)?.answer?.reply);
 
   /** Puts the next test question into the fields: tasks in turn, so that each kind is met early. */
   async fillExample(): Promise<void> {

@@ -134,6 +134,7 @@ describe('ask', { timeout: 300_000 }, () => {
   it('names words that the student lacks, mends their case, and generates nothing for unknown ones', async () => {
     const answer = await session.ask(request({ question: 'Which of these stops a quokka?', options: ['tea', 'hops'] }));
     expect(answer).toMatchObject({ text: '', unknownWords: ['quokka', 'hops'] });
+    expect(answer.reply).toBe('I do not know the words "quokka" and "hops".');
     expect(answer.answer).toBeUndefined();
     const mended = await session.ask(
       request({ question: 'tom has 3 pears. how many pears does tom have?', options: [] }),
