@@ -1,4 +1,4 @@
-// pageFiles.mjs: a Vite plugin that puts the bundled lesson's files (student, vocabulary, task C) beside the built page, at
+// pageFiles.mjs: a Vite plugin that puts the prototype's files (students, vocabulary, tasks) beside the built page, at
 // the paths they have in the repository, so that its experiment runs offline. The development server serves them anyway.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';

@@ -21,7 +21,6 @@ export interface AskPlace {
 export interface Asked {
   system: SystemName;
   answer?: AskAnswer;
-  notice?: Notice;
 }
 
 type Example = ExampleQuestions['examples'][number];

@@ -387,22 +387,3 @@ describe('pause, step, stop', () => {
     expect(summary.state).toBe('finished');
   });
 });
-
-describe('requests that cannot start', () => {
-  it('an invalid experiment is refused with every problem named', async () => {
-    await expect(run({ experiment: tinyExperiment({ adapter: { rank: 0 } }) })).rejects.toMatchObject({
-      code: 'config',
-      message: expect.stringContaining('adapter.rank') as string,
-    });
-  });
-
-  it('missing files are refused by name', async () => {
-    const student = {
-      source: { kind: 'directory', path: 'elsewhere' },
-      tokenizer: { kind: 'words', path: 'vocab.json' },
-    };
-    await expect(run({ experiment: tinyExperiment({ student }) })).rejects.toMatchObject({
-      message: expect.stringContaining('elsewhere') as string,
-    });
-  });
-});
