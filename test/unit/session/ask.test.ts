@@ -205,12 +205,16 @@ describe('ask', { timeout: 300_000 }, () => {
     expect(await answers('student-p8')).toBe(first);
   });
 
-  it('ends when it is stopped', async () => {
+  it('ends when it is stopped, while it loads and while it answers', async () => {
+    const stopped = async (): Promise<void> => {
+      const ended = expect(session.ask(request())).rejects.toMatchObject({ code: 'cancelled' });
+      await session.stop();
+      await ended;
+    };
     await session.check('rope', () => undefined); // nothing is loaded
-    const asked = session.ask(request());
-    const ended = expect(asked).rejects.toMatchObject({ code: 'cancelled' });
-    await session.stop();
-    await ended;
+    await stopped();
+    await session.ask(request());
+    await stopped();
   });
 
   it('has the words of a word vocabulary, and no example where tasks come as whole prompts', async () => {
