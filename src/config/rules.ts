@@ -34,6 +34,12 @@ export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
     if (entry.format === 'cot-aligned' && entry.alignedWith === undefined) {
       add(`${path}.alignedWith`, 'the files that the rationales are aligned with', undefined);
     }
+    if (entry.format === 'fields' && entry.fields === undefined) {
+      add(`${path}.fields`, 'the names of the question and the answer in a row', undefined);
+    }
+    if (entry.format !== 'fields' && entry.fields !== undefined) {
+      add(`${path}.fields`, 'nothing: only the format fields has them', entry.fields);
+    }
     if (entry.format !== 'cot-aligned' && entry.alignedWith !== undefined) {
       add(`${path}.alignedWith`, 'nothing: only the format cot-aligned has it', entry.alignedWith);
     }

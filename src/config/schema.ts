@@ -128,9 +128,13 @@ export const DEMONSTRATION_FORMATS = [
   'llm-adapters',
   'alpaca',
   'prompt-completion',
+  'chat',
+  'sharegpt',
   'cot-aligned',
+  'zero-shot-cot-log',
   'lesson',
   'jsonl',
+  'fields',
 ] as const;
 
 const DemonstrationsSchema = v.strictObject({
@@ -140,7 +144,21 @@ const DemonstrationsSchema = v.strictObject({
   format: field(
     v.picklist(DEMONSTRATION_FORMATS),
     'Format',
-    'llm-adapters: question, chain-of-thought, pred, answer. alpaca: instruction, input, output, answer. prompt-completion: prompt, completion. cot-aligned: rationale strings aligned by index with `alignedWith`. lesson: rows of the lesson’s files. jsonl: Pupil’s own demonstrations.jsonl.',
+    'llm-adapters: question, chain-of-thought, pred, answer. alpaca: instruction, input, output, answer. prompt-completion: prompt, completion (texts or messages). chat: messages of {role, content}. sharegpt: conversations of {from, value}. zero-shot-cot-log: the printed logs of zero-shot-CoT. fields: any rows, by the names in `fields`. cot-aligned: rationale strings aligned by index with `alignedWith`. lesson: rows of the lesson’s files. jsonl: Pupil’s own demonstrations.jsonl.',
+  ),
+  fields: v.exactOptional(
+    field(
+      v.strictObject({
+        question: field(nonEmptyText, 'Question', 'Where a row has the question, or the whole prompt.'),
+        answer: field(nonEmptyText, 'Answer', 'Where it has the teacher’s answer with its reasoning.'),
+        choices: v.exactOptional(
+          field(nonEmptyText, 'Choices', 'Where it has the list of choices: it tells questions of one wording apart.'),
+        ),
+        itemId: v.exactOptional(field(nonEmptyText, 'Item', 'Where it has the id of the item that is answered.')),
+      }),
+      'Fields',
+      'For the format fields: what is where in a row. A path such as model.solution leads into nested rows.',
+    ),
   ),
   alignedWith: v.exactOptional(
     field(fileList, 'Aligned with', 'For cot-aligned: the files whose rows the rationales belong to, in order.'),

@@ -6,7 +6,7 @@ import type { RejectedRow, SourceText } from '../formats/rows';
 import type { Demonstration, TeacherItem, TeacherTask } from './demonstration';
 import { makeDemonstration } from './demonstration';
 import { findDemonstrations, numericOrder } from './diskFormats';
-import type { FoundDemonstration } from './diskFormats';
+import type { FoundDemonstration } from './diskRow';
 
 export interface LoadedDemonstrations {
   demonstrations: Demonstration[];

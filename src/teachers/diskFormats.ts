@@ -1,40 +1,15 @@
 // diskFormats.ts: the forms in which demonstrations are found on disk, each read into question and answer. Which item a
 // question belongs to, and whether the answer is right, is decided in disk.ts.
-import { PupilError } from '../base/errors';
 import type { DemonstrationsConfig } from '../config/experiment';
 import type { RejectedRow, SourceText } from '../formats/rows';
 import { readRows } from '../formats/rows';
+import { findAligned } from './diskAligned';
+import { findInLogs } from './diskLog';
+import { exchange, turnsOf } from './diskMessages';
+import { expectText, pickRationale, RowProblem, textOf, textOr, valueAt } from './diskRow';
+import type { FoundDemonstration, FoundDemonstrations, Row } from './diskRow';
 
-/** A demonstration as found: texts that may identify its item, and the teacher's answer as it stands. */
-export interface FoundDemonstration {
-  path: string;
-  line: number;
-  /** The item's own id, where the file has one. */
-  itemId?: string;
-  /** Questions or whole prompts, most telling first. */
-  questions: string[];
-  choices?: string[];
-  answer: string;
-}
-
-export interface FoundDemonstrations {
-  found: FoundDemonstration[];
-  rejected: RejectedRow[];
-}
-
-type Row = Record<string, unknown>;
 type Format = DemonstrationsConfig['format'];
-
-class RowProblem extends Error {}
-
-function text(row: Row, key: string): string {
-  const value = row[key];
-  if (typeof value === 'string') return value;
-  throw new RowProblem(`expected a text in ${key}, got ${JSON.stringify(value) ?? 'nothing'}`);
-}
-
-const textOr = (row: Row, key: string, otherwise: string): string =>
-  row[key] === undefined || row[key] === null ? otherwise : text(row, key);
 
 /** LLM-Adapters' answers begin with "\nA: ", the tail of the prompt they were made with. */
 const withoutAnswerMark = (answer: string): string => answer.replace(/^\s*A:\s*/, '');
@@ -46,26 +21,66 @@ function questionsOf(prompt: string): string[] {
   return last === undefined ? [prompt] : [prompt, last];
 }
 
-const READERS: Record<Exclude<Format, 'cot-aligned'>, (row: Row) => Omit<FoundDemonstration, 'path' | 'line'>> = {
+/** A prompt or a completion that is a text, or TRL's conversational form of it. */
+function saidIn(row: Row, key: string, role: 'user' | 'assistant'): string {
+  const value = row[key];
+  if (!Array.isArray(value)) return textOf(row, key);
+  const said = turnsOf(value, key).findLast((turn) => turn.role === role);
+  if (said === undefined) throw new RowProblem(`expected a message of the ${role} in ${key}`);
+  return said.text;
+}
+
+/** Where a file's own names are given. */
+function readFields(row: Row, fields: NonNullable<DemonstrationsConfig['fields']>): Found {
+  const at = (path: string): string => expectText(valueAt(row, path), path);
+  const choices = fields.choices === undefined ? undefined : valueAt(row, fields.choices);
+  if (
+    fields.choices !== undefined &&
+    !(Array.isArray(choices) && choices.every((choice) => typeof choice === 'string'))
+  ) {
+    throw new RowProblem(`expected a list of texts in ${fields.choices}`);
+  }
+  const itemId = fields.itemId === undefined ? undefined : valueAt(row, fields.itemId);
+  return {
+    ...(itemId === undefined || itemId === null ? {} : { itemId: String(itemId as string | number) }),
+    questions: questionsOf(at(fields.question)),
+    ...(choices === undefined ? {} : { choices: choices as string[] }),
+    answer: at(fields.answer),
+  };
+}
+
+type Found = Omit<FoundDemonstration, 'path' | 'line'>;
+
+/** A form in which each row is read by itself. */
+type RowFormat = Exclude<Format, 'cot-aligned' | 'zero-shot-cot-log' | 'fields'>;
+
+const asked = ({ questions, answer }: Found): Found => ({ questions: questionsOf(questions[0]!), answer });
+
+const READERS: Record<RowFormat, (row: Row) => Found> = {
   'llm-adapters': (row) => ({
-    questions: [text(row, 'question')],
-    answer: withoutAnswerMark(text(row, 'chain-of-thought')),
+    questions: [textOf(row, 'question')],
+    answer: withoutAnswerMark(textOf(row, 'chain-of-thought')),
   }),
   alpaca: (row) => {
-    const instruction = text(row, 'instruction');
+    const instruction = textOf(row, 'instruction');
     const input = textOr(row, 'input', '');
     const whole = input === '' ? instruction : `${instruction}\n${input}`;
     return {
       questions: [...questionsOf(whole), ...(input === '' ? [] : [input]), instruction],
-      answer: withoutAnswerMark(text(row, 'output')),
+      answer: withoutAnswerMark(textOf(row, 'output')),
     };
   },
-  'prompt-completion': (row) => ({ questions: questionsOf(text(row, 'prompt')), answer: text(row, 'completion') }),
-  lesson: (row) => ({ questions: [text(row, 'plain_prompt')], answer: text(row, 'teacher_answer') }),
+  'prompt-completion': (row) => ({
+    questions: questionsOf(saidIn(row, 'prompt', 'user')),
+    answer: saidIn(row, 'completion', 'assistant'),
+  }),
+  chat: (row) => asked(exchange(turnsOf(row['messages'], 'messages'), 'messages')),
+  sharegpt: (row) => asked(exchange(turnsOf(row['conversations'], 'conversations'), 'conversations')),
+  lesson: (row) => ({ questions: [textOf(row, 'plain_prompt')], answer: textOf(row, 'teacher_answer') }),
   jsonl: (row) => ({
-    itemId: text(row, 'itemId'),
-    questions: questionsOf(`${text(row, 'instruction')}\n${text(row, 'question')}`),
-    answer: text(row, 'answer'),
+    itemId: textOf(row, 'itemId'),
+    questions: questionsOf(`${textOf(row, 'instruction')}\n${textOf(row, 'question')}`),
+    answer: textOf(row, 'answer'),
   }),
 };
 
@@ -74,12 +89,14 @@ const READERS: Record<Exclude<Format, 'cot-aligned'>, (row: Row) => Omit<FoundDe
  * @throws PupilError `format` for a file that is no rows at all, `data` for rationales that do not align.
  */
 export function findDemonstrations(
-  config: Pick<DemonstrationsConfig, 'format' | 'rationaleMarker' | 'rationaleIndex'>,
+  config: Pick<DemonstrationsConfig, 'format' | 'fields' | 'rationaleMarker' | 'rationaleIndex'>,
   files: readonly SourceText[],
   alignedWith: readonly SourceText[],
 ): FoundDemonstrations {
-  if (config.format === 'cot-aligned') return findAligned(config, files, alignedWith);
-  const read = READERS[config.format];
+  const { format, fields } = config;
+  if (format === 'cot-aligned') return findAligned(config, files, alignedWith);
+  if (format === 'zero-shot-cot-log') return findInLogs(files);
+  const read = format === 'fields' ? (row: Row) => readFields(row, fields!) : READERS[format];
   const found: FoundDemonstration[] = [];
   const rejected: RejectedRow[] = [];
   for (const file of files) {
@@ -102,88 +119,8 @@ export function findDemonstrations(
   return { found, rejected };
 }
 
-/** One of several rationales in a text, parted by the marker. Without a marker the whole text. */
-function pickRationale(
-  answer: string,
-  config: Pick<DemonstrationsConfig, 'rationaleMarker' | 'rationaleIndex'>,
-): string {
-  if (config.rationaleMarker === undefined) return answer;
-  const parts = answer.split(config.rationaleMarker);
-  const part = parts[config.rationaleIndex];
-  if (part === undefined) {
-    throw new RowProblem(`expected a rationale number ${config.rationaleIndex}, got ${parts.length} of them`);
-  }
-  return part;
-}
-
 /** File names in numeric order: shard_2 before shard_10. */
 export function numericOrder(paths: readonly string[]): string[] {
   const collator = new Intl.Collator('en', { numeric: true });
   return paths.slice().sort((a, b) => collator.compare(a, b));
-}
-
-/**
- * Rationale strings that belong to rows by index. Everything that would shift the index is an error, since every later
- * rationale would be given to the wrong question: a missing shard, a bad row, more rationales than rows.
- */
-function findAligned(
-  config: Pick<DemonstrationsConfig, 'rationaleMarker' | 'rationaleIndex'>,
-  shards: readonly SourceText[],
-  alignedWith: readonly SourceText[],
-): FoundDemonstrations {
-  const numbers = shards.map((shard) => /(\d+)\.[^./]*$/.exec(shard.path)?.[1]);
-  numbers.forEach((number, i) => {
-    if (number !== undefined && shards.length > 1 && Number(number) !== i) {
-      throw new PupilError(
-        'data',
-        `cot-aligned: expected shard ${i} at this place, got ${shards[i]!.path}`,
-        'Give all shards from the first on, without a gap.',
-      );
-    }
-  });
-  const strict = (files: readonly SourceText[]) =>
-    files.flatMap((file) => {
-      const { rows, rejected } = readRows(file);
-      const first = rejected[0];
-      if (first !== undefined) {
-        throw new PupilError(
-          'data',
-          `cot-aligned: ${first.path}:${first.line}: ${first.reason}; every row is needed to keep the alignment`,
-          'Fetch the file again.',
-        );
-      }
-      return rows;
-    });
-  const rows = strict(alignedWith);
-  const rationales = strict(shards);
-  if (rationales.length > rows.length) {
-    throw new PupilError(
-      'data',
-      `cot-aligned: expected at most ${rows.length} rationales, one for each row, got ${rationales.length}`,
-      'Check that `files` and `alignedWith` are of the same split.',
-    );
-  }
-
-  const found: FoundDemonstration[] = [];
-  const rejected: RejectedRow[] = [];
-  rationales.forEach(({ value, path, line }, i) => {
-    try {
-      if (typeof value !== 'string') throw new RowProblem(`expected a text, got ${JSON.stringify(value)}`);
-      const row = rows[i]!.value as Row;
-      if (typeof row !== 'object' || row === null) throw new RowProblem('the row it belongs to is no object');
-      const choices = row['choices'];
-      found.push({
-        path,
-        line,
-        ...(typeof row['id'] === 'string' ? { itemId: row['id'] } : {}),
-        questions: [text(row, 'question')],
-        ...(Array.isArray(choices) ? { choices: choices.map(String) } : {}),
-        answer: pickRationale(value, config),
-      });
-    } catch (error) {
-      if (!(error instanceof RowProblem)) throw error;
-      rejected.push({ path, line, reason: error.message });
-    }
-  });
-  return { found, rejected };
 }
