@@ -32,7 +32,11 @@ export interface PretrainingSummary {
   environment: EnvironmentReport;
   /** Of model.safetensors. */
   sha256: string;
+  /** Name of the mix. */
+  mixName?: string;
   rows: PretrainingRow[];
+  /** How the student was made that this one was trained further from. */
+  before?: PretrainingSummary;
 }
 
 const CURVE_ROWS = 16;
@@ -53,12 +57,69 @@ export function thinned(rows: readonly PretrainingRow[]): { step: number; loss: 
   return out;
 }
 
-export function modelCard(s: PretrainingSummary): string {
-  const { shape, settings, environment } = s;
+/** All pretrainings that a student has behind it, the first one first. */
+const stagesOf = (s: PretrainingSummary): PretrainingSummary[] => [
+  ...(s.before === undefined ? [] : stagesOf(s.before)),
+  s,
+];
+
+/** A Markdown table: a column for each stage. */
+function table(
+  stages: readonly PretrainingSummary[],
+  head: string,
+  rows: [string, (s: PretrainingSummary) => string][],
+) {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const names = stages.map((_, i) => (stages.length === 1 ? head : i === 0 ? 'first' : 'then'));
+  return [
+    line(['', ...names]),
+    line(['---', ...names.map(() => '---')]),
+    ...rows.map(([label, of]) => line([label, ...stages.map(of)])),
+  ].join('\n');
+}
+
+/** How to make it again; the folder of the stage before has whatever name one gave it. */
+const commandOf = ({ seed, settings: { steps }, mixName, before }: PretrainingSummary): string =>
+  `\`npm run pretrain -- --steps ${steps} --seed ${seed}` +
+  `${mixName === undefined || mixName === 'lesson' ? '' : ` --mix ${mixName}`}${before === undefined ? '' : ' --from FIRST'}\``;
+
+function adapterOf({ environment }: PretrainingSummary): string {
   const adapter = environment.description || environment.device || environment.architecture;
-  const mix = Object.entries(s.mix).map(([kind, share]) => `| ${kind} | ${(100 * share).toFixed(1)} % |`);
-  const curve = thinned(s.rows).map(
+  return `${environment.vendor} ${adapter}${environment.software ? ' (software)' : ''}, tier ${environment.tier}, ${environment.host === 'browser' ? 'in the browser' : 'Dawn in Node'}`;
+}
+
+function lossTable({ rows }: PretrainingSummary): string {
+  const curve = thinned(rows).map(
     ({ step, loss, evalLoss }) => `| ${step} | ${loss.toFixed(4)} | ${evalLoss?.toFixed(4) ?? ''} |`,
+  );
+  return `| step | training | development |\n|---|---|---|\n${curve.join('\n')}`;
+}
+
+export function modelCard(s: PretrainingSummary): string {
+  const { shape } = s;
+  const stages = stagesOf(s);
+  const made = table(stages, 'how', [
+    ['command', commandOf],
+    ['steps', ({ settings }) => `${settings.steps} of at most ${settings.tokensPerStep} tokens`],
+    ['seen', (one) => `${one.documents.toLocaleString('en')} documents, ${one.tokens.toLocaleString('en')} tokens`],
+    [
+      'optimiser',
+      ({ settings: o }) =>
+        `AdamW, peak ${o.learningRate}, β ${o.beta1}/${o.beta2}, decay ${o.weightDecay} on matrices, clip ${o.clip}; warm-up ${o.warmupSteps}, the last ${Math.round(100 * o.decayFraction)} % linearly to 0`,
+    ],
+    ['adapter', adapterOf],
+    ['time', ({ seconds }) => `${(seconds / 3600).toFixed(2)} hours`],
+    ['engine', ({ environment }) => `Pupil ${environment.pupilVersion}`],
+    ['SHA-256 of model.safetensors', ({ sha256 }) => `\`${sha256}\``],
+  ]);
+  const kinds = [...new Set(stages.flatMap(({ mix }) => Object.keys(mix)))];
+  const read = table(
+    stages,
+    'share of tokens',
+    kinds.map((kind) => [kind, ({ mix }) => `${(100 * (mix[kind] ?? 0)).toFixed(1)} %`]),
+  );
+  const losses = stages.map(
+    (stage, i) => (stages.length === 1 ? '' : `### ${i === 0 ? 'First' : 'Then'}\n\n`) + lossTable(stage),
   );
   return `---
 language: en
@@ -74,30 +135,19 @@ The wording of the prompts and short chains of thought are latent in its pretrai
 
 ## How it was made
 
-| | |
-|---|---|
-| command | \`npm run pretrain\`, seed ${s.seed} |
-| steps | ${settings.steps} of at most ${settings.tokensPerStep} tokens, documents whole, none seeing another |
-| seen | ${s.documents.toLocaleString('en')} documents, ${s.tokens.toLocaleString('en')} tokens, each once |
-| optimiser | AdamW, peak ${settings.learningRate}, β ${settings.beta1}/${settings.beta2}, decay ${settings.weightDecay} on matrices, clip ${settings.clip}; warm-up ${settings.warmupSteps}, the last ${Math.round(100 * settings.decayFraction)} % linearly to 0 |
-| adapter | ${environment.vendor} ${adapter}${environment.software ? ' (software)' : ''}, tier ${environment.tier}, ${environment.host === 'browser' ? 'in the browser' : 'Dawn in Node'} |
-| time | ${(s.seconds / 3600).toFixed(2)} hours |
-| engine | Pupil ${environment.pupilVersion} |
-| SHA-256 of model.safetensors | \`${s.sha256}\` |
+${stages.length === 1 ? 'From nothing' : 'From nothing, and then further with other shares of documents, with a fresh optimiser'}. Documents are whole, none sees another, each is read once.
+
+${made}
 
 ## What it read
 
-| kind of document | share of tokens |
-|---|---|
-${mix.join('\n')}
+${read}
 
 ## Loss
 
-Nats a token. Training loss is the mean since the row before; development documents come from a stream of their own.
+Nats a token. Training loss is the mean since the row before; development documents come from a stream of their own, of the same shares.
 
-| step | training | development |
-|---|---|---|
-${curve.join('\n')}
+${losses.join('\n\n')}
 
 The whole log is in \`pretraining.json\`.
 `;

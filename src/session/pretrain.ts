@@ -7,11 +7,10 @@ import { parseModelConfig } from '../formats/modelConfig';
 import { inLibraryOrder, writeSafetensors } from '../formats/safetensorsWrite';
 import { arrayPart, jsonPart, readArrayPart, readJsonPart, type CheckpointPart } from '../formats/trainingCheckpoint';
 import type { Gpu } from '../gpu/device';
-import { parameterCount, Student } from '../model/student';
+import { parameterCount, type Student } from '../model/student';
 import { Trainer } from '../model/trainer';
 import { optimizer } from '../optim/optimizer';
 import {
-  PRETRAIN_DEFAULTS,
   PRETRAIN_START,
   pretrain,
   pretrainBounds,
@@ -20,37 +19,31 @@ import {
   type PretrainSettings,
 } from '../recipes/pretrain';
 import { modelCard, type PretrainingRow, type PretrainingSummary } from '../report/modelCard';
-import { openFileRoot } from '../sources/fileRoot';
 import type { OpenRoot } from '../sources/openRoot';
 import { Checkpoints } from '../storage/checkpoints';
 import { FilesPlace } from '../storage/filesPlace';
 import type { StoredCheckpoint } from '../storage/runStore';
-import { LessonCorpus } from '../tasks/lesson/corpus';
+import { CORPUS_MIXES, LessonCorpus, type CorpusMixName } from '../tasks/lesson/corpus';
 import { corpusStatistics } from '../tasks/lesson/corpusStatistics';
 import { lessonTokenizerFiles } from '../tasks/lesson/tokenizerFiles';
 import { LESSON_TOKENS, SPECIAL_TOKENS } from '../tasks/lesson/vocabulary';
 import { wordPieces } from '../tasks/lesson/words';
 import { describeEnvironment } from './load';
-import type { PretrainOutcome, PretrainRequest, PretrainStep } from './protocol';
+import { PRETRAIN_LOG, studentToTrain, type EarlierStudent, type StudentShape } from './pretrainStart';
 import { differences } from './runState';
 import { applyRecorded } from './variants';
-
-/** The shape of a student: Llama, tied head, as many heads for keys as for queries. */
-export interface StudentShape {
-  hiddenSize: number;
-  intermediateSize: number;
-  layers: number;
-  heads: number;
-  contextTokens: number;
-}
 
 export interface PretrainJob {
   gpu: Gpu;
   /** Where the student goes, and the checkpoint while it is being made. */
   out: OpenRoot;
   name: string;
+  /** Of the corpus, and of the weights where there is no earlier student. */
   seed: number;
+  mix: CorpusMixName;
   shape: StudentShape;
+  /** Trained further, with moments of 0; its shape is `shape`. */
+  earlier?: EarlierStudent | undefined;
   settings: PretrainSettings;
   checkpointEverySteps: number;
   /** Documents of the development loss. */
@@ -65,7 +58,6 @@ export interface PretrainJob {
 
 /** Folder of the checkpoint within `out`; empty once the student is written. */
 export const PRETRAIN_CHECKPOINT = 'checkpoint';
-export const PRETRAIN_LOG = 'pretraining.json';
 
 /** Development documents come from a stream of their own; the corpus of the run's seed never draws from it. */
 const DEVELOPMENT_SEED_OFFSET = 0x80000000;
@@ -121,8 +113,9 @@ interface Saved {
  * What must be the same for a resumed run to go on: everything that its numbers follow from. The number of steps is among
  * it, except while neither it nor the new one has any influence yet.
  */
-function identity({ seed, shape, settings }: PretrainJob): JsonObject {
-  return { seed, shape: { ...shape }, settings: { ...settings }, vocabulary: [...LESSON_TOKENS] };
+function identity({ seed, mix, shape, settings, earlier }: PretrainJob): JsonObject {
+  const from = earlier?.summary.sha256 ?? null;
+  return { seed, mix, shape: { ...shape }, from, settings: { ...settings }, vocabulary: [...LESSON_TOKENS] };
 }
 
 /** Rows in a part: only the last one changes from checkpoint to checkpoint. */
@@ -227,7 +220,7 @@ export async function pretrainStudent(job: PretrainJob): Promise<PretrainingSumm
   // Before any kernel is prepared.
   const beginning = left === undefined ? undefined : readBeginning(left, job);
   const config = configJson(job.shape);
-  const student = Student.initialize(gpu, parseModelConfig(config), seed);
+  const student = await studentToTrain(gpu, config, seed, job.earlier);
   let trainer: Trainer | undefined;
   try {
     trainer = new Trainer(student, undefined, {
@@ -261,8 +254,8 @@ async function train(
   saved: Saved,
 ): Promise<void> {
   const { seed, settings } = job;
-  const corpus = new LessonCorpus(seed);
-  const heldOut = new LessonCorpus((seed + DEVELOPMENT_SEED_OFFSET) % 2 ** 32);
+  const corpus = new LessonCorpus(seed, CORPUS_MIXES[job.mix]);
+  const heldOut = new LessonCorpus((seed + DEVELOPMENT_SEED_OFFSET) % 2 ** 32, CORPUS_MIXES[job.mix]);
   const development = Array.from({ length: job.developmentDocuments }, (_, i) =>
     encodeDocument(heldOut.document(i).text),
   );
@@ -323,7 +316,7 @@ async function writeStudent(
   }));
   const weights = writeSafetensors(inLibraryOrder(tensors), { format: 'pt' });
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', weights));
-  const corpus = new LessonCorpus(seed);
+  const corpus = new LessonCorpus(seed, CORPUS_MIXES[job.mix]);
   const documents = Array.from({ length: Math.min(STATISTICS_DOCUMENTS, saved.cursor.document) }, (_, i) =>
     corpus.document(i),
   );
@@ -341,7 +334,9 @@ async function writeStudent(
     vocabulary: LESSON_TOKENS.length,
     environment: describeEnvironment(job.gpu),
     sha256: Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join(''),
+    mixName: job.mix,
     rows: saved.rows,
+    ...(job.earlier === undefined ? {} : { before: job.earlier.summary }),
   };
   await out.write('model.safetensors', weights);
   await out.write('config.json', json(config));
@@ -351,50 +346,4 @@ async function writeStudent(
   await out.write(PRETRAIN_LOG, json(summary));
   await out.write('README.md', new TextEncoder().encode(modelCard(summary)));
   return summary;
-}
-
-/** Documents of the development loss, where nothing else is said: about 20,000 tokens. */
-const DEVELOPMENT_DOCUMENTS = 400;
-/** Steps whose mean is told as the final loss: one step's is noisy. */
-const FINAL_STEPS = 20;
-
-/** `pupil pretrain`, as a session is asked for it. */
-export async function pretrainForRequest(
-  gpu: Gpu,
-  request: PretrainRequest,
-  onStep: (step: PretrainStep) => void,
-  signal: AbortSignal,
-): Promise<PretrainOutcome> {
-  const { out, name, seed, steps, shape, checkpointEverySteps, resume } = request;
-  const defaults = PRETRAIN_DEFAULTS;
-  const { parameters, tokens, seconds, sha256, rows } = await pretrainStudent({
-    gpu,
-    out: openFileRoot(out),
-    name,
-    seed,
-    shape,
-    settings: {
-      ...defaults,
-      steps,
-      tokensPerStep: request.tokensPerStep ?? defaults.tokensPerStep,
-      learningRate: request.learningRate ?? defaults.learningRate,
-      warmupSteps: Math.min(defaults.warmupSteps, Math.floor(steps / 10)),
-    },
-    checkpointEverySteps,
-    developmentDocuments: DEVELOPMENT_DOCUMENTS,
-    resume,
-    signal,
-    onStep: ({ step, ...values }, cursor) =>
-      onStep({ step, totalSteps: steps, tokens: cursor.tokens, values: values as Record<string, number> }),
-  });
-  const last = rows.slice(-FINAL_STEPS);
-  const evalLoss = rows.at(-1)?.['eval_loss'];
-  return {
-    parameters,
-    tokens,
-    seconds,
-    sha256,
-    loss: last.reduce((sum, row) => sum + row['loss']!, 0) / last.length,
-    ...(evalLoss === undefined ? {} : { evalLoss }),
-  };
 }

@@ -4,6 +4,7 @@ import type { Progress } from '../base/progress';
 import type { PlainError } from '../base/errors';
 import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 import type { FileRoot } from '../sources/fileRoot';
+import type { CorpusMixName } from '../tasks/lesson/corpus';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { FileRoot } from '../sources/fileRoot';
@@ -125,15 +126,18 @@ export interface InspectRequest {
   options: Record<string, string | number | boolean | undefined>;
 }
 
-/** `pupil pretrain`: the lesson's student from nothing. What is absent has the default of recipes/pretrain.ts. */
+/** `pupil pretrain`: the lesson's student, from nothing or from an earlier one. What is absent has the default of recipes/pretrain.ts. */
 export interface PretrainRequest {
   /** Where the student goes, and the checkpoint while it is being made. */
   out: FileRoot;
   name: string;
   seed: number;
+  mix: CorpusMixName;
   steps: number;
   tokensPerStep?: number;
   learningRate?: number;
+  /** The folder of a student that is trained further; its shape holds. */
+  from?: FileRoot;
   shape: { hiddenSize: number; intermediateSize: number; layers: number; heads: number; contextTokens: number };
   checkpointEverySteps: number;
   resume: boolean;

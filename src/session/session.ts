@@ -18,7 +18,7 @@ import { examine } from './doctor';
 import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { PUPIL_VERSION, userAgent } from './load';
-import { pretrainForRequest } from './pretrain';
+import { pretrainForRequest } from './pretrainRequest';
 import type {
   AskAnswer,
   AskRequest,

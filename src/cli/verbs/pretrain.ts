@@ -1,11 +1,12 @@
 // pretrain.ts: `pupil pretrain` (and `npm run pretrain`): makes the lesson's student from nothing: corpus, tokenizer, weights,
 // model card, in one folder. Ctrl-C writes a checkpoint; --resume continues, with the same bytes in the end.
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { PupilError } from '../../base/errors';
-import type { SessionApi } from '../../session/protocol';
+import type { PretrainRequest, SessionApi } from '../../session/protocol';
 import { perform, withSession, type ExitCode, type VerbContext } from '../context';
+import { expectFolder } from '../files';
 import { stopOnInterrupt } from '../interrupt';
 import { integerIn, numberIn, withDeviceFlags, type CommonFlags } from '../options';
 import type { Output } from '../output';
@@ -14,6 +15,8 @@ interface PretrainFlags extends CommonFlags {
   out: string;
   name: string;
   seed: number;
+  mix: PretrainRequest['mix'];
+  from?: string;
   steps: number;
   tokensPerStep?: number;
   learningRate?: number;
@@ -26,6 +29,8 @@ interface PretrainFlags extends CommonFlags {
   resume?: boolean;
 }
 
+const MIXES = ['lesson', 'look-up'] as const satisfies readonly PretrainRequest['mix'][];
+
 /** As the bundled student was made: 8.9 million tokens. */
 const STEPS = 4400;
 
@@ -34,6 +39,8 @@ export function registerPretrain(program: Command, context: VerbContext): void {
     .option('--out <dir>', 'folder for the student and its checkpoint', 'runs/student')
     .option('--name <name>', "the student's name in its model card", 'Pupil lesson student')
     .option('--seed <n>', 'of weights and corpus', integerIn(0, 0x7fffffff), 0)
+    .addOption(new Option('--mix <name>', 'what it reads: see docs/lesson.md').choices(MIXES).default('lesson'))
+    .option('--from <dir>', 'a student of this command, to be trained further; its shape holds')
     .option('--steps <n>', 'optimiser steps', integerIn(1), STEPS)
     .option('--tokens-per-step <n>', 'whole documents up to so many tokens', integerIn(128))
     .option('--learning-rate <rate>', 'peak', numberIn(0))
@@ -61,9 +68,13 @@ export function registerPretrain(program: Command, context: VerbContext): void {
             'Name another.',
           );
         }
+        const from = flags.from === undefined ? undefined : expectFolder('--from', flags.from, 'pretraining.json');
         mkdirSync(folder, { recursive: true });
         return withSession(context, flags, output, (session, host) =>
-          work(session, { ...flags, out: folder }, output, host.folder(folder)),
+          work(session, { ...flags, out: folder }, output, {
+            out: host.folder(folder),
+            ...(from === undefined ? {} : { from: host.folder(from) }),
+          }),
         );
       }),
     );
@@ -73,15 +84,16 @@ async function work(
   session: SessionApi,
   flags: PretrainFlags,
   output: Output,
-  out: Parameters<SessionApi['pretrain']>[0]['out'],
+  folders: Pick<PretrainRequest, 'out' | 'from'>,
 ): Promise<ExitCode> {
   const release = stopOnInterrupt(session, output);
   try {
     const made = await session.pretrain(
       {
-        out,
+        ...folders,
         name: flags.name,
         seed: flags.seed,
+        mix: flags.mix,
         steps: flags.steps,
         ...(flags.tokensPerStep === undefined ? {} : { tokensPerStep: flags.tokensPerStep }),
         ...(flags.learningRate === undefined ? {} : { learningRate: flags.learningRate }),

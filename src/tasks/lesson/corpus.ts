@@ -6,7 +6,7 @@ import { RandomStream } from '../../base/random';
 import { COT_TRIGGER, choicePrompt, numberPrompt } from '../task';
 import { chance, pick, weighted } from './draw';
 import { asItem, type StepMix } from './families';
-import { arithmetic, copying, drawChoice, drawStory, facts, solved, type Written } from './prose';
+import { arithmetic, copying, drawChoice, drawStory, facts, solved, type CopyingMix, type Written } from './prose';
 import { IN_FAMILY, inWords, optionText, rightChain, SHORT, type Problem } from './solutions';
 import { wordPieces } from './words';
 
@@ -33,6 +33,8 @@ export interface CorpusMix {
   promptedJobs: number;
   /** Of the tools' direct answers: how many name a tool at random, right or wrong. */
   randomTools: number;
+  /** Of the documents of copying. */
+  copying: CopyingMix;
 }
 
 /** LESSON's mix, and what mends the family of tools (see docs/lesson.md). */
@@ -43,7 +45,21 @@ export const LESSON_MIX: CorpusMix = {
   reasoning: 0.28,
   promptedJobs: 1,
   randomTools: 0,
+  copying: { shares: { repeated: 0.4, possessions: 0.2, lookups: 0.4, associations: 0 }, allLookups: false },
 };
+
+/**
+ * What the student reads after that: associations, by which the look-up at the end of a chain is learned. They come second
+ * because they take copying for granted: read from the first document on, with half the repetitions, they taught neither
+ * within four million tokens (docs/lesson.md).
+ */
+export const LOOK_UP_MIX: CorpusMix = {
+  ...LESSON_MIX,
+  copying: { shares: { repeated: 0.2, possessions: 0.15, lookups: 0.3, associations: 0.35 }, allLookups: true },
+};
+
+export const CORPUS_MIXES = { lesson: LESSON_MIX, 'look-up': LOOK_UP_MIX } as const;
+export type CorpusMixName = keyof typeof CORPUS_MIXES;
 
 /** bos and eos. */
 export const CONTROL_TOKENS = 2;
@@ -113,7 +129,7 @@ function write(random: RandomStream, kind: DocumentKind, mix: CorpusMix): Writte
     case 'facts':
       return facts(random);
     case 'copying':
-      return copying(random);
+      return copying(random, mix.copying);
     case 'direct': {
       const problem = drawProblem(random, mix);
       return prompted(problem, '', directAnswer(random, problem, mix, 0.15));

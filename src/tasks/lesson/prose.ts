@@ -220,8 +220,8 @@ function possessions(random: RandomStream): Written {
   return { text: [...order.map(says), ...again.map(form)].join(' '), contents: [] };
 }
 
-/** Options with their categories, and each of them needed: the end of a chain, without a question that leads to it. */
-function lookups(random: RandomStream): Written {
+/** Options with their categories, and some or all of them needed: the end of a chain, without a question that leads to it. */
+function lookups(random: RandomStream, all: boolean): Written {
   const family = chance(random, 0.6) ? 'kinds' : 'tools';
   const choice: ChoicePlan = planChoice(random, family);
   const options = random.shuffled([choice.right, ...choice.wrong]);
@@ -229,7 +229,8 @@ function lookups(random: RandomStream): Written {
     ? `Choices:\n${options.map(({ name }, i) => `${LETTERS[i]}) ${name}`).join('\n')}\n`
     : '';
   const places = options.map((_, i) => i);
-  const wanted = random.shuffled(places);
+  const order = random.shuffled(places);
+  const wanted = all ? order : order.slice(0, between(random, 1, family === 'kinds' ? 3 : 2));
   if (chance(random, 0.25)) {
     const named = options.map(({ is }, i) => `Option ${is} ${LETTERS[i]}).`).join(' ');
     const chosen = wanted.map(
@@ -253,8 +254,21 @@ function lookups(random: RandomStream): Written {
   return { text: `${list}${namesOptions({ family, options })} ${needs.join(' ')}`, contents: [] };
 }
 
-const COPYING = { repeated, associations, possessions, lookups };
+/** Shares of the kinds of copying, and whether the kind "lookups" asks for all of its options. */
+export interface CopyingMix {
+  shares: Readonly<Record<'repeated' | 'possessions' | 'lookups' | 'associations', number>>;
+  allLookups: boolean;
+}
 
-export function copying(random: RandomStream): Written {
-  return COPYING[weighted(random, { repeated: 0.2, associations: 0.35, possessions: 0.15, lookups: 0.3 })](random);
+export function copying(random: RandomStream, { shares, allLookups }: CopyingMix): Written {
+  switch (weighted(random, shares)) {
+    case 'repeated':
+      return repeated(random);
+    case 'possessions':
+      return possessions(random);
+    case 'lookups':
+      return lookups(random, allLookups);
+    case 'associations':
+      return associations(random);
+  }
 }

@@ -6,6 +6,7 @@ import { Student } from '../../../src/model/student';
 import { PRETRAIN_DEFAULTS } from '../../../src/recipes/pretrain';
 import { filesIn } from '../../../src/recipes/files';
 import { PRETRAIN_CHECKPOINT, pretrainStudent, type PretrainJob } from '../../../src/session/pretrain';
+import { openEarlier } from '../../../src/session/pretrainStart';
 import { loadTokenizer } from '../../../src/session/tokenizers';
 import { openMemoryRoot } from '../../../src/sources/memory';
 import { testGpu } from '../../kernels/device';
@@ -18,6 +19,7 @@ async function job(files: Record<string, Uint8Array>, changes: Partial<PretrainJ
     out: openMemoryRoot(files),
     name: 'tiny',
     seed: 5,
+    mix: 'lesson',
     shape: { hiddenSize: 16, intermediateSize: 24, layers: 1, heads: 2, contextTokens: 128 },
     settings: {
       ...PRETRAIN_DEFAULTS,
@@ -127,5 +129,47 @@ describe('pretrainStudent', () => {
     await expect(pretrainStudent(await job(files, { resume: true, seed: 9 }))).rejects.toThrow(/these differ: seed/);
     for (const [name, bytes] of Object.entries(files)) if (name.includes('part-')) files[name] = bytes.slice(1);
     await expect(pretrainStudent(await job(files, { resume: true }))).rejects.toThrow(/all are damaged/);
+  });
+
+  it('trains a student further, with other documents and a fresh optimiser, and says what came before', async () => {
+    const first: Record<string, Uint8Array> = {};
+    const before = await pretrainStudent(await job(first));
+    const further = async (files: Record<string, Uint8Array>, changes: Partial<PretrainJob> = {}) =>
+      pretrainStudent(
+        await job(files, { mix: 'look-up', seed: 6, earlier: await openEarlier(openMemoryRoot(first)), ...changes }),
+      );
+    const undisturbed: Record<string, Uint8Array> = {};
+    const summary = await further(undisturbed);
+    // It begins where the first one ended.
+    expect(Math.abs(summary.rows[0]!['loss']! - before.rows.at(-1)!['loss']!)).toBeLessThan(0.7);
+    expect(summary.before).toEqual(JSON.parse(JSON.stringify(before)));
+    expect(comparable(undisturbed).weights).not.toEqual(comparable(first).weights);
+    const card = new TextDecoder().decode(undisturbed['README.md']);
+    for (const { sha256 } of [before, summary]) expect(card).toContain(sha256);
+    expect(card).toContain('--seed 6 --mix look-up --from FIRST');
+
+    const files: Record<string, Uint8Array> = {};
+    const abort = new AbortController();
+    const stop = ({ step }: { step: number }): void => (step === 7 ? abort.abort() : undefined);
+    await expect(further(files, { signal: abort.signal, onStep: stop })).rejects.toThrow(/after step 7/);
+    await expect(further(files, { resume: true, earlier: undefined })).rejects.toThrow(/these differ: from/);
+    await further(files, { resume: true });
+    expect(comparable(files)).toEqual(comparable(undisturbed));
+  });
+
+  it('trains nothing further that it cannot describe', async () => {
+    const files: Record<string, Uint8Array> = {};
+    await pretrainStudent(await job(files));
+    const changed = (change: Record<string, Uint8Array | undefined>) => {
+      const entries = Object.entries({ ...files, ...change }).filter(([, bytes]) => bytes !== undefined);
+      return openEarlier(openMemoryRoot(Object.fromEntries(entries) as Record<string, Uint8Array>));
+    };
+    await expect(changed({})).resolves.toMatchObject({ shape: { hiddenSize: 16 } });
+    await expect(changed({ 'pretraining.json': undefined })).rejects.toThrow(/expected pretraining\.json in .*none/);
+    const other = files['model.safetensors']!.slice();
+    other[other.length - 1]! ^= 1;
+    await expect(changed({ 'model.safetensors': other })).rejects.toThrow(/they are others/);
+    const tokenizer = new TextDecoder().decode(files['tokenizer.json']).replace('"lemon"', '"pomelo"');
+    await expect(changed({ 'tokenizer.json': new TextEncoder().encode(tokenizer) })).rejects.toThrow(/vocabulary/);
   });
 });
