@@ -66,7 +66,7 @@ const prompt: ExperimentInput['prompt'] = {
 export const LESSON: ExperimentInput = {
   name: 'The lesson',
   notes:
-    'A student of 0.9 million parameters, pretrained on a generated world, is shown 30 worked answers to arithmetic stories by a scripted teacher, then refines itself on pairs of its own answers. It is tested on such stories, on sums (stories in one step, as three in ten of those shown), and on two families of questions of which it was shown none. All that it says it has read before: the lesson elicits reasoning, it does not teach from nothing.',
+    'A student of 0.9 million parameters, pretrained on a generated world, is shown 60 worked answers to arithmetic stories by a scripted teacher, then refines itself on pairs of its own answers. It is tested on such stories, on sums (stories in one step, as three in ten of those shown), and on two families of questions of which it was shown none. All that it says it has read before: the lesson elicits reasoning, it does not teach from nothing.',
   seed: 0,
   student,
   adapter: { rank: 16, alpha: 32, dropout: 0 },
@@ -77,7 +77,7 @@ export const LESSON: ExperimentInput = {
     task('kinds', { trainCount: 120, testLimit: 100, use: ['evaluate'] }),
     task('tools', { trainCount: 120, testLimit: 100, use: ['evaluate'] }),
   ],
-  demonstrations: [teacher('stories', 0.25)],
+  demonstrations: [teacher('stories', 0.5)],
   phases: {
     baseline: true,
     instruct: {
