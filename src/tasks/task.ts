@@ -1,8 +1,8 @@
 // task.ts: what a benchmark is to the rest of Pupil: items read from texts, the prompts of Tables 2 and 3, and the
 // extractor that reads an answer. One file per benchmark implements it; splits are in split.ts, scoring in score.ts.
 import { PupilError } from '../base/errors';
-import type { TaskId } from '../config/experiment';
-import type { PlacedRow, RejectedRow, SourceText } from '../formats/rows';
+import type { ColumnMapping, TaskId } from '../config/experiment';
+import type { PlacedRow, RejectedRow, RowsResult, SourceText } from '../formats/rows';
 import { readRows } from '../formats/rows';
 import type { Extraction } from './extract/answerText';
 import { extractChoice, LETTERS } from './extract/choice';
@@ -42,8 +42,11 @@ export interface Task {
   readonly id: TaskId;
   readonly title: string;
   readonly kind: TaskKind;
-  /** Reads items from texts already fetched, in their order. Bad rows are reported, not thrown. */
-  load(sources: readonly SourceText[]): LoadedItems;
+  /**
+   * Reads items from texts already fetched, in their order. Bad rows are reported, not thrown.
+   * @param mapping the columns of a file of one's own; only the task `custom` looks at it.
+   */
+  load(sources: readonly SourceText[], mapping?: ColumnMapping): LoadedItems;
   /** Table 2. */
   plainPrompt(item: TaskItem): string;
   /** Table 3: the plain prompt and "Let's think step by step". */
@@ -145,17 +148,19 @@ export class RowProblem extends Error {}
 
 /**
  * Reads the rows of several texts with one reader each row.
+ * @param rowsOf the container of the rows: JSON, unless a benchmark comes in another.
  * @throws PupilError `data` where no row at all could be used, naming the first reason.
  */
 export function loadItems(
   title: string,
   sources: readonly SourceText[],
   read: (row: Record<string, unknown>, place: PlacedRow) => TaskItem,
+  rowsOf: (source: SourceText) => RowsResult = readRows,
 ): LoadedItems {
   const items: TaskItem[] = [];
   const rejected: RejectedRow[] = [];
   for (const source of sources) {
-    const { rows, rejected: broken } = readRows(source);
+    const { rows, rejected: broken } = rowsOf(source);
     rejected.push(...broken);
     for (const place of rows) {
       try {
