@@ -97,7 +97,7 @@ export function guessMapping(rows: readonly Row[]): MappingGuess {
   const choices = list ?? several;
   let free = columns.filter((name) => name !== list && !(list === undefined && several?.includes(name)));
 
-  const isText = (value: unknown): boolean => typeof value === 'string' && value.trim().length > 1;
+  const isText = (value: unknown): boolean => typeof value === 'string' && value.trim() !== '';
   const question =
     named(
       'question',
