@@ -26,7 +26,7 @@ export function readTable(source: SourceText, columns?: readonly string[]): Rows
   if (!isCsv(source)) return readRows(source);
   const { path, text } = source;
   refuseImpostor(new TextEncoder().encode(text.slice(0, 64)), path, 'CSV with a row a line');
-  const csv = parseCsv(text, path, columns === undefined ? delimiterOf(path, text) : ',');
+  const csv = parseCsv(text, path, columns === undefined ? delimiterOf(path, text) : ',', 'keep');
   const names = columns ?? csv.shift()?.fields.map((name) => name.trim()) ?? [];
   const rows: PlacedRow[] = [];
   const rejected: RejectedRow[] = [];
