@@ -9,9 +9,11 @@ import { ExperimentSchema } from './schema';
 import type { Experiment } from './schema';
 
 export { SCORERS } from './phaseSchema';
-export { LINEAR_NAMES, TASK_IDS, TASK_USES, DEMONSTRATION_FORMATS } from './schema';
+export { LINEAR_NAMES, DEMONSTRATION_FORMATS } from './schema';
+export { TASK_IDS, TASK_USES } from './taskSchema';
 export type {
   AdapterConfig,
+  ColumnMapping,
   ControlConfig,
   DemonstrationsConfig,
   EvaluationConfig,

@@ -38,3 +38,6 @@ export function positive(most: number) {
 
 export const nonEmptyText = v.pipe(v.string(), v.nonEmpty());
 export const fileList = v.pipe(v.array(nonEmptyText), v.minLength(1));
+
+/** What every description of a path or a list of files ends with. */
+export const pathHint = 'Relative to the experiment file, or starting with {data}/; {seed} stands for the seed.';

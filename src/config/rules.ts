@@ -4,7 +4,17 @@ import type { ConfigProblem } from './problems';
 import { shortJson } from './problems';
 import type { Experiment, TaskId } from './schema';
 
-const WITHOUT_OPTIONS: ReadonlySet<TaskId> = new Set<TaskId>(['multiarith', 'lesson-stories', 'lesson-sums']);
+const WITHOUT_OPTIONS: ReadonlySet<TaskId> = new Set<TaskId>([
+  'gsm8k',
+  'multiarith',
+  'math',
+  'strategyqa',
+  'svamp',
+  'addsub',
+  'singleeq',
+  'lesson-stories',
+  'lesson-sums',
+]);
 
 /** Every broken rule. Empty when all is well. */
 export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
@@ -16,6 +26,9 @@ export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
   const names = experiment.tasks.map((task) => task.name);
   experiment.tasks.forEach((task, i) => {
     if (names.indexOf(task.name) !== i) add(`tasks[${i}].name`, 'a name no other task has', task.name);
+    if (task.mapping !== undefined && task.id !== 'custom') {
+      add(`tasks[${i}].mapping`, 'nothing: only the task custom has columns to name', task.mapping);
+    }
     const { trainCount, trainFraction } = task.split;
     if (trainCount !== undefined && trainFraction !== undefined) {
       add(`tasks[${i}].split`, 'trainCount or trainFraction, not both', task.split);

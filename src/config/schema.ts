@@ -4,13 +4,12 @@
 // Origins: "paper" = arXiv 2405.00402; where it is silent or contradicts itself the field's description says so.
 import * as v from 'valibot';
 import { ControlSchema, InstructSchema, scorer, SelfRefineSchema } from './phaseSchema';
-import { field, fileList, integer, nonEmptyText, positive, real } from './fields';
+import { field, fileList, integer, nonEmptyText, pathHint, positive, real } from './fields';
+import { TaskSchema, type TASK_IDS, type TASK_USES } from './taskSchema';
 
 /** The seven linear layers of a decoder block, named as in safetensors. */
 export const LINEAR_NAMES = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
 export type LinearName = (typeof LINEAR_NAMES)[number];
-
-const pathHint = 'Relative to the experiment file, or starting with {data}/; {seed} stands for the seed.';
 
 /** A folder below `public/students/`, and no way out of it. */
 const bundledName = v.pipe(
@@ -214,76 +213,6 @@ const DemonstrationsSchema = v.strictObject({
   ),
 });
 
-export const TASK_IDS = [
-  'multiarith',
-  'csqa',
-  'lesson',
-  'lesson-stories',
-  'lesson-sums',
-  'lesson-kinds',
-  'lesson-tools',
-] as const;
-export const TASK_USES = ['instruct', 'selfRefine', 'evaluate'] as const;
-
-const SplitSchema = v.strictObject({
-  order: v.optional(
-    field(v.picklist(['shuffled', 'file']), 'Order', 'Shuffle by the split’s seed, or keep the order of the files.', {
-      origin: 'ours',
-    }),
-    'shuffled',
-  ),
-  seed: v.optional(
-    field(
-      integer(0, 0xffffffff),
-      'Split seed',
-      'Its own seed, so that runs that differ in `seed` only are tested on the same questions.',
-      { origin: 'ours' },
-    ),
-    0,
-  ),
-  trainCount: v.exactOptional(
-    field(integer(0), 'Training items', 'How many unique questions go into training. MultiArith in the paper: 420.', {
-      unit: 'items',
-    }),
-  ),
-  trainFraction: v.exactOptional(
-    field(
-      real(0, 1),
-      'Training share',
-      'The same as a share. Give a count, a share, or neither (all of a training file).',
-    ),
-  ),
-  balanceTargets: v.optional(
-    field(v.boolean(), 'Equal targets', 'Choose training items with equally distributed target letters.', {
-      origin: 'paper',
-    }),
-    false,
-  ),
-  testLimit: v.exactOptional(
-    field(integer(1), 'Test items at most', 'The first so many test items in split order.', { unit: 'items' }),
-  ),
-});
-
-const TaskSchema = v.strictObject({
-  id: field(v.picklist(TASK_IDS), 'Task', 'Which benchmark: its loader, prompts and answer extractor.'),
-  name: field(nonEmptyText, 'Name', 'Unique in this experiment; demonstrations refer to it.'),
-  files: field(
-    v.union([v.strictObject({ all: fileList }), v.strictObject({ train: fileList, test: fileList })]),
-    'Files',
-    `Either one pool to be split ("all") or separate training and test files. ${pathHint}`,
-  ),
-  split: v.optional(SplitSchema, {}),
-  use: v.optional(
-    field(
-      v.pipe(v.array(v.picklist(TASK_USES)), v.minLength(1)),
-      'Used for',
-      'Training phases that take this task’s demonstrations, and evaluation. Cross Self-refine: instruct on one task, self-refine on another.',
-      { origin: 'paper' },
-    ),
-    [...TASK_USES],
-  ),
-});
-
 const EvaluationSchema = v.strictObject({
   prompts: v.optional(
     field(
@@ -384,6 +313,7 @@ export type PromptConfig = Experiment['prompt'];
 export type DemonstrationsConfig = Experiment['demonstrations'][number];
 export type TaskConfig = Experiment['tasks'][number];
 export type SplitConfig = TaskConfig['split'];
+export type ColumnMapping = NonNullable<TaskConfig['mapping']>;
 export type TaskId = (typeof TASK_IDS)[number];
 export type TaskUse = (typeof TASK_USES)[number];
 export type InstructConfig = Exclude<Experiment['phases']['instruct'], false>;

@@ -10,10 +10,17 @@ export interface CsvRow {
 /**
  * All rows of a CSV text. Accepts a byte-order mark, CRLF, LF, and a missing last newline; skips blank lines. Spaces belong
  * to the field.
+ * @param bareQuotes whether a quote inside an unquoted field is refused, as RFC 4180 has it, or belongs to the field, as in
+ *   files that Python's csv wrote or reads (one of MMLU's).
  * @throws PupilError `format`, naming file and line, for a quote that is never closed, one inside an unquoted field, or
  *   text after a closing quote, e.g. `x.csv:3: expected a comma or a line end after the closing quote, got "b"`
  */
-export function parseCsv(text: string, fileName: string, delimiter = ','): CsvRow[] {
+export function parseCsv(
+  text: string,
+  fileName: string,
+  delimiter = ',',
+  bareQuotes: 'refuse' | 'keep' = 'refuse',
+): CsvRow[] {
   const rows: CsvRow[] = [];
   let lineNumber = 1;
   let at = text.startsWith('\ufeff') ? 1 : 0;
@@ -48,7 +55,8 @@ export function parseCsv(text: string, fileName: string, delimiter = ','): CsvRo
     while (at < text.length && text[at] !== delimiter && text[at] !== '\n') at++;
     let value = text.slice(start, at);
     if (text[at] !== delimiter && value.endsWith('\r')) value = value.slice(0, -1);
-    if (value.includes('"')) fail(lineNumber, 'expected quotes around a field that holds a quote');
+    if (bareQuotes === 'refuse' && value.includes('"'))
+      fail(lineNumber, 'expected quotes around a field that holds a quote');
     return value;
   };
 

@@ -1,5 +1,5 @@
-// rows.ts: the rows of a data file that is a JSON array or JSON lines, whatever its name says. A bad line is reported
-// with its number and does not stop the others. What a row means is the caller's business.
+// rows.ts: the rows of a data file that is a JSON array, JSON lines, or one JSON object around them, whatever its name says.
+// A bad line is reported with its number and does not stop the others. What a row means is the caller's business.
 import { PupilError } from '../base/errors';
 import { refuseImpostor } from './jsonText';
 
@@ -29,7 +29,9 @@ export interface RowsResult {
 }
 
 /**
- * Reads a JSON array (text starting with `[`) or JSON lines. Blank lines are skipped.
+ * Reads a JSON array (text starting with `[`), JSON lines, or a JSON object that holds the rows in a list `examples` (as
+ * BIG-bench's files do), `data`, or `rows` (of `{row}`, as the Hub's row service answers); another object is one row. Blank
+ * lines are skipped.
  * @throws PupilError `format` for an empty file, a Git-LFS pointer, an HTML page, or an array that is not JSON.
  */
 export function readRows({ path, text }: SourceText): RowsResult {
@@ -47,6 +49,10 @@ export function readRows({ path, text }: SourceText): RowsResult {
         'Fetch the file again, or save it as JSON lines so that single bad rows can be skipped.',
       );
     }
+  }
+  if (start.startsWith('{')) {
+    const list = listOf(start);
+    if (list !== undefined) return { rows: list.map((value, i) => ({ value, path, line: i + 1 })), rejected: [] };
   }
   const rows: PlacedRow[] = [];
   const rejected: RejectedRow[] = [];
@@ -69,4 +75,23 @@ function parseArray(text: string): unknown[] | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** The rows of a text that is one JSON object; undefined where it is none, as JSON lines of several rows are not. */
+function listOf(text: string): unknown[] | undefined {
+  let whole: Record<string, unknown>;
+  try {
+    whole = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+  for (const key of ['examples', 'data', 'rows']) {
+    const list = whole[key];
+    if (!Array.isArray(list) || list.length === 0 || !list.every((one) => typeof one === 'object' && one !== null))
+      continue;
+    return list.map((one: Record<string, unknown>) =>
+      key === 'rows' && typeof one['row'] === 'object' ? one['row'] : one,
+    );
+  }
+  return [whole];
 }

@@ -60,7 +60,8 @@ function roomFor({ experiment, opened: { config } }: Inquiry): { prompt: number;
 /** Examples of each task. */
 const EXAMPLES = 20;
 
-/** Test questions and words of an experiment's student. Tasks that come as whole prompts give none. */
+/** Test questions and words of an experiment's student. Only questions that are asked as a typed one is: with
+ * options, or for a number. */
 export async function exampleQuestions(experiment: Experiment, root: FileRoot): Promise<ExampleQuestions> {
   const files = openFileRoot(root);
   const { tokenizer, config } = await openStudent(experiment, files);
@@ -68,7 +69,7 @@ export async function exampleQuestions(experiment: Experiment, root: FileRoot): 
   const { words } = tokenizer.tokenizer;
   return {
     examples: tasks
-      .filter(({ task }) => task.kind !== 'mixed')
+      .filter(({ task }) => task.kind === 'choice' || task.kind === 'number')
       .flatMap(({ config: { name }, items }) =>
         items.slice(0, EXAMPLES).map(({ question, choices = [], target }) => {
           return { taskId: name, question, options: [...choices], target };

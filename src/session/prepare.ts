@@ -88,7 +88,7 @@ export async function prepare(
     const read = (paths: readonly string[]): Promise<SourceText[]> =>
       Promise.all(paths.map(async (path) => ({ path, text: await files.readText(path) })));
     const load = async (paths: readonly string[]): Promise<TaskItem[]> => {
-      const { items, rejected } = task.load(await read(paths));
+      const { items, rejected } = task.load(await read(paths), config.mapping);
       if (rejected.length > 0) {
         const first = rejected[0]!;
         warnings.push(

@@ -2,13 +2,14 @@
 // they are there. Numbers or options: the prompt tells which. The rows' prompts end in a line break, which is the run's prompt suffix
 // and not part of the item. `lesson` reads rows of any family, the prototype's among them; the other four are the families
 // that lesson/ generates, each by its name.
-import { extractChoice, LETTERS } from './extract/choice';
-import { extractNumber, numberText } from './extract/number';
-import { choicePrompt, COT_TRIGGER, loadItems, numberPrompt, requiredText, RowProblem, taskOfKind } from './task';
+import { LETTERS } from './extract/choice';
+import { numberText } from './extract/number';
+import { loadItems, mixedTask, requiredText, RowProblem, taskOfKind } from './task';
 import type { Task, TaskItem } from './task';
 
-const plainPrompt = (item: TaskItem): string => (item.choices === undefined ? numberPrompt(item) : choicePrompt(item));
-const cotPrompt = (item: TaskItem): string => `${plainPrompt(item)} ${COT_TRIGGER}`;
+/** Numbers or options; the lesson has no other kind. */
+const eitherKind = mixedTask();
+const { plainPrompt, cotPrompt } = eitherKind;
 
 /** Question and options of a prompt of Table 2, or undefined where the text has another form. */
 function parsePrompt(prompt: string): { question: string; choices?: string[] } | undefined {
@@ -68,12 +69,8 @@ export function lessonRow(item: TaskItem): Record<'id' | 'plain_prompt' | 'cot_p
 export const lesson: Task = {
   id: 'lesson',
   title: 'Lesson',
-  kind: 'mixed',
+  ...eitherKind,
   load: (sources) => loadItems('Lesson', sources, readRow),
-  plainPrompt,
-  cotPrompt,
-  extract: (text, { choices }) =>
-    choices === undefined ? extractNumber(text) : extractChoice(text, choices, choices.length),
 };
 
 /** One family: the same rows, of one kind of answer. */

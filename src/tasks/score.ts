@@ -6,10 +6,16 @@ import type { Interval } from '../base/statistics';
 import type { ScorerName } from '../config/experiment';
 import { sequenceRatio } from './extract/difflib';
 import { extractChoice, LETTERS } from './extract/choice';
+import { extractExpression, sameExpression } from './extract/expression';
 import { extractNumber, findNumbers, numberText, sameNumber } from './extract/number';
-import type { TaskItem, TaskKind } from './task';
+import { extractYesNo } from './extract/yesNo';
+import { answerKind } from './task';
+import type { AnswerKind, TaskItem, TaskKind } from './task';
 
-/** A generated text and what it should have said. `target`: a letter, "D) train", the option's text, or a number. */
+/**
+ * A generated text and what it should have said. `target`: a letter, "D) train", the option's text, a number, an
+ * expression, or yes or no.
+ */
 export interface ScoreRow {
   target: string;
   text: string;
@@ -71,17 +77,39 @@ export function targetNumber(target: string): number {
   return numbers[0]!.value;
 }
 
-/** How a row of a task is judged: in a mixed task a row without choices whose target is a number is a number row. */
-function rowKind(kind: TaskKind, row: ScoreRow): 'choice' | 'number' {
-  if (kind !== 'mixed') return kind;
-  return row.choices === undefined && /^-?[\d.,]+$/.test(row.target.trim()) ? 'number' : 'choice';
+/**
+ * A yes-or-no target: "yes", "No", "Yes.", "true", "false".
+ * @throws PupilError `data` where it is neither.
+ */
+export function targetYesNo(target: string): 'yes' | 'no' {
+  const word = target.trim().replace(/\.$/, '').toLowerCase();
+  if (word === 'yes' || word === 'true') return 'yes';
+  if (word === 'no' || word === 'false') return 'no';
+  throw new PupilError('data', `score: the target must be yes or no, got ${JSON.stringify(target)}`);
 }
 
-function strictVerdict(kind: 'choice' | 'number', row: ScoreRow): Verdict {
+/** How a row is judged: in a mixed task, one without choices whose target is neither number nor yes or no is a choice. */
+function rowKind(kind: TaskKind, row: ScoreRow): AnswerKind {
+  if (kind !== 'mixed') return kind;
+  const own = answerKind(row);
+  return own === 'number' && !/^-?[\d.,]+$/.test(row.target.trim()) ? 'choice' : own;
+}
+
+function strictVerdict(kind: AnswerKind, row: ScoreRow): Verdict {
   if (kind === 'number') {
     const target = targetNumber(row.target);
     const found = extractNumber(row.text);
     return { ...found, correct: found.answer !== undefined && sameNumber(Number(found.answer), target) };
+  }
+  if (kind === 'yesno') {
+    const target = targetYesNo(row.target);
+    const found = extractYesNo(row.text);
+    return { ...found, correct: found.answer === target };
+  }
+  if (kind === 'expression') {
+    if (row.target.trim() === '') throw new PupilError('data', 'score: the target must be an expression, it is empty');
+    const found = extractExpression(row.text);
+    return { ...found, correct: found.answer !== undefined && sameExpression(found.answer, row.target) };
   }
   const letter = targetLetter(row.target, row.choices);
   const optionCount = row.choices?.length ?? Math.max(5, LETTERS.indexOf(letter) + 1);
@@ -96,24 +124,33 @@ function sameOption(a: string, b: string, choices: readonly string[] | undefined
   return text(a) !== undefined && text(a) === text(b);
 }
 
-/** The target as a bare substring, as it is written: "A" and "5" match nearly anything. */
+/** The target as a bare substring, as it is written, whatever its kind: "A", "5" and "no" match nearly anything. */
 function literalVerdict(row: ScoreRow): Verdict {
   const correct = row.target !== '' && row.text.includes(row.target);
   return { correct, ...(correct ? { answer: row.target } : {}), rule: 'substring' };
 }
 
 // The choice rule of the authors' earlier published evaluation (Aligning_LLMs, utils.py): letters A to D only, with a
-// bracket, and text up to the next point. Their number rule is not published; ours keeps the lead-in and the ratio.
+// bracket, and text up to the next point. Their rules for other answers are not published; ours keep the lead-in and the
+// ratio.
 const PAPER_LEAD = String.raw`(?:answer (?:is|from the given options would be)|correct answer to the question .+? is)`;
 const PAPER_CHOICE = new RegExp(String.raw`${PAPER_LEAD} ([A-Da-d]\) .+?)\.`);
 const PAPER_NUMBER = new RegExp(String.raw`${PAPER_LEAD} \$?(-?\d[\d,]*(?:\.\d+)?)`);
+const PAPER_PATTERNS: Readonly<Record<AnswerKind, RegExp>> = {
+  choice: PAPER_CHOICE,
+  number: PAPER_NUMBER,
+  expression: new RegExp(String.raw`${PAPER_LEAD} (.+?)(?:\.(?=\s|$)|\n|$)`),
+  yesno: new RegExp(String.raw`${PAPER_LEAD} (yes|no)\b`, 'i'),
+};
 
-function paperVerdict(kind: 'choice' | 'number', row: ScoreRow): Verdict {
-  const extracted = (kind === 'choice' ? PAPER_CHOICE : PAPER_NUMBER).exec(row.text)?.[1];
-  if (extracted === undefined) return { correct: false, rule: 'no match' };
+function paperVerdict(kind: AnswerKind, row: ScoreRow): Verdict {
+  const found = PAPER_PATTERNS[kind].exec(row.text)?.[1];
+  if (found === undefined) return { correct: false, rule: 'no match' };
+  const extracted = kind === 'yesno' ? found.toLowerCase() : found;
   let target = row.target;
-  if (kind === 'number') target = numberText(targetNumber(row.target));
-  else if (row.choices !== undefined) {
+  if (kind === 'yesno') target = targetYesNo(row.target);
+  else if (kind === 'number') target = numberText(targetNumber(row.target));
+  else if (kind === 'choice' && row.choices !== undefined) {
     const letter = targetLetter(row.target, row.choices);
     target = `${letter}) ${row.choices[LETTERS.indexOf(letter)]}`;
   }
@@ -136,10 +173,9 @@ export function judge(kind: TaskKind, row: ScoreRow, scorer: ScorerName = 'stric
   }
 }
 
-/** A generated text against an item of a task. `literal` looks for the bare target: "D", "39". */
+/** A generated text against an item of a mixed task. `literal` looks for the bare target: "D", "39", "yes". */
 export function judgeItem(item: TaskItem, text: string, scorer: ScorerName = 'strict'): Verdict {
-  const row = item.choices === undefined ? { target: item.target, text } : { ...item, text, choices: item.choices };
-  return judge(item.choices === undefined ? 'number' : 'choice', row, scorer);
+  return judge('mixed', { ...item, text }, scorer);
 }
 
 /** Many texts: a verdict each, accuracy, and its interval. */

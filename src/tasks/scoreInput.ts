@@ -12,7 +12,7 @@ export interface ScoreInput {
 }
 
 /**
- * Rows to score. A target may be a text or a number; choices a list of texts. Other keys are ignored.
+ * Rows to score. A target may be a text, a number, or true and false; choices a list of texts. Other keys are ignored.
  * @throws PupilError `format` where the file is no rows at all.
  */
 export function readScoreRows(source: SourceText): ScoreInput {
@@ -27,8 +27,8 @@ export function readScoreRows(source: SourceText): ScoreInput {
     const problem =
       typeof row !== 'object' || row === null || Array.isArray(row)
         ? `expected an object, got ${JSON.stringify(value)}`
-        : typeof target !== 'string' && typeof target !== 'number'
-          ? `expected a text or a number in target, got ${JSON.stringify(target) ?? 'nothing'}`
+        : !['string', 'number', 'boolean'].includes(typeof target)
+          ? `expected a text, a number, true or false in target, got ${JSON.stringify(target) ?? 'nothing'}`
           : typeof text !== 'string'
             ? `expected a text in text, got ${JSON.stringify(text) ?? 'nothing'}`
             : choices !== undefined && !(Array.isArray(choices) && choices.every((c) => typeof c === 'string'))
@@ -38,7 +38,7 @@ export function readScoreRows(source: SourceText): ScoreInput {
     else {
       lines.push(line);
       rows.push({
-        target: String(target),
+        target: String(target as string | number | boolean),
         text: text as string,
         ...(choices === undefined ? {} : { choices: choices as string[] }),
       });

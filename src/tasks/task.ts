@@ -1,23 +1,28 @@
 // task.ts: what a benchmark is to the rest of Pupil: items read from texts, the prompts of Tables 2 and 3, and the
 // extractor that reads an answer. One file per benchmark implements it; splits are in split.ts, scoring in score.ts.
 import { PupilError } from '../base/errors';
-import type { TaskId } from '../config/experiment';
-import type { PlacedRow, RejectedRow, SourceText } from '../formats/rows';
+import type { ColumnMapping, TaskId } from '../config/experiment';
+import type { PlacedRow, RejectedRow, RowsResult, SourceText } from '../formats/rows';
 import { readRows } from '../formats/rows';
 import type { Extraction } from './extract/answerText';
 import { extractChoice, LETTERS } from './extract/choice';
+import { extractExpression } from './extract/expression';
 import { extractNumber } from './extract/number';
+import { extractYesNo } from './extract/yesNo';
 
 /**
  * "choice": options with letters, the target is a letter. "number": the target is a number in its shortest form.
- * "mixed": items of both kinds, told apart by their choices (the lesson).
+ * "expression": the target is mathematics in LaTeX, compared as the benchmark MATH does. "yesno": "yes" or "no".
  */
-export type TaskKind = 'choice' | 'number' | 'mixed';
+export type AnswerKind = 'choice' | 'number' | 'expression' | 'yesno';
+
+/** "mixed": items of several kinds, told apart by {@link answerKind} (the lesson, files of one's own). */
+export type TaskKind = AnswerKind | 'mixed';
 
 export interface TaskItem {
   id: string;
   question: string;
-  /** Option texts in letter order; absent for number tasks. */
+  /** Option texts in letter order; absent for the other kinds. */
   choices?: readonly string[];
   target: string;
   /**
@@ -37,14 +42,17 @@ export interface Task {
   readonly id: TaskId;
   readonly title: string;
   readonly kind: TaskKind;
-  /** Reads items from texts already fetched, in their order. Bad rows are reported, not thrown. */
-  load(sources: readonly SourceText[]): LoadedItems;
+  /**
+   * Reads items from texts already fetched, in their order. Bad rows are reported, not thrown.
+   * @param mapping the columns of a file of one's own; only the task `custom` looks at it.
+   */
+  load(sources: readonly SourceText[], mapping?: ColumnMapping): LoadedItems;
   /** Table 2. */
   plainPrompt(item: TaskItem): string;
   /** Table 3: the plain prompt and "Let's think step by step". */
   cotPrompt(item: TaskItem): string;
   /** The answer that a text commits to, in the form of `target`. */
-  extract(text: string, item: Pick<TaskItem, 'choices'>): Extraction;
+  extract(text: string, item: Pick<TaskItem, 'choices' | 'target'>): Extraction;
 }
 
 /** Ends the CoT prompt, after one space (Table 3). */
@@ -76,15 +84,62 @@ export function numberPrompt(item: TaskItem): string {
   ].join('\n');
 }
 
+/**
+ * Yes-or-no questions. Ours: the paper names StrategyQA (Table 9) and gives no prompt for it. It is the first line of
+ * Table 2, left, with the two answers in place of letters; a list of choices would say them twice.
+ */
+export function yesNoPrompt(item: TaskItem): string {
+  return [`Choose the answer to the question only from options Yes, No.`, `Question: ${item.question}`, 'Answer:'].join(
+    '\n',
+  );
+}
+
+const PLAIN_PROMPTS: Readonly<Record<AnswerKind, (item: TaskItem) => string>> = {
+  choice: choicePrompt,
+  number: numberPrompt,
+  expression: numberPrompt, // MATH: Table 2 has one prompt for mathematics
+  yesno: yesNoPrompt,
+};
+
+/** The answer of one kind that a text commits to. */
+export function extractAnswer(kind: AnswerKind, text: string, choices: readonly string[] | undefined): Extraction {
+  switch (kind) {
+    case 'choice':
+      return extractChoice(text, choices, choices?.length ?? 5);
+    case 'number':
+      return extractNumber(text);
+    case 'expression':
+      return extractExpression(text);
+    case 'yesno':
+      return extractYesNo(text);
+  }
+}
+
 /** The prompts and the extractor of a kind of task, for the files of single benchmarks. */
-export function taskOfKind(kind: 'choice' | 'number'): Pick<Task, 'kind' | 'plainPrompt' | 'cotPrompt' | 'extract'> {
-  const plainPrompt = kind === 'choice' ? choicePrompt : numberPrompt;
+export function taskOfKind(kind: AnswerKind): Pick<Task, 'kind' | 'plainPrompt' | 'cotPrompt' | 'extract'> {
+  const plainPrompt = PLAIN_PROMPTS[kind];
   return {
     kind,
     plainPrompt,
     cotPrompt: (item) => `${plainPrompt(item)} ${COT_TRIGGER}`,
-    extract: (text, { choices }) =>
-      kind === 'choice' ? extractChoice(text, choices, choices?.length ?? 5) : extractNumber(text),
+    extract: (text, { choices }) => extractAnswer(kind, text, choices),
+  };
+}
+
+/** Of an item or row of a mixed task: options make a choice, a target of yes or no such a question, all else numbers. */
+export function answerKind({ choices, target }: Pick<TaskItem, 'choices' | 'target'>): 'choice' | 'number' | 'yesno' {
+  if (choices !== undefined) return 'choice';
+  return /^(?:yes|no)$/i.test(target.trim()) ? 'yesno' : 'number';
+}
+
+/** The prompts and the extractor where every item is asked after its own kind. */
+export function mixedTask(): Pick<Task, 'kind' | 'plainPrompt' | 'cotPrompt' | 'extract'> {
+  const plainPrompt = (item: TaskItem): string => PLAIN_PROMPTS[answerKind(item)](item);
+  return {
+    kind: 'mixed',
+    plainPrompt,
+    cotPrompt: (item) => `${plainPrompt(item)} ${COT_TRIGGER}`,
+    extract: (text, item) => extractAnswer(answerKind(item), text, item.choices),
   };
 }
 
@@ -93,17 +148,19 @@ export class RowProblem extends Error {}
 
 /**
  * Reads the rows of several texts with one reader each row.
+ * @param rowsOf the container of the rows: JSON, unless a benchmark comes in another.
  * @throws PupilError `data` where no row at all could be used, naming the first reason.
  */
 export function loadItems(
   title: string,
   sources: readonly SourceText[],
   read: (row: Record<string, unknown>, place: PlacedRow) => TaskItem,
+  rowsOf: (source: SourceText) => RowsResult = readRows,
 ): LoadedItems {
   const items: TaskItem[] = [];
   const rejected: RejectedRow[] = [];
   for (const source of sources) {
-    const { rows, rejected: broken } = readRows(source);
+    const { rows, rejected: broken } = rowsOf(source);
     rejected.push(...broken);
     for (const place of rows) {
       try {

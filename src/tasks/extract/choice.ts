@@ -1,12 +1,15 @@
 // choice.ts: the option that an answer text commits to. Strict: a text that names several options without deciding has
 // no answer. It reads text only; whether the option is right is decided in score.ts.
-import { REVISION, withoutNextQuestion } from './answerText';
+import { lastPhrases, REVISION, withoutNextQuestion } from './answerText';
 import type { Extraction } from './answerText';
 
 export const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ';
 
 const ANSWER_PHRASE =
   /\b(?:(?:final |correct |right |best )?(?:answer|option|choice)(?: to [^.\n]{0,80}?| from [^.\n]{0,40}?| here| choice| option)?\s*(?:(?:is|was|be|should be|would be|will be|must be)\b|[:=])|(?:i|we)(?: would| will|'d|'ll)? (?:choose|pick|select|go with)\b|choose\b)/giu;
+
+/** Begins a reason, in which other options may be named. */
+const REASON = /\b(?:because|since|while|whereas|given that)\b/i;
 
 /** A mention that is ruled out: "not B", "rather than (B)". */
 const NEGATION =
@@ -139,12 +142,12 @@ export function extractChoice(text: string, choices: readonly string[] | undefin
 }
 
 function decide(text: string, choices: readonly string[] | undefined, optionCount: number): Extraction {
-  const phrases = [...text.matchAll(ANSWER_PHRASE)];
-  for (const phrase of phrases.reverse()) {
+  for (const phrase of lastPhrases(text, ANSWER_PHRASE)) {
     const after = text.slice(phrase.index + phrase[0].length);
     if (/^\s*(?:not|n't)\b/i.test(after)) continue;
     const sentence = optionSentence(after);
-    const letters = distinct(findLetters(sentence, choices, optionCount));
+    let letters = distinct(findLetters(sentence, choices, optionCount));
+    if (letters.length > 1) letters = distinct(findLetters(sentence.split(REASON, 1)[0]!, choices, optionCount));
     if (letters.length === 1) return { answer: letters[0]!, rule: 'answer phrase' };
     if (letters.length > 1) return { rule: 'answer phrase, several options' };
     const texts = choices === undefined ? [] : findOptionTexts(sentence, choices);

@@ -1,8 +1,10 @@
 // number.ts: the number that an answer text commits to. Strict: where the text does not say one number there is none.
 // It reads text only; whether the number is right is decided in score.ts.
 
-import { REVISION, withoutNextQuestion } from './answerText';
+import { lastPhrases, REVISION, UNDECIDED, withoutNextQuestion } from './answerText';
 import type { Extraction } from './answerText';
+import { lastBoxed } from './boxed';
+import { leadingNumberWords } from './numberWords';
 
 const NOTHING: Extraction = { rule: 'nothing found' };
 
@@ -11,14 +13,18 @@ const NOTHING: Extraction = { rule: 'nothing found' };
 const NUMBER =
   /(?<![\p{L}\d_.,])([-−–+]?)([$€£¥]?)([-−–]?)(\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|\.\d+)(?!\d)/gu;
 
-const ANSWER_PHRASE =
+/** Where a text says which its answer is: "the answer is", "answer:", "####". */
+export const ANSWER_PHRASE =
   /(?:\b(?:final |correct |right )?(?:answer|result|solution)(?: to [^.\n]{0,60}?| here| then)?(?: \([^()\n]*\))?(?:\s+(?:is|was|be|equals|should be|would be|will be|must be|comes to)\b|\s*[:=])|####)/giu;
 
 interface FoundNumber {
   value: number;
   start: number;
   end: number;
-  /** An operand of something not worked out ("16 - 4"), or one end of a range ("5-7", "5 to 7", "2:30"). */
+  /**
+   * An operand of something not worked out ("16 - 4"), one end of a range ("5-7", "5 to 7", "2:30"), or digits that go on
+   * after a comma or point in no way that is English ("3,5", "1.234,50", "2,2,2").
+   */
   unfinished: boolean;
 }
 
@@ -26,7 +32,9 @@ interface FoundNumber {
 const OPERATOR = /^(?:\s*[-−–+*×÷/^]\s*|:|\s*x\s*|\s+(?:minus|plus|times|divided by|to|over)\s+)$/i;
 
 /** All numbers of a text in order, simple fractions and mixed numbers as their value. */
-export function findNumbers(text: string): FoundNumber[] {
+export function findNumbers(source: string): FoundNumber[] {
+  // A no-break or thin space before three digits groups thousands; an ordinary one may part two numbers.
+  const text = source.replace(/(?<=\d)[\u00a0\u2009\u202f](?=\d{3}(?!\d))/g, ',');
   const found: FoundNumber[] = [];
   for (const match of text.matchAll(NUMBER)) {
     const [whole, lead, , inner, digits] = match;
@@ -45,9 +53,9 @@ export function findNumbers(text: string): FoundNumber[] {
       joinMixed(text, found);
       continue;
     }
-    const unfinished = OPERATOR.test(between);
-    if (unfinished) previous!.unfinished = true;
-    found.push({ value, start, end, unfinished });
+    const isOperand = OPERATOR.test(between);
+    if (isOperand) previous!.unfinished = true;
+    found.push({ value, start, end, unfinished: isOperand || /^[,.]\d/.test(text.slice(end, end + 2)) });
   }
   return found;
 }
@@ -78,65 +86,104 @@ export function numberText(value: number): string {
   return String(Object.is(value, -0) ? 0 : value);
 }
 
+/** "=", in signs or words. */
+const EQUALS = /=|\b(?:equals|(?:is|are) equal to|makes|comes to|totals|(?:for|giving) a total of)\b/gi;
+
+/** What a segment commits to; `worked` where it gives a working and its result ("9 + 9 = 18"). */
+interface Commitment {
+  /** Null where nothing was worked out ("5-7", "16 - 4"). */
+  value: number | null;
+  worked: boolean;
+}
+
 /**
  * The number a segment ends up with: its first one; where that is an operand or stands before "=", what the last "="
- * gives. Undefined where there is none, null where nothing was worked out ("5-7", "16 - 4").
+ * gives. Undefined where there is no number.
  */
-function committed(segment: string): number | null | undefined {
+function committed(segment: string): Commitment | undefined {
   const first = findNumbers(segment)[0];
   if (first === undefined) return undefined;
   const beforeEquals = /^\s*=/.test(segment.slice(first.end));
   if (first.unfinished || beforeEquals) {
-    const equals = segment.lastIndexOf('=');
-    const result = equals < first.end ? undefined : findNumbers(segment.slice(equals + 1))[0];
-    if (result !== undefined && !result.unfinished) return result.value;
+    const equals = [...segment.matchAll(EQUALS)].at(-1);
+    if (equals !== undefined && equals.index >= first.end) {
+      const result = findNumbers(segment.slice(equals.index + equals[0].length))[0];
+      if (result !== undefined && !result.unfinished) return { value: result.value, worked: true };
+      if (result === undefined) return { value: null, worked: true }; // the result may stand on the next line
+    }
   }
-  return first.unfinished ? null : first.value;
+  return { value: first.unfinished ? null : first.value, worked: first.unfinished && segment.includes('=') };
 }
 
 /** Text up to the end of its first sentence; a point inside a number does not end it. */
 function firstSentence(text: string): string {
-  const trimmed = text.trimStart();
-  const end = /[.!?](?=\s|$)|\n/.exec(trimmed);
-  return end === null ? trimmed : trimmed.slice(0, end.index);
+  const end = /[.!?](?=\s|$)|\n/.exec(text);
+  return end === null ? text : text.slice(0, end.index);
 }
 
 /**
  * The number that a text gives as its answer. In this order, on the text before any invented next question: the last
- * `\boxed{n}`; the last `#### n` or "answer is n" (see {@link committed}), unless it is taken back after that ("wait,
- * …"), when the last number counts; the last number of the text, remarks in brackets left out.
- * A range ("5-7") or an operation not worked out ("16 - 4") is no answer. "1/2" is 0.5, "$1,234.50" 1234.5, "3." 3.
+ * `\boxed{n}`; the last `#### n` or "answer is n" (see {@link committed}), in words too ("twelve"), unless it is taken
+ * back after that ("wait, …") or the working goes on, when the last number counts; the last number of the text, remarks
+ * in brackets left out. A text that declines after "the answer is" ("not known"), or ends there, has no answer.
+ * A range ("5-7"), an operation not worked out ("16 - 4") or a decimal comma ("3,5", which might be a list) is no answer.
+ * "1/2" is 0.5, "$1,234.50" 1234.5, "3." 3.
  */
 export function extractNumber(text: string): Extraction {
   const own = withoutNextQuestion(text);
   return fromBoxed(own) ?? fromPhrase(own) ?? fromLast(own);
 }
 
+/** LaTeX fractions of plain terms as "a/b". */
+const withSlashes = (latex: string): string =>
+  latex.replace(/\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}/g, '$1/$2').replaceAll('{,}', ',');
+
 function fromBoxed(text: string): Extraction | undefined {
-  const boxes = [...text.matchAll(/\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}/g)];
-  const last = boxes.at(-1)?.[1];
-  if (last === undefined) return undefined;
-  const fraction = last.replace(/\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}/g, '$1/$2');
-  const value = committed(fraction);
+  const last = lastBoxed(text);
+  if (typeof last !== 'string') return undefined;
+  const value = committed(withSlashes(last))?.value;
   return typeof value === 'number' ? { answer: numberText(value), rule: 'boxed' } : undefined;
 }
 
+/** After a working that is no sentence's end yet: another one, or a sentence that says what it comes to. */
+const GOES_ON = /=|\b(?:so|therefore|thus|hence|this means|total|altogether|in all)\b/i;
+
+/** Nothing but marks of a blank to be filled in. */
+const BLANK = /^[\s:._*]*$/;
+
 function fromPhrase(text: string): Extraction | undefined {
-  const phrases = [...text.matchAll(ANSWER_PHRASE)];
-  for (const phrase of phrases.reverse()) {
-    const after = text.slice(phrase.index + phrase[0].length);
-    if (/^\s*not\b/i.test(after)) continue;
+  const phrases = lastPhrases(text, ANSWER_PHRASE);
+  for (const phrase of phrases) {
+    const after = text.slice(phrase.index + phrase[0].length).replace(/^[\s:]+/, '');
+    if (/^not\s+(?:simply\s+)?[-−$]?\d/i.test(after)) continue;
+    if (BLANK.test(after) && phrase === phrases[0] && !/\bwhat (?:the )?$/i.test(text.slice(0, phrase.index))) {
+      return { rule: 'answer phrase, nothing after it' };
+    }
     const sentence = firstSentence(after);
-    const value = committed(sentence);
-    if (value === undefined) continue;
+    const found = committed(sentence);
+    if (found === undefined) {
+      if (UNDECIDED.test(sentence)) return { rule: 'answer phrase, undecided' };
+      const inWords = leadingNumberWords(sentence);
+      if (inWords !== undefined) return { answer: numberText(inWords), rule: 'answer phrase, in words' };
+      continue;
+    }
     const revision = [...after.matchAll(REVISION)].at(-1);
     if (revision !== undefined) {
       const revised = fromLast(after.slice(revision.index + revision[0].length));
       if (revised !== NOTHING) return { ...revised, rule: `revised: ${revised.rule}` };
     }
-    return value === null
+    const rest = after.slice(sentence.length);
+    if (found.worked && GOES_ON.test(rest)) {
+      const reached = fromLast(rest);
+      if (reached.answer !== undefined) return { ...reached, rule: 'answer phrase, end of its working' };
+    }
+    if (found.worked && found.value === null) {
+      const [next] = findNumbers(rest);
+      if (next !== undefined && !next.unfinished) return { answer: numberText(next.value), rule: 'answer phrase' };
+    }
+    return found.value === null
       ? { rule: 'answer phrase, not one number' }
-      : { answer: numberText(value), rule: 'answer phrase' };
+      : { answer: numberText(found.value), rule: 'answer phrase' };
   }
   return undefined;
 }

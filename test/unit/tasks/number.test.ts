@@ -61,7 +61,7 @@ const CORPUS: [string, string | undefined, string][] = [
   ['', undefined, 'empty text'],
   ['   \n ', undefined, 'blank text'],
   ['I do not know.', undefined, 'no number'],
-  ['The answer is twelve.', undefined, 'a number word is not a numerical solution'],
+  ['The answer is twelve.', '12', 'a number word'],
   ['the answer is the sum of both', undefined, 'a phrase without a number'],
   ['Her result was 10. So the sum of both is what the answer is', '10', 'a phrase with nothing after it'],
   ['The 3rd child has 14 sweets', '14', 'an ordinal before'],

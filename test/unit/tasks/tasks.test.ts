@@ -67,7 +67,7 @@ describe('loading', () => {
       [2, 'not JSON'],
       [4, 'expected an object'],
       [5, 'expected one number in lSolutions, got [1,2]'],
-      [6, 'expected a text in sQuestion, got nothing'],
+      [6, 'expected a question in sQuestion, Question, question, instruction or input, got none of them'],
     ]);
   });
 
@@ -77,7 +77,7 @@ describe('loading', () => {
     expect(load('<!doctype html><p>no')).toThrow(/HTML/);
     expect(load('')).toThrow(/empty/);
     expect(load('[{"a": 1}, {"b"')).toThrow(/breaks off/);
-    expect(load('[{"a": 1}]')).toThrow(/none that can be used \(m\.json:1: expected one number/);
+    expect(load('[{"a": 1}]')).toThrow(/none that can be used \(m\.json:1: expected a question/);
   });
 
   it('CommonsenseQA: rows without an answer are rejected', () => {
@@ -103,9 +103,9 @@ describe('loading', () => {
     const { items, rejected } = csqa.load([{ path: 'c.jsonl', text }]);
     expect(items).toEqual([{ id: 'x', question: 'Where?', choices: ['here', 'there'], target: 'B' }]);
     expect(rejected.map((r) => r.reason)).toEqual([
-      'expected a letter in answerKey, got nothing',
+      'expected an answer in answerKey, got nothing: a published test set without labels?',
       'expected a letter in answerKey, got "C"',
-      'expected a list in question.choices',
+      'expected a list in question.choices, got nothing',
     ]);
   });
 
@@ -148,7 +148,7 @@ describe('loading', () => {
       ['The answer is C) car.', 'C'],
       ['A) tram', 'A'],
     ] as const) {
-      expect(lesson.extract(text, { choices }).answer).toBe(letter);
+      expect(lesson.extract(text, { choices, target: 'A' }).answer).toBe(letter);
     }
   });
 
