@@ -1,15 +1,20 @@
-// client.ts: the page's hold on the session in its worker: starts the worker, turns answers back into values and errors,
-// and notices a worker that failed to load. It is the only file of the page that names a worker or Comlink.
-import { proxy, wrap, type Remote } from 'comlink';
+// client.ts: the page's hold on what lives in workers, the session and a teacher of its own: starts them, turns answers back
+// into values and errors, and notices a worker that failed to load. It is the only file of the page that names a worker or
+// Comlink.
+import { proxy, wrap } from 'comlink';
 import { fromAnswer, type Answer } from '../base/answer';
 import { PupilError } from '../base/errors';
-import type { SessionApi } from '../session/protocol';
-import { SESSION_METHODS, type Answering } from '../worker/answering';
+import type { SessionApi, TeacherModelApi } from '../session/protocol';
+import { SESSION_METHODS, TEACHER_METHODS } from '../worker/answering';
 
-export interface SessionClient extends SessionApi {
+/** An interface whose object lives in a worker. */
+export type Client<Api> = Api & {
   /** Ends the worker at once, as a closed tab would. The client is of no use afterwards. */
   terminate(): void;
-}
+};
+
+export type SessionClient = Client<SessionApi>;
+export type TeacherModelClient = Client<TeacherModelApi>;
 
 /** Starts a worker with a session of its own. Nothing is asked of the GPU before the first call. */
 export function createSessionClient(): SessionClient {
@@ -20,9 +25,25 @@ export function createSessionClient(): SessionClient {
   return wrapSession(worker);
 }
 
+/** Starts a worker for a teacher that runs in this browser. The library behind it is fetched with its first model. */
+export function createTeacherModelClient(): TeacherModelClient {
+  const worker = new Worker(new URL('../worker/teacher.worker.ts', import.meta.url), {
+    type: 'module',
+    name: 'pupil-teacher',
+  });
+  return wrapWorker<TeacherModelApi, (typeof TEACHER_METHODS)[number]>(worker, 'teacher', TEACHER_METHODS);
+}
+
 /** The client of a worker that exposes an answering SessionApi. */
-export function wrapSession(worker: Worker): SessionClient {
-  const remote: Remote<Answering<SessionApi>> = wrap<Answering<SessionApi>>(worker);
+export const wrapSession = (worker: Worker): SessionClient =>
+  wrapWorker<SessionApi, (typeof SESSION_METHODS)[number]>(worker, 'session', SESSION_METHODS);
+
+function wrapWorker<Api extends object, Name extends keyof Api & string>(
+  worker: Worker,
+  what: string,
+  names: readonly Name[],
+): Client<Api> {
+  const remote = wrap(worker) as unknown as Record<Name, (...args: unknown[]) => Promise<Answer<unknown>>>;
   // A worker that cannot be loaded, or is ended, answers nothing: without this every call would wait for ever.
   let fail: (error: Error) => void = () => undefined;
   const broken = new Promise<never>((_, reject) => {
@@ -34,25 +55,24 @@ export function wrapSession(worker: Worker): SessionClient {
     fail(
       new PupilError(
         'browser',
-        `worker: the session's worker failed: ${event.message || 'its script could not be loaded'}`,
+        `worker: the ${what}'s worker failed: ${event.message || 'its script could not be loaded'}`,
         'Reload the page. If it happens again the page was not built or is not served completely.',
       ),
     );
   });
 
   const call =
-    (name: keyof SessionApi) =>
+    (name: Name) =>
     async (...args: unknown[]): Promise<unknown> => {
-      const method = remote[name] as unknown as (...args: unknown[]) => Promise<Answer<unknown>>;
       const passed = args.map((arg) => (typeof arg === 'function' ? proxy(arg) : arg));
-      return fromAnswer(await Promise.race([method(...passed), broken]));
+      return fromAnswer(await Promise.race([remote[name](...passed), broken]));
     };
-  const methods = Object.fromEntries(SESSION_METHODS.map((name) => [name, call(name)])) as unknown as SessionApi;
+  const methods = Object.fromEntries(names.map((name) => [name, call(name)])) as unknown as Api;
   return {
     ...methods,
     terminate() {
       worker.terminate();
-      fail(new PupilError('cancelled', 'worker: the session was ended', 'Reload the page to start another one.'));
+      fail(new PupilError('cancelled', `worker: the ${what} was ended`, 'Reload the page to start another one.'));
     },
   };
 }

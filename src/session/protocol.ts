@@ -8,6 +8,14 @@ import type { CorpusMixName } from '../tasks/lesson/corpus';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { FileRoot } from '../sources/fileRoot';
+export type {
+  LoadedTeacherModel,
+  TeacherAnswer,
+  TeacherAnswerRequest,
+  TeacherModelApi,
+  TeacherModelProgress,
+  TeacherModelRequest,
+} from '../teachers/browserModel';
 
 export interface RunRequest {
   /** Names the run in storage. The same id with `resume` continues from its last checkpoint. */

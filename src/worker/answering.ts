@@ -31,6 +31,9 @@ export const SESSION_METHODS = [
   'artefact',
 ] as const;
 
+/** Names of TeacherModelApi's methods. */
+export const TEACHER_METHODS = ['load', 'answer', 'interrupt', 'unload'] as const;
+
 type AnyMethod = (...args: unknown[]) => Promise<unknown>;
 
 /**
