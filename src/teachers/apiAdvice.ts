@@ -1,0 +1,105 @@
+// apiAdvice.ts: what to do where no connection came about. A page's fetch says only "TypeError" whatever the cause (CORS, a
+// refused permission, mixed content, a server that is off), so the words follow from who asks whom. It sends nothing.
+import type { ApiProvider } from './apiProviders';
+
+/** How close an address is to whoever asks. */
+export type Nearness = 'loopback' | 'local' | 'public';
+
+/** Of a host as it stands in a URL. A name without a dot is one of a local network. */
+export function nearnessOf(host: string): Nearness {
+  const name = host.toLowerCase().replace(/^\[|\]$/g, '');
+  if (name === 'localhost' || name.endsWith('.localhost') || name === '::1' || /^127\./.test(name)) return 'loopback';
+  const private4 = /^(10\.|192\.168\.|169\.254\.|172\.(1[6-9]|2\d|3[01])\.)/.test(name);
+  const private6 = name.includes(':') && /^(f[cd]|fe[89ab])/.test(name);
+  const localName = /\.(local|lan|internal|home\.arpa)$/.test(name) || !/[.:]/.test(name);
+  return private4 || private6 || localName ? 'local' : 'public';
+}
+
+/** How a server of one's own is told to answer a page of another origin. */
+function corsFix(provider: Pick<ApiProvider, 'id' | 'title'>, origin: string): string {
+  switch (provider.id) {
+    case 'ollama':
+      return `Start Ollama with OLLAMA_ORIGINS=${origin} in its environment (without it, only pages of this machine may ask).`;
+    case 'vllm':
+      return `vLLM allows every page unless it was started with --allowed-origins: then add --allowed-origins '["${origin}"]'.`;
+    case 'llama.cpp':
+      return 'The llama.cpp server allows every page; where a proxy stands in front of it, that must too.';
+    case 'other':
+      return `The server must answer with Access-Control-Allow-Origin: ${origin} and allow the headers authorization and content-type.`;
+    default:
+      return `Where ${provider.title} does not answer pages (CORS), use the command line: pupil teach asks without a page.`;
+  }
+}
+
+/** How a server of one's own is started, for where it may be off. */
+const START: Readonly<Record<string, string>> = {
+  ollama: 'Is Ollama running (ollama serve)?',
+  vllm: 'Is vLLM running (vllm serve MODEL)?',
+  'llama.cpp': 'Is the server running (llama-server -m MODEL.gguf)?',
+};
+
+/** Node's names of causes, in words. */
+const CAUSES: readonly [RegExp, string][] = [
+  [/ECONNREFUSED/, 'Nothing listens at that address.'],
+  [/ENOTFOUND|EAI_AGAIN/, 'The name of the server is not known: check the base URL and the network.'],
+  [
+    /CERT|SELF_SIGNED|UNABLE_TO_VERIFY/,
+    "The server's certificate is not trusted: NODE_EXTRA_CA_CERTS names one to trust.",
+  ],
+  [
+    /ETIMEDOUT|CONNECT_TIMEOUT|EHOSTUNREACH|ENETUNREACH/,
+    'The server cannot be reached: check the network and a proxy.',
+  ],
+];
+
+/**
+ * What may be wrong and what mends it, a sentence or more; never empty.
+ *
+ * @param pageOrigin of the page that asks; undefined on the command line.
+ * @param error what was told of the failure, e.g. "fetch failed: ECONNREFUSED" or "Failed to fetch".
+ */
+export function connectionAdvice(
+  provider: Pick<ApiProvider, 'id' | 'title'>,
+  baseUrl: string,
+  pageOrigin: string | undefined,
+  error: string,
+): string {
+  const target = new URL(baseUrl);
+  const start = START[provider.id];
+  const words: string[] = [];
+  if (pageOrigin === undefined) {
+    const cause = CAUSES.find(([pattern]) => pattern.test(error))?.[1];
+    words.push(cause ?? `Check that ${target.host} can be reached from this machine.`);
+    if (start !== undefined) words.push(start);
+    return words.join(' ');
+  }
+
+  const from = new URL(pageOrigin);
+  const nearness = nearnessOf(target.hostname);
+  const ownNearness = nearnessOf(from.hostname);
+  if (from.protocol === 'https:' && target.protocol === 'http:') {
+    // Chrome and Firefox let https pages ask the machine itself; for a network's other machines the permission decides.
+    if (nearness === 'public') {
+      return `A page on https may not ask ${target.host} over http (mixed content): give an https address, or use pupil teach on the command line.`;
+    }
+    if (nearness === 'local') {
+      words.push(
+        `A page on https reaches ${target.host} over http only where the browser grants access to the local network; if it does not, open Pupil from http://localhost (npm start).`,
+      );
+    } else
+      words.push(
+        'Safari lets no https page ask this machine over http: use Chrome, or open Pupil from http://localhost.',
+      );
+  }
+  if (nearness !== 'public' && ownNearness !== 'loopback' && ownNearness !== nearness) {
+    words.push(
+      from.protocol === 'https:'
+        ? `Chrome asks before a page may reach ${nearness === 'loopback' ? 'this machine' : 'the local network'}: allow it (the icon left of the address, "Local network access" or "Apps on device").`
+        : `Chrome lets no page of http://${from.host} reach ${nearness === 'loopback' ? 'this machine' : 'the local network'}: serve Pupil over https or open it from http://localhost.`,
+    );
+  }
+  words.push(corsFix(provider, from.origin));
+  if (start !== undefined) words.push(start);
+  else if (nearness === 'public') words.push('Also check the network, and extensions that block requests.');
+  return words.join(' ');
+}
