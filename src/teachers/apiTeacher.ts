@@ -81,15 +81,16 @@ export async function planLesson(lesson: Lesson, cache: AnswerCache): Promise<Le
     ids.add(id);
   }
   const jobs = new Map<string, Job>();
-  const hashes: LessonPlan['hashes'] = [];
-  for (const item of items) {
-    for (let sample = 0; sample < samples; sample++) {
-      const request: ChatRequest = { ...chat, prompt: task.cotPrompt(item), sample };
-      const hash = await requestHash(request);
-      hashes.push({ item, sample, hash });
-      if (!jobs.has(hash)) jobs.set(hash, { hash, request, worst: worstUsage(request) });
-    }
-  }
+  const wanted = items.flatMap((item) => {
+    const prompt = task.cotPrompt(item);
+    return Array.from({ length: samples }, (_, sample) => ({ item, sample, request: { ...chat, prompt, sample } }));
+  });
+  const names = await Promise.all(wanted.map(({ request }) => requestHash(request)));
+  const hashes = wanted.map(({ item, sample, request }, i) => {
+    const hash = names[i]!;
+    if (!jobs.has(hash)) jobs.set(hash, { hash, request, worst: worstUsage(request) });
+    return { item, sample, hash };
+  });
   const entries = new Map<string, CacheEntry>();
   for (const [hash, text] of await cache.loadAnswers([...jobs.keys()])) {
     const entry = readEntry(text);
