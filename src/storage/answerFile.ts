@@ -40,7 +40,7 @@ export class AnswerFile implements AnswerStore {
    *   adds nothing to files that are not its own.
    */
   static async open(path: string): Promise<AnswerFile> {
-    let content = '';
+    let content: string;
     let file: FileHandle;
     try {
       await mkdir(dirname(path), { recursive: true });

@@ -37,6 +37,8 @@ const EntrySchema = v.strictObject({
         /** Whether the server counted. */
         counted: v.boolean(),
         model: v.exactOptional(v.string()),
+        /** Tells the response from every other: the same one for another question is refused, later too. */
+        identity: v.exactOptional(v.string()),
         durationMs: v.pipe(v.number(), v.minValue(0)),
       }),
       v.strictObject({

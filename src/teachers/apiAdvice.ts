@@ -1,6 +1,7 @@
 // apiAdvice.ts: what to do where no connection came about. A page's fetch says only "TypeError" whatever the cause (CORS, a
 // refused permission, mixed content, a server that is off), so the words follow from who asks whom. It sends nothing.
-import type { ApiProvider } from './apiProviders';
+import type { ApiProvider } from '../config/apiProviders';
+import type { QueueEnd } from './apiQueue';
 
 /** How close an address is to whoever asks. */
 export type Nearness = 'loopback' | 'local' | 'public';
@@ -103,3 +104,71 @@ export function connectionAdvice(
   else if (nearness === 'public') words.push('Also check the network, and extensions that block requests.');
   return words.join(' ');
 }
+
+/** Why the work is over, and what a person can do; undefined where it is simply done. */
+export function endInWords(
+  { reason, failure, error }: QueueEnd,
+  provider: Pick<ApiProvider, 'id' | 'title' | 'keyVariable'>,
+  baseUrl: string,
+  pageOrigin: string | undefined,
+): { message: string; advice: string } | undefined {
+  const said = failure?.message ?? '';
+  switch (reason) {
+    case 'finished':
+      return undefined;
+    case 'stopped':
+      return { message: 'stopped as asked', advice: 'Start it again to go on: what was answered is kept.' };
+    case 'budget':
+      return {
+        message: 'the budget leaves no room for the worst case of another request',
+        advice: 'Raise the budget, or lower the limit of tokens an answer, and start it again to go on.',
+      };
+    case 'wait':
+      return {
+        message: `the server asks to wait for ${Math.ceil((failure?.retryAfterMs ?? 0) / 1000)} s (${said})`,
+        advice: 'Start it again then: what was answered is kept.',
+      };
+    case 'broken':
+      return {
+        message: `an answer could not be kept: ${error instanceof Error ? error.message : String(error)}`,
+        advice: 'What was answered is delivered all the same; make room, then start it again to go on.',
+      };
+    case 'refused':
+      return { message: said, advice: refusalAdvice(failure?.reason, provider, baseUrl) };
+    case 'failing':
+      return {
+        message: `too many questions in a row failed, the last with: ${said}`,
+        advice:
+          failure?.reason === 'network' || failure?.reason === 'timeout'
+            ? connectionAdvice(provider, baseUrl, pageOrigin, said)
+            : (FAILING_ADVICE[failure?.reason ?? ''] ?? 'Something is wrong with all of them: mend it, then go on.'),
+      };
+  }
+}
+
+function refusalAdvice(
+  reason: string | undefined,
+  provider: Parameters<typeof endInWords>[1],
+  baseUrl: string,
+): string {
+  switch (reason) {
+    case 'unauthorised':
+      return `Check the key and what it is allowed (${provider.keyVariable} on the command line).`;
+    case 'payment':
+      return 'Add credit to the account, then start it again to go on.';
+    case 'redirect':
+      return 'Give the address that the request is sent on to as the base URL: a key is not carried along.';
+    default:
+      return `Check the name of the model and the base URL ${baseUrl}, which usually ends with /v1${
+        provider.id === 'ollama' ? '; `ollama list` names the models, `ollama pull MODEL` fetches one' : ''
+      }.`;
+  }
+}
+
+const FAILING_ADVICE: Readonly<Record<string, string>> = {
+  'cut-off': 'Raise the limit of tokens an answer (--max-tokens): it is too low for these answers.',
+  rejected: 'The server refuses these requests: check model, temperature and the other settings by its message.',
+  'rate-limit': 'Lower the number of requests at once, or go on later.',
+  html: 'The base URL may be that of a web page, or a proxy wants a login.',
+  duplicate: 'A proxy between here and the server keeps answers without looking at the question: go around it.',
+};

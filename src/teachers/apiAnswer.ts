@@ -1,7 +1,7 @@
 // apiAnswer.ts: what came back, judged: an answer, or a failure with a name, what it may have cost, and whether asking again
 // can help. Both dialects, and everything that stands in for them on the way (proxies, login pages). It sends nothing.
 import * as v from 'valibot';
-import type { ApiDialect } from './apiProviders';
+import type { ApiDialect } from '../config/apiProviders';
 
 /** Tokens, as the server counts them. */
 export interface Usage {
@@ -16,7 +16,7 @@ export interface ApiAnswer {
   usage?: Usage;
   /** The model's own name for itself, often more exact than the one that was asked for. */
   model?: string;
-  /** Tells this response from every other; absent where the server gives none. */
+  /** With the text, tells this response from every other; absent where the server gives none. */
   identity?: string;
 }
 
@@ -312,7 +312,7 @@ function conclude({ text: raw, finish, said, usage, model, identity }: Read): Ap
         text: answer,
         ...(usage === undefined ? {} : { usage }),
         ...(model === undefined ? {} : { model }),
-        ...(identity === undefined ? {} : { identity: `${identity}\n${answer}` }),
+        ...(identity === undefined ? {} : { identity }),
       };
   }
 }

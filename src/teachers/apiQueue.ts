@@ -93,7 +93,8 @@ class Queue<Job extends QueueJob, Answer extends ApiAnswer> {
   private failuresInARow = 0;
   private end: QueueEnd | undefined;
   private readonly pace: Concurrency;
-  private readonly giveUp = new AbortController();
+  /** One for each request under way (a shared signal would gather a listener from each). */
+  private readonly underWay = new Set<AbortController>();
   private wake: () => void = () => undefined;
 
   constructor(private readonly work: QueueWork<Job, Answer>) {
@@ -149,9 +150,14 @@ class Queue<Job extends QueueJob, Answer extends ApiAnswer> {
     await this.change(times.length === 0 ? undefined : Math.min(...times) - now);
   }
 
-  /** What may be sent now, repetitions first. */
+  /**
+   * What may be sent now, repetitions first. Nothing new is begun while many jobs wait to be repeated: a server that is down
+   * would otherwise be asked about everything before anything is given up.
+   */
   private ready(now: number): Entry<Job> | undefined {
-    return this.again.find(({ readyAt }) => readyAt <= now) ?? this.fresh[this.nextFresh];
+    const again = this.again.find(({ readyAt }) => readyAt <= now);
+    if (again !== undefined || this.again.length >= 2 * this.pace.limit) return again;
+    return this.fresh[this.nextFresh];
   }
 
   private take(entry: Entry<Job>): void {
@@ -178,10 +184,12 @@ class Queue<Job extends QueueJob, Answer extends ApiAnswer> {
   private async attempt(entry: Entry<Job>): Promise<void> {
     const { job } = entry;
     const { sentIn } = this.pace;
+    const abort = new AbortController();
+    this.underWay.add(abort);
     this.running++;
     this.tell();
     try {
-      const outcome = await this.work.send(job, this.giveUp.signal);
+      const outcome = await this.work.send(job, abort.signal);
       if (outcome.kind === 'answer') {
         this.work.budget.settle(job.worst, outcome.usage ?? 'unknown');
         this.pace.onSuccess();
@@ -191,6 +199,7 @@ class Queue<Job extends QueueJob, Answer extends ApiAnswer> {
     } catch (error) {
       this.finish({ reason: 'broken', error });
     } finally {
+      this.underWay.delete(abort);
       this.running--;
       this.tell();
       this.wake();
@@ -228,7 +237,7 @@ class Queue<Job extends QueueJob, Answer extends ApiAnswer> {
     const { clock, rules } = this.work;
     const over = new AbortController();
     void clock.sleep(rules.graceMs, over.signal).then(() => {
-      if (!over.signal.aborted) this.giveUp.abort();
+      if (!over.signal.aborted) for (const abort of this.underWay) abort.abort();
     });
     while (this.running > 0) await this.change(undefined);
     over.abort();

@@ -3,7 +3,7 @@
 import { sha256Of } from '../formats/trainingCheckpoint';
 import { failure, failureOfStatus, readAnswer, type ApiAnswer, type ApiFailure } from './apiAnswer';
 import { retryAfterMs } from './apiPace';
-import type { ApiDialect, ApiProvider, ApiTimeouts } from './apiProviders';
+import type { ApiDialect, ApiProvider, ApiTimeouts } from '../config/apiProviders';
 
 /** What is said to the model, and how it is to answer. */
 export interface ChatSettings {
@@ -232,6 +232,10 @@ function networkFailure(error: unknown, clean: (text: string) => string): ApiFai
     words.push(clean(at.message), ...(typeof code === 'string' ? [code] : []));
   }
   const text = [...new Set(words)].filter((word) => word !== '').join(': ');
+  // Node's own limit, whatever ours is.
+  if (/UND_ERR_(HEADERS|BODY)_TIMEOUT/.test(text)) {
+    return failure('timeout', 'retry', 'expected an answer within the 300 s that Node waits', { spent: 'unknown' });
+  }
   const message = `no connection (${text.slice(0, 200) || 'no reason given'})`;
   return failure('network', 'retry', message, { spent: NOTHING_SENT.test(text) ? 'nothing' : 'unknown' });
 }

@@ -27,7 +27,7 @@ import {
   type BudgetLimits,
   type Prices,
 } from './apiBudget';
-import type { ApiProvider, ApiTimeouts } from './apiProviders';
+import type { ApiProvider, ApiTimeouts } from '../config/apiProviders';
 import { QUEUE_RULES, runQueue, type QueueEnd, type QueueRules } from './apiQueue';
 import { requestHash, sendRequest, type ChatRequest, type ChatSettings, type Clock } from './apiRequest';
 import { makeDemonstration, type Demonstration, type TeacherItem, type TeacherTask } from './demonstration';
@@ -294,7 +294,7 @@ export async function teachLesson(plan: LessonPlan, options: LessonOptions): Pro
     });
   };
 
-  const send = sender(options, durations);
+  const send = sender(options, durations, plan);
   const end = await runQueue<Job, CountedAnswer>({
     jobs,
     rules: { ...QUEUE_RULES, concurrency: options.provider.concurrency, ...options.rules },
@@ -315,6 +315,7 @@ export async function teachLesson(plan: LessonPlan, options: LessonOptions): Pro
           usage: answer.usage,
           counted: answer.counted,
           ...(answer.model === undefined ? {} : { model: answer.model }),
+          ...(answer.identity === undefined ? {} : { identity: answer.identity }),
           durationMs: durations.get(hash) ?? 0,
         },
       });
@@ -353,9 +354,17 @@ type CountedAnswer = ApiAnswer & { usage: Usage; counted: boolean };
 function sender(
   { fetch, clock, key, provider, timeouts = provider.timeouts, onTrouble }: LessonOptions,
   durations: Map<string, number>,
+  { jobs, entries }: LessonPlan,
 ): (job: Job, signal: AbortSignal) => Promise<CountedAnswer | ApiFailure> {
   const { limitField } = provider;
+  // By response, the prompt that it answered. Several samples of one prompt may well be equal.
   const seen = new Map<string, string>();
+  const nameOf = (identity: string, text: string): string => `${identity}\n${text}`;
+  for (const { hash, request } of jobs) {
+    const outcome = entries.get(hash)?.outcome;
+    if (outcome?.kind !== 'answer' || outcome.identity === undefined) continue;
+    seen.set(nameOf(outcome.identity, outcome.text), request.prompt);
+  }
   return async ({ hash, request, worst }, signal) => {
     const sentAt = clock.now();
     const outcome = await sendRequest(request, { fetch, clock, key, limitField, timeouts, signal });
@@ -364,12 +373,15 @@ function sender(
       if (outcome.reason !== 'stopped') onTrouble?.(`${outcome.reason}: ${outcome.message}`);
       return outcome;
     }
-    const { identity } = outcome;
-    // A proxy that keeps answers without looking at the question gives one to many.
-    if (identity !== undefined && (seen.get(identity) ?? hash) !== hash) {
-      return failure('duplicate', 'retry', 'the same response came for another question before', { spent: 'unknown' });
+    if (outcome.identity !== undefined) {
+      const name = nameOf(outcome.identity, outcome.text);
+      // A proxy that keeps answers without looking at the question gives one to many.
+      if ((seen.get(name) ?? request.prompt) !== request.prompt) {
+        const message = 'the same response came for another question before';
+        return failure('duplicate', 'retry', message, { spent: 'unknown' });
+      }
+      seen.set(name, request.prompt);
     }
-    if (identity !== undefined) seen.set(identity, hash);
     return {
       ...outcome,
       counted: outcome.usage !== undefined,

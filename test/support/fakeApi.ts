@@ -101,6 +101,11 @@ export class FakeApi {
     if (reply.good !== undefined) this.delivered.set(reply.good, (this.delivered.get(reply.good) ?? 0) + 1);
   }
 
+  /** What was answered so far is not replayed: a client that died may not have it, and could not know it again. */
+  forgetAnswers(): void {
+    this.lastGood = undefined;
+  }
+
   /** What happens to a request; it is in the ledger from now on. */
   reply(bodyText: string, headers: Headers): Reply {
     const body = JSON.parse(bodyText) as {
@@ -238,7 +243,7 @@ export class FakeApi {
     return {
       id: identity,
       object: 'chat.completion',
-      created: 1,
+      created: Math.floor(this.options.now() / 1000),
       model,
       choices: [
         {

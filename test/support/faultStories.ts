@@ -3,7 +3,7 @@
 import fc from 'fast-check';
 import { expect } from 'vitest';
 import { planLesson, teachLesson, type LessonOptions, type LessonResult } from '../../src/teachers/apiTeacher';
-import { findProvider } from '../../src/teachers/apiProviders';
+import { findProvider } from '../../src/config/apiProviders';
 import { FakeApi, FATAL_FAULTS, FAULTS, type Fault } from './fakeApi';
 import { fakeFetch, VirtualClock } from './fakeFetch';
 import { misattributed, PlainCache, quizLesson } from './quizTask';

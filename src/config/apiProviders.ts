@@ -1,5 +1,6 @@
-// apiProviders.ts: the services and servers that a teacher may be asked at, as data: base URL, dialect, key, pace. It sends
-// nothing and knows no model: models come and go, and any address of the same dialect serves as well.
+// apiProviders.ts: the services and servers that a teacher may be asked at, as data: base URL, dialect, key, pace; and how an
+// address and a key are read. It sends nothing and knows no model: models come and go, and any address of the same dialect
+// serves as well.
 import { PupilError } from '../base/errors';
 
 /** `openai`: POST {base}/chat/completions. `anthropic`: POST {base}/messages. */
@@ -20,7 +21,8 @@ export interface ApiProvider {
   readonly concurrency: { readonly start: number; readonly most: number };
   /**
    * Until the answer's headers, and until its last byte. Answers are not streamed: most servers send no header before the
-   * last token is made, and a machine of one's own makes them one request after the other.
+   * last token is made, and a machine of one's own makes them one request after the other. Node's fetch gives up after
+   * 300 s whatever is said here.
    */
   readonly timeouts: ApiTimeouts;
 }
@@ -31,7 +33,7 @@ export interface ApiTimeouts {
 }
 
 const SERVICE = { concurrency: { start: 8, most: 64 }, timeouts: { firstByteMs: 120_000, totalMs: 180_000 } };
-const OWN_SERVER = { timeouts: { firstByteMs: 600_000, totalMs: 660_000 } };
+const OWN_SERVER = { timeouts: { firstByteMs: 290_000, totalMs: 295_000 } };
 
 export const API_PROVIDERS = [
   {
@@ -130,8 +132,6 @@ export const API_PROVIDERS = [
     concurrency: { start: 4, most: 64 },
   },
 ] as const satisfies readonly ApiProvider[];
-
-export type ProviderId = (typeof API_PROVIDERS)[number]['id'];
 
 /** @throws PupilError `usage` for a name that is none of them. */
 export function findProvider(id: string): ApiProvider {
