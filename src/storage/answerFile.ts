@@ -22,6 +22,19 @@ function readLine(line: string): Line | undefined {
   }
 }
 
+const BEGINNING = '{"key":"';
+
+function expectOwn(path: string, content: string): void {
+  const [first = ''] = content.split('\n', 1);
+  // The very first line may be a torn one, too.
+  if (BEGINNING.startsWith(first.slice(0, BEGINNING.length))) return;
+  throw new PupilError(
+    'format',
+    `${path}: expected a cache of answers or a new file, the first line is of something else`,
+    'Name another file as the cache.',
+  );
+}
+
 export class AnswerFile implements AnswerStore {
   private readonly texts = new Map<string, string>();
   private writing: Promise<void> = Promise.resolve();
@@ -44,24 +57,17 @@ export class AnswerFile implements AnswerStore {
     let file: FileHandle;
     try {
       await mkdir(dirname(path), { recursive: true });
+      content = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return '';
+        throw error;
+      });
+      expectOwn(path, content);
       file = await open(path, 'a');
-      content = await readFile(path, 'utf8');
     } catch (cause) {
-      throw fileError(path, 'opening it', cause);
+      throw cause instanceof PupilError ? cause : fileError(path, 'opening it', cause);
     }
-    const lines = content.split('\n');
-    const torn = lines.pop() !== '';
-    const first = lines[0];
-    if (first !== undefined && readLine(first) === undefined) {
-      await file.close();
-      throw new PupilError(
-        'format',
-        `${path}: expected a cache of answers or a new file, the first line is of something else`,
-        'Name another file as the cache.',
-      );
-    }
-    const store = new AnswerFile(path, file, torn);
-    for (const line of lines) {
+    const store = new AnswerFile(path, file, content !== '' && !content.endsWith('\n'));
+    for (const line of content.split('\n')) {
       const read = readLine(line);
       if (read !== undefined) store.texts.set(read.key, read.text);
     }

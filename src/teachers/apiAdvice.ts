@@ -20,7 +20,7 @@ export function nearnessOf(host: string): Nearness {
 function corsFix(provider: Pick<ApiProvider, 'id' | 'title'>, origin: string): string {
   switch (provider.id) {
     case 'ollama':
-      return `Start Ollama with OLLAMA_ORIGINS=${origin} in its environment (without it, only pages of this machine may ask).`;
+      return `Start Ollama with OLLAMA_ORIGINS=${origin} in its environment (without it, only pages of its own machine may ask).`;
     case 'vllm':
       return `vLLM allows every page unless it was started with --allowed-origins: then add --allowed-origins '["${origin}"]'.`;
     case 'llama.cpp':
@@ -99,7 +99,8 @@ export function connectionAdvice(
         : `Chrome lets no page of http://${from.host} reach ${nearness === 'loopback' ? 'this machine' : 'the local network'}: serve Pupil over https or open it from http://localhost.`,
     );
   }
-  words.push(corsFix(provider, from.origin));
+  // Ollama answers pages of its own machine as it comes.
+  if (provider.id !== 'ollama' || ownNearness !== 'loopback') words.push(corsFix(provider, from.origin));
   if (start !== undefined) words.push(start);
   else if (nearness === 'public') words.push('Also check the network, and extensions that block requests.');
   return words.join(' ');
