@@ -55,6 +55,8 @@ export interface Reply {
   breaks?: 'headers' | 'body';
   /** The answer's id where it is a good one for the question that was asked. */
   good?: string;
+  /** The body, where it may be replayed to others once it was delivered. */
+  replayable?: string;
 }
 
 export interface Asked {
@@ -97,13 +99,11 @@ export class FakeApi {
     return this.asked.reduce((sum, { charged }) => sum + charged.prompt + charged.completion, 0);
   }
 
-  onDelivered(reply: Reply): void {
-    if (reply.good !== undefined) this.delivered.set(reply.good, (this.delivered.get(reply.good) ?? 0) + 1);
-  }
-
-  /** What was answered so far is not replayed: a client that died may not have it, and could not know it again. */
-  forgetAnswers(): void {
-    this.lastGood = undefined;
+  onDelivered({ good, replayable }: Reply): void {
+    if (good === undefined) return;
+    this.delivered.set(good, (this.delivered.get(good) ?? 0) + 1);
+    // Replayed sooner, it could not be told which of the two questions it belongs to.
+    if (replayable !== undefined) this.lastGood ??= { id: good, body: replayable };
   }
 
   /** What happens to a request; it is in the ledger from now on. */
@@ -150,8 +150,7 @@ export class FakeApi {
     const { longMs } = this.options;
     switch (fault) {
       case 'ok':
-        this.lastGood ??= { id, body: goodText };
-        return { ...json(good), good: id };
+        return { ...json(good), good: id, replayable: goodText };
       case 'ok-uncounted': {
         const { usage: _, ...rest } = good as Record<string, unknown>;
         return { ...json(rest), good: id };

@@ -151,6 +151,8 @@ describe('one request', () => {
 });
 
 const SEQUENCES = 40;
+/** Not replays: whether a client that was killed had the answer before cannot be told on a real clock (faultStories.ts can). */
+const SENT = FAULTS.filter((fault) => fault !== 'replayed');
 
 describe('many requests', () => {
   it(`of ${SEQUENCES} random sequences of faults, killed on the way, end in all demonstrations, each asked once`, async () => {
@@ -158,7 +160,7 @@ describe('many requests', () => {
     const sequences = Array.from({ length: SEQUENCES }, (_, i) => i);
     const one = async (i: number): Promise<void> => {
       const faults = Array.from({ length: 12 }, (): Fault =>
-        random.nextUnit() < 0.5 ? 'ok' : FAULTS[random.nextBelow(FAULTS.length)]!,
+        random.nextUnit() < 0.5 ? 'ok' : SENT[random.nextBelow(SENT.length)]!,
       );
       const lesson: Lesson = quizLesson(6, { samples: 1 + (i % 2) });
       lesson.chat.dialect = i % 3 === 0 ? 'anthropic' : 'openai';
@@ -187,7 +189,6 @@ describe('many requests', () => {
         return work.finally(() => end.abort());
       };
       await sit(1 + random.nextBelow(6000));
-      api.forgetAnswers();
       let last = await sit();
       for (let again = 0; last!.demonstrations.length < lesson.items.length * lesson.samples && again < 4; again++)
         last = await sit();
