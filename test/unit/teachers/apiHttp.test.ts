@@ -164,7 +164,7 @@ describe('many requests', () => {
       );
       const lesson: Lesson = quizLesson(6, { samples: 1 + (i % 2) });
       lesson.chat.dialect = i % 3 === 0 ? 'anthropic' : 'openai';
-      const { api, server } = await serve((n) => faults[n] ?? 'ok', lesson.chat.dialect);
+      const { server } = await serve((n) => faults[n] ?? 'ok', lesson.chat.dialect);
       lesson.chat.baseUrl = server.base;
       const cache = new PlainCache();
       let requests = 0;
