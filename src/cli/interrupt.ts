@@ -7,15 +7,19 @@ const INTERRUPTS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** One Ctrl-C may arrive twice: from the terminal, and from the launcher or npm, which had it as well. */
 const SAME_INTERRUPT_MS = 1000;
 
-/** Ctrl-C once: checkpoint and end. Twice: end at once. */
-export function stopOnInterrupt(session: Pick<SessionApi, 'stop'>, output: Output): () => void {
+/** Ctrl-C once: the work is asked to end in order, `first` says how. Twice: the process ends at once. */
+export function stopOnInterrupt(
+  session: Pick<SessionApi, 'stop'>,
+  output: Output,
+  first = 'writing a checkpoint',
+): () => void {
   let askedAt: number | undefined;
   const onInterrupt = (): void => {
     const now = performance.now();
     if (askedAt !== undefined && now - askedAt > SAME_INTERRUPT_MS) process.exit(130);
     if (askedAt !== undefined) return;
     askedAt = now;
-    output.note('stopping: writing a checkpoint (Ctrl-C again ends at once)');
+    output.note(`stopping: ${first} (Ctrl-C again ends at once)`);
     session.stop().catch((error: unknown) => output.error(error));
   };
   for (const signal of INTERRUPTS) process.on(signal, onInterrupt);

@@ -1,5 +1,5 @@
 // nodeHost.ts: the session in this process, on Dawn, with its runs on disk. The one file of the command line that knows
-// the session itself; `score`, which needs no GPU, goes through here as well. A browser never loads it.
+// the session itself; `score` and `teach`, which need no GPU, go through here as well. A browser never loads it.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,6 +11,8 @@ import { summariseSeries, type AnswerRow, type SeriesRunResult } from '../report
 import { renderSeries } from '../report/seriesHtml';
 import type { RunReport } from '../report/types';
 import type { RunPlan } from '../session/plan';
+import type { TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from '../session/protocol';
+import type { AnswerStore } from '../storage/answerStore';
 import { TASKS } from '../tasks/registry';
 import { scoreRows, type Score } from '../tasks/score';
 import { readScoreRows } from '../tasks/scoreInput';
@@ -52,6 +54,42 @@ export type { RunPlan };
 export async function planExperiment(experiment: Experiment): Promise<RunPlan> {
   const [{ planRun }, { openDiskRoot }] = await Promise.all([import('../session/plan'), import('../sources/disk')]);
   return planRun(experiment, openDiskRoot(parse(process.cwd()).root));
+}
+
+/** The answers kept in a file, as long as the work lasts; without a file, none. */
+async function withAnswers<T>(file: string | undefined, work: (answers: AnswerStore) => Promise<T>): Promise<T> {
+  if (file === undefined) {
+    const { MemoryAnswerStore } = await import('../storage/answerStore');
+    return work(new MemoryAnswerStore());
+  }
+  const { AnswerFile } = await import('../storage/answerFile');
+  const answers = await AnswerFile.open(file);
+  try {
+    return await work(answers);
+  } finally {
+    await answers.close();
+  }
+}
+
+/** What asking a teacher would need. Sends nothing. */
+export async function estimateTeachingHere(request: TeachRequest, cache: string | undefined): Promise<TeachEstimate> {
+  const { estimateForRequest } = await import('../session/teach');
+  return withAnswers(cache, (answers) => estimateForRequest(request, answers));
+}
+
+/** Asks a teacher; what it answers is kept in the file `cache` as it comes. */
+export async function teachHere(
+  request: TeachRequest,
+  cache: string,
+  { signal, onEvent }: { signal: AbortSignal; onEvent: (event: TeachEvent) => void },
+): Promise<TeachSummary> {
+  const [{ teachForRequest }, { RunControl }] = await Promise.all([
+    import('../session/teach'),
+    import('../session/control'),
+  ]);
+  const control = new RunControl();
+  signal.addEventListener('abort', () => control.stop(), { once: true });
+  return withAnswers(cache, (answers) => teachForRequest(request, { answers, control, onEvent }));
 }
 
 /** A run of a series as its folder tells it. */

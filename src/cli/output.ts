@@ -2,7 +2,7 @@
 // errors) goes to stderr, so that a pipe gets results only. With --json stdout is one JSON object a line and nothing else.
 import { PupilError, toPlainError } from '../base/errors';
 import type { Progress } from '../base/progress';
-import type { EvaluationRow, PretrainStep, SessionEvent } from '../session/protocol';
+import type { EvaluationRow, PretrainStep, SessionEvent, TeachEvent } from '../session/protocol';
 
 export interface OutputStreams {
   out: NodeJS.WritableStream;
@@ -134,6 +134,25 @@ export class Output {
     else {
       const { step: done, totalSteps: total, values } = step;
       this.progress({ task: 'Pretraining', done, total, unit: 'steps' }, metricsText(values));
+    }
+  }
+
+  /** An event of a teacher at work. */
+  teachEvent(event: TeachEvent): void {
+    if (this.json) {
+      this.streams.out.write(`${JSON.stringify(event)}\n`);
+      return;
+    }
+    if (event.type === 'log') this.note(event.level === 'warning' ? `warning: ${event.message}` : `  ${event.message}`);
+    if (event.type === 'teach-progress') {
+      const { done, total, failed, running, limit, spent, cost, secondsLeft } = event;
+      const detail = [
+        ...(failed > 0 ? [`${failed} failed`] : []),
+        `${running} of ${limit} at once`,
+        cost === undefined ? `${spent.prompt + spent.completion} tokens` : `cost ${cost.toFixed(4)}`,
+        ...(secondsLeft === undefined ? [] : [`${Math.ceil(secondsLeft)} s left`]),
+      ];
+      this.progress({ task: 'Asking', done, total, unit: 'requests' }, detail.join('  '));
     }
   }
 

@@ -13,6 +13,7 @@ import { registerInspect } from './verbs/inspect';
 import { registerPretrain } from './verbs/pretrain';
 import { registerRun } from './verbs/run';
 import { registerScore } from './verbs/score';
+import { registerTeach } from './verbs/teach';
 
 /** Hosts are loaded when one is asked for: Dawn and the browser's driver are large, and `score` needs neither. */
 async function openHost(options: HostOptions): Promise<Host> {
@@ -37,6 +38,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerRun(program, context);
   registerEval(program, context);
   registerScore(program, context);
+  registerTeach(program, context);
   registerExport(program, context);
   registerInspect(program, context);
   registerPretrain(program, context);

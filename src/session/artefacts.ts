@@ -23,7 +23,7 @@ import { scorerRows } from './scorerRows';
 
 const encoder = new TextEncoder();
 
-function jsonLines(rows: readonly unknown[]): Uint8Array {
+export function jsonLines(rows: readonly unknown[]): Uint8Array {
   return encoder.encode(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
 }
 

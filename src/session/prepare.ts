@@ -2,8 +2,7 @@
 // phase 2; and the counts of everything that was left out. No GPU and no training here.
 import { PupilError } from '../base/errors';
 import { wilsonInterval } from '../base/statistics';
-import type { Experiment, ScorerName, TaskConfig } from '../config/experiment';
-import type { SourceText } from '../formats/rows';
+import type { Experiment, TaskConfig } from '../config/experiment';
 import type { ProbeQuestion, Question } from '../recipes/evaluate';
 import type { TrainingExample } from '../recipes/instruct';
 import type { PromptTokens, RefineItem } from '../recipes/pairs';
@@ -11,7 +10,6 @@ import type { DemonstrationSummary, PromptKind, TaskSummary } from '../report/ty
 import type { OpenRoot } from '../sources/openRoot';
 import { LETTERS } from '../tasks/extract/choice';
 import { TASKS } from '../tasks/registry';
-import { judge } from '../tasks/score';
 import { splitItems } from '../tasks/split';
 import type { Task, TaskItem } from '../tasks/task';
 import { selectDemonstrations, type Demonstration, type Selection } from '../teachers/demonstration';
@@ -19,6 +17,7 @@ import { loadDemonstrations, type LoadedDemonstrations } from '../teachers/disk'
 import { decodeAnswer } from '../text/wrapper';
 import { Encoder, type StudentSizes } from './encoder';
 import { withLessonFiles } from './lessonFiles';
+import { judgeItem, readTaskItems, teacherTask } from './taskItems';
 import type { LoadedTokenizer } from './tokenizers';
 
 /** The test questions of one task, asked in every way; the same questions in each, so that systems can be compared. */
@@ -85,36 +84,20 @@ export async function prepare(
 
   for (const config of experiment.tasks) {
     const task = TASKS[config.id];
-    const read = (paths: readonly string[]): Promise<SourceText[]> =>
-      Promise.all(paths.map(async (path) => ({ path, text: await files.readText(path) })));
-    const load = async (paths: readonly string[]): Promise<TaskItem[]> => {
-      const { items, rejected } = task.load(await read(paths), config.mapping);
-      if (rejected.length > 0) {
-        const first = rejected[0]!;
-        warnings.push(
-          `${config.name}: ${rejected.length} rows of ${paths.join(', ')} cannot be used, first ${first.path}:${first.line}: ${first.reason}`,
-        );
-      }
-      return items;
-    };
+    const load = (paths: readonly string[]): Promise<TaskItem[]> =>
+      readTaskItems(task, config, paths, files, (text) => warnings.push(text));
     const split = splitItems(
       'all' in config.files
         ? { pool: await load(config.files.all) }
         : { train: await load(config.files.train), test: await load(config.files.test) },
       config.split,
     );
-    const teacherTask = {
-      id: config.name,
-      items: [...split.train, ...split.test],
-      plainPrompt: (item: TaskItem) => task.plainPrompt(item),
-      cotPrompt: (item: TaskItem) => task.cotPrompt(item),
-      isCorrect: (item: TaskItem, text: string) => judgeItem(task, item, text, 'strict'),
-    };
+    const taught = teacherTask(config.name, config.id, [...split.train, ...split.test]);
     const itemById = new Map(split.train.map((item) => [item.id, item]));
     const trainIds = split.train.map((item) => item.id);
 
     for (const source of experiment.demonstrations.filter((entry) => entry.task === config.name)) {
-      const found = await loadDemonstrations(source, teacherTask, (path) => files.readText(path));
+      const found = await loadDemonstrations(source, taught, (path) => files.readText(path));
       const [bad] = found.malformed;
       if (bad !== undefined) {
         warnings.push(
@@ -197,12 +180,6 @@ function cotText(demonstration: Demonstration): string {
   return demonstration.question === ''
     ? demonstration.instruction
     : `${demonstration.instruction}\n${demonstration.question}`;
-}
-
-/** Whether a text answers an item, by one scorer. */
-export function judgeItem(task: Task, item: TaskItem, text: string, scorer: ScorerName): boolean {
-  const row = { target: item.target, text, ...(item.choices === undefined ? {} : { choices: item.choices }) };
-  return judge(task.kind, row, scorer).correct;
 }
 
 /** Prompt and answer within the experiment's bounds and the student's context. Answers are never cut. */

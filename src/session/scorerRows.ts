@@ -2,8 +2,9 @@
 // side. It asks no student and changes no verdict: predictions, rows and checkpoints stay as they are.
 import { SCORERS, type ScorerName } from '../config/experiment';
 import type { ScorerRow } from '../report/types';
-import { judgeItem, type PreparedTask } from './prepare';
+import type { PreparedTask } from './prepare';
 import type { PredictionSet } from './runState';
+import { judgeItem } from './taskItems';
 
 /** One row a system, task and prompt, in the order in which they were evaluated. */
 export function scorerRows(

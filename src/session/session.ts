@@ -8,6 +8,7 @@ import { setLinearChoice } from '../kernels/linearChoice';
 import { inspect } from '../recipes/inspect';
 import type { PhaseName } from '../report/types';
 import { openFileRoot } from '../sources/fileRoot';
+import { MemoryAnswerStore, type AnswerStore } from '../storage/answerStore';
 import { MirroredRunStore } from '../storage/mirror';
 import { expectRunId, type RunStore } from '../storage/runStore';
 import { FilesVariantStore, MemoryVariantStore, type VariantStore } from '../storage/variantStore';
@@ -41,8 +42,13 @@ import type {
   SessionApi,
   SessionEvent,
   StoredRun,
+  TeachEstimate,
+  TeachEvent,
+  TeachRequest,
+  TeachSummary,
 } from './protocol';
 import { executeRun } from './run';
+import { estimateForRequest, teachForRequest } from './teach';
 import { findVariants, measureVariants, variantKey, type FoundVariants } from './variants';
 
 /** A GPU, or how to get one; asked for once, at the first use. */
@@ -67,6 +73,8 @@ export class Session implements SessionApi {
     /** Where measured variants are remembered, unless `open` names a place. */
     private readonly variantStore: VariantStore = new MemoryVariantStore(),
     private readonly measure = measureVariants,
+    /** Where the answers of teachers are kept. */
+    private readonly answers: AnswerStore = new MemoryAnswerStore(),
   ) {
     this.asker = new Asker(store);
   }
@@ -202,6 +210,16 @@ export class Session implements SessionApi {
       async () => pretrainForRequest(await this.device(), request, safely(onStep), control.signal),
       control,
     );
+  }
+
+  estimateTeaching(request: TeachRequest): Promise<TeachEstimate> {
+    return estimateForRequest(request, this.answers);
+  }
+
+  teach(request: TeachRequest, onEvent: (event: TeachEvent) => unknown): Promise<TeachSummary> {
+    const control = new RunControl();
+    const options = { answers: this.answers, control, onEvent: safely(onEvent) };
+    return this.exclusively('teach', () => teachForRequest(request, options), control);
   }
 
   async listRuns(): Promise<StoredRun[]> {

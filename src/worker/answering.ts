@@ -25,6 +25,8 @@ export const SESSION_METHODS = [
   'exampleQuestions',
   'exportStudent',
   'pretrain',
+  'estimateTeaching',
+  'teach',
   'listRuns',
   'deleteRun',
   'listArtefacts',

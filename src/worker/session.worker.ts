@@ -2,6 +2,7 @@
 // session to this browser's GPU and storage; what a session does is in session/session.ts.
 import { expose } from 'comlink';
 import { browserGpu } from '../gpu/device';
+import { IndexedDbAnswerStore } from '../storage/answerIndexedDb';
 import { IndexedDbRunStore } from '../storage/indexedDb';
 import { Session } from '../session/session';
 import type { SessionApi } from '../session/protocol';
@@ -11,6 +12,6 @@ import { answering, SESSION_METHODS } from './answering';
 expose(
   answering<SessionApi, keyof SessionApi>(() => {
     const store = new IndexedDbRunStore();
-    return new Session(browserGpu, store, store);
+    return new Session(browserGpu, store, store, undefined, new IndexedDbAnswerStore());
   }, SESSION_METHODS),
 );
