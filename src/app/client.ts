@@ -25,13 +25,43 @@ export function createSessionClient(): SessionClient {
   return wrapSession(worker);
 }
 
-/** Starts a worker for a teacher that runs in this browser. The library behind it is fetched with its first model. */
-export function createTeacherModelClient(): TeacherModelClient {
+function startTeacherWorker(): TeacherModelClient {
   const worker = new Worker(new URL('../worker/teacher.worker.ts', import.meta.url), {
     type: 'module',
     name: 'pupil-teacher',
   });
   return wrapWorker<TeacherModelApi, (typeof TEACHER_METHODS)[number]>(worker, 'teacher', TEACHER_METHODS);
+}
+
+/**
+ * A teacher that runs in this browser, in a worker of its own. The library behind it is fetched with its first model; after
+ * a model that did not load it makes no other one (transformers.js 4.3 chains the making of sessions), so that then the
+ * worker is replaced.
+ */
+export function createTeacherModelClient(): TeacherModelClient {
+  let current = startTeacherWorker();
+  let ended = false;
+  return {
+    async load(request, onProgress) {
+      const mine = current;
+      try {
+        return await mine.load(request, onProgress);
+      } catch (error) {
+        if (!ended && mine === current) {
+          mine.terminate();
+          current = startTeacherWorker();
+        }
+        throw error;
+      }
+    },
+    answer: (request) => current.answer(request),
+    interrupt: () => current.interrupt(),
+    unload: () => current.unload(),
+    terminate() {
+      ended = true;
+      current.terminate();
+    },
+  };
 }
 
 /** The client of a worker that exposes an answering SessionApi. */

@@ -77,7 +77,8 @@ export interface TeacherAnswer {
 export interface TeacherModelApi {
   /**
    * Loads a model in place of the one before.
-   * @throws PupilError `teacher`: files that are missing, damaged or of another kind, no network, no memory.
+   * @throws PupilError `teacher`: files that are missing, damaged or of another kind, no network, no memory. Afterwards
+   *   another object in a new worker is needed, since the library may load no other model.
    */
   load(request: TeacherModelRequest, onProgress: (progress: TeacherModelProgress) => void): Promise<LoadedTeacherModel>;
   /** Requests are answered one after the other. */
@@ -134,6 +135,7 @@ export class BrowserModel implements TeacherModelApi {
       try {
         const tokenizer = await library.AutoTokenizer.from_pretrained(name, options);
         const { device, model, fallback } = await this.loadModel(library, name, request, options);
+        letMessagesIn(model);
         this.loaded = { tokenizer, model, endIds: endIdsOf(model, tokenizer) };
         return {
           name,
@@ -299,6 +301,24 @@ function endIdsOf(model: PreTrainedModel, tokenizer: PreTrainedTokenizer): Reado
   const { generation_config: config } = model as { generation_config?: { eos_token_id?: number | number[] | null } };
   const named = config?.eos_token_id ?? (tokenizer as { eos_token_id?: number | null }).eos_token_id;
   return new Set(named === null || named === undefined ? [] : [named].flat());
+}
+
+/**
+ * On WebAssembly a whole answer is one chain of microtasks, in which no message arrives, not even that it shall end: every
+ * token waits for one turn of the event loop. (A timer would wait four milliseconds.)
+ */
+function letMessagesIn(model: PreTrainedModel): void {
+  const forward = model.forward.bind(model);
+  const { port1, port2 } = new MessageChannel();
+  let wake: () => void = () => undefined;
+  port1.onmessage = () => wake();
+  model.forward = async (inputs: Parameters<typeof forward>[0]) => {
+    await new Promise<void>((resolve) => {
+      wake = resolve;
+      port2.postMessage(null);
+    });
+    return forward(inputs);
+  };
 }
 
 const words = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, 300);
