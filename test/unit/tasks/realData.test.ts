@@ -153,7 +153,7 @@ describe.skipIf(data === undefined)('real benchmarks (needs PUPIL_DATA)', () => 
       siqa: [1954, 1949], // five questions occur twice, with different labels
       gsm8k: [1319, 1319],
       multiarith: [600, 600],
-      svamp: [800, 799], // one question occurs twice, with different answers
+      svamp: [800, 799], // one item has another answer in the two files (Rachel’s tree: 1, and 5 by the equation)
     });
   });
 
