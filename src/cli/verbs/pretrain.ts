@@ -31,7 +31,7 @@ interface PretrainFlags extends CommonFlags {
 
 const MIXES = ['lesson', 'look-up'] as const satisfies readonly PretrainRequest['mix'][];
 
-/** As the bundled student was made: 8.9 million tokens. */
+/** The bundled student's first stage: 8.9 million tokens (docs/lesson.md has the second). */
 const STEPS = 4400;
 
 export function registerPretrain(program: Command, context: VerbContext): void {
