@@ -60,8 +60,7 @@ function roomFor({ experiment, opened: { config } }: Inquiry): { prompt: number;
 /** Examples of each task. */
 const EXAMPLES = 20;
 
-/** Test questions and words of an experiment's student. Only questions that are asked as a typed one is: with
- * options, or for a number. */
+/** Test questions and words of an experiment's student. Only those that are asked as a typed one is: with options or numbers. */
 export async function exampleQuestions(experiment: Experiment, root: FileRoot): Promise<ExampleQuestions> {
   const files = openFileRoot(root);
   const { tokenizer, config } = await openStudent(experiment, files);

@@ -10,6 +10,7 @@ import type { DemonstrationSummary, PromptKind, TaskSummary } from '../report/ty
 import type { OpenRoot } from '../sources/openRoot';
 import { LETTERS } from '../tasks/extract/choice';
 import { TASKS } from '../tasks/registry';
+import { judgeItem } from '../tasks/score';
 import { splitItems } from '../tasks/split';
 import type { Task, TaskItem } from '../tasks/task';
 import { selectDemonstrations, type Demonstration, type Selection } from '../teachers/demonstration';
@@ -17,7 +18,7 @@ import { loadDemonstrations, type LoadedDemonstrations } from '../teachers/disk'
 import { decodeAnswer } from '../text/wrapper';
 import { Encoder, type StudentSizes } from './encoder';
 import { withLessonFiles } from './lessonFiles';
-import { judgeItem, readTaskItems, teacherTask } from './taskItems';
+import { readTaskItems, teacherTask } from './taskItems';
 import type { LoadedTokenizer } from './tokenizers';
 
 /** The test questions of one task, asked in every way; the same questions in each, so that systems can be compared. */
@@ -144,7 +145,7 @@ export async function prepare(
             plain,
             cot,
             teacher: { label: demonstration.teacher, text: demonstration.answer, ids: answer },
-            isCorrect: (text) => judgeItem(task, item, text, selfRefine.scorer),
+            isCorrect: (text) => judgeItem(task.kind, item, text, selfRefine.scorer).correct,
           });
         }
       }
@@ -271,7 +272,12 @@ function prepareQuestions(
         prompt: prompt.text,
         ids: prompt.ids,
         target: item.target,
-        judges: [{ scorer: evaluation.scorer, isCorrect: (text) => judgeItem(task, item, text, evaluation.scorer) }],
+        judges: [
+          {
+            scorer: evaluation.scorer,
+            isCorrect: (text) => judgeItem(task.kind, item, text, evaluation.scorer).correct,
+          },
+        ],
       });
       if (evaluation.probing && kind === 'plain' && item.choices !== undefined) {
         const letters = item.choices.map((_, i) => LETTERS[i]!);

@@ -7,7 +7,8 @@ import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report
 import type { FileRoot } from '../sources/fileRoot';
 import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { BudgetLimits, Prices } from '../teachers/apiBudget';
-import type { LessonEstimate, LessonProgress, LessonResult } from '../teachers/apiTeacher';
+import type { LessonEstimate } from '../teachers/apiPlan';
+import type { LessonProgress, LessonResult } from '../teachers/apiTeacher';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { FileRoot } from '../sources/fileRoot';

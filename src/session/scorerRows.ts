@@ -2,9 +2,9 @@
 // side. It asks no student and changes no verdict: predictions, rows and checkpoints stay as they are.
 import { SCORERS, type ScorerName } from '../config/experiment';
 import type { ScorerRow } from '../report/types';
+import { judgeItem } from '../tasks/score';
 import type { PreparedTask } from './prepare';
 import type { PredictionSet } from './runState';
-import { judgeItem } from './taskItems';
 
 /** One row a system, task and prompt, in the order in which they were evaluated. */
 export function scorerRows(
@@ -17,7 +17,9 @@ export function scorerRows(
     const items = new Map(prepared.items.map((item) => [item.id, item]));
     const judged = predictions.flatMap(({ itemId, text }) => {
       const item = items.get(itemId);
-      return item === undefined ? [] : [SCORERS.filter((scorer) => judgeItem(prepared.task, item, text, scorer))];
+      return item === undefined
+        ? []
+        : [SCORERS.filter((scorer) => judgeItem(prepared.task.kind, item, text, scorer).correct)];
     });
     const count = (isCounted: (right: readonly ScorerName[]) => boolean): number => judged.filter(isCounted).length;
     return [

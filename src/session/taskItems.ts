@@ -1,9 +1,9 @@
 // taskItems.ts: a task's files read into items, and the task as teachers need it: the same for an experiment, whose
 // demonstrations lie on disk, and for a teacher that is asked anew. Splitting and encoding are prepare.ts's.
-import type { ScorerName, TaskConfig, TaskId } from '../config/experiment';
+import type { TaskConfig, TaskId } from '../config/experiment';
 import type { OpenRoot } from '../sources/openRoot';
 import { TASKS } from '../tasks/registry';
-import { judge } from '../tasks/score';
+import { judgeItem } from '../tasks/score';
 import type { Task, TaskItem } from '../tasks/task';
 import type { TeacherTask } from '../teachers/demonstration';
 
@@ -37,12 +37,6 @@ export function teacherTask(name: string, id: TaskId, items: readonly TaskItem[]
     items,
     plainPrompt: (item) => task.plainPrompt(item),
     cotPrompt: (item) => task.cotPrompt(item),
-    isCorrect: (item, text) => judgeItem(task, item, text, 'strict'),
+    isCorrect: (item, text) => judgeItem(task.kind, item, text).correct,
   };
-}
-
-/** Whether a text answers an item, by one scorer. */
-export function judgeItem(task: Task, item: TaskItem, text: string, scorer: ScorerName): boolean {
-  const row = { target: item.target, text, ...(item.choices === undefined ? {} : { choices: item.choices }) };
-  return judge(task.kind, row, scorer).correct;
 }

@@ -173,9 +173,9 @@ export function judge(kind: TaskKind, row: ScoreRow, scorer: ScorerName = 'stric
   }
 }
 
-/** A generated text against an item of a mixed task. `literal` looks for the bare target: "D", "39", "yes". */
-export function judgeItem(item: TaskItem, text: string, scorer: ScorerName = 'strict'): Verdict {
-  return judge('mixed', { ...item, text }, scorer);
+/** A generated text against an item of a task. `literal` looks for the bare target: "D", "39", "yes". */
+export function judgeItem(kind: TaskKind, item: TaskItem, text: string, scorer: ScorerName = 'strict'): Verdict {
+  return judge(kind, { ...item, text }, scorer);
 }
 
 /** Many texts: a verdict each, accuracy, and its interval. */

@@ -33,7 +33,7 @@ export interface TeacherModelRequest {
         /** By the paths of the Hub's layout: config.json, tokenizer.json, onnx/model_q4.onnx, … */
         files: Readonly<Record<string, Blob>>;
       };
-  /** auto: WebGPU where this browser has an adapter and the model runs on it. */
+  /** auto: WebGPU where this browser has a real adapter. A model that fails there is not tried again on WebAssembly. */
   device: 'auto' | 'webgpu' | 'wasm';
   dtype: TeacherDtype;
 }
@@ -125,6 +125,7 @@ export class BrowserModel implements TeacherModelApi {
       const library = await this.import();
       const name = request.source.kind === 'hub' ? request.source.repository : request.source.name;
       const revision = setSource(library, request.source);
+      const { device, fallback } = await this.deviceFor(request.device);
       const options = {
         revision,
         progress_callback: (info: { status: string; file?: string; loaded?: number; total?: number }) => {
@@ -134,7 +135,11 @@ export class BrowserModel implements TeacherModelApi {
       };
       try {
         const tokenizer = await library.AutoTokenizer.from_pretrained(name, options);
-        const { device, model, fallback } = await this.loadModel(library, name, request, options);
+        const model = await library.AutoModelForCausalLM.from_pretrained(name, {
+          ...options,
+          dtype: request.dtype,
+          device,
+        });
         letMessagesIn(model);
         this.loaded = { tokenizer, model, endIds: endIdsOf(model, tokenizer) };
         return {
@@ -145,7 +150,7 @@ export class BrowserModel implements TeacherModelApi {
           chatTemplate: hasChatTemplate(tokenizer),
         };
       } catch (cause) {
-        throw loadError(name, request, cause);
+        throw loadError(name, request, device, cause);
       }
     });
   }
@@ -205,23 +210,13 @@ export class BrowserModel implements TeacherModelApi {
     }
   }
 
-  /** On the device that was asked for, or on the next best where that was left open. */
-  private async loadModel(
-    library: Library,
-    name: string,
-    { device, dtype }: TeacherModelRequest,
-    options: object,
-  ): Promise<{ model: PreTrainedModel; device: 'webgpu' | 'wasm'; fallback?: string }> {
-    const onDevice = (on: 'webgpu' | 'wasm'): Promise<PreTrainedModel> =>
-      library.AutoModelForCausalLM.from_pretrained(name, { ...options, dtype, device: on });
-    if (device !== 'auto') return { device, model: await onDevice(device) };
+  /** The device that was asked for, or the one that is there. */
+  private async deviceFor(
+    asked: TeacherModelRequest['device'],
+  ): Promise<{ device: 'webgpu' | 'wasm'; fallback?: string }> {
+    if (asked !== 'auto') return { device: asked };
     const fallback = await this.whyNoWebGpu();
-    if (fallback !== undefined) return { device: 'wasm', model: await onDevice('wasm'), fallback };
-    try {
-      return { device: 'webgpu', model: await onDevice('webgpu') };
-    } catch (error) {
-      return { device: 'wasm', model: await onDevice('wasm'), fallback: `it did not load on WebGPU: ${words(error)}` };
-    }
+    return fallback === undefined ? { device: 'webgpu' } : { device: 'wasm', fallback };
   }
 
   private async dispose(): Promise<void> {
@@ -323,7 +318,12 @@ function letMessagesIn(model: PreTrainedModel): void {
 
 const words = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, 300);
 
-function loadError(name: string, { source, dtype }: TeacherModelRequest, cause: unknown): PupilError {
+function loadError(
+  name: string,
+  { source, dtype }: TeacherModelRequest,
+  device: LoadedTeacherModel['device'],
+  cause: unknown,
+): PupilError {
   const said = words(cause);
   const hint = /not found|404|could not locate/i.test(said)
     ? `It needs config.json, tokenizer.json and the weights of dtype ${dtype} in onnx/; many repositories have them under onnx-community.`
@@ -333,7 +333,9 @@ function loadError(name: string, { source, dtype }: TeacherModelRequest, cause: 
         ? 'Is there a network? Files on disk can be picked instead.'
         : /memory|allocat|size/i.test(said)
           ? 'Choose a smaller model or dtype q4.'
-          : 'Choose another dtype or model.';
+          : device === 'webgpu'
+            ? 'Device "wasm", another dtype or another model may do.'
+            : 'Choose another dtype or model.';
   return new PupilError(
     'teacher',
     `teacher model: expected a text-generation model in ${source.kind === 'hub' ? `the repository ${name}` : `the picked folder ${name}`}, it did not load: ${said}`,

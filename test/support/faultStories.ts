@@ -2,7 +2,8 @@
 // virtual clock, and the promises that hold in each of them. Tests only; how many are told is the tests' choice.
 import fc from 'fast-check';
 import { expect } from 'vitest';
-import { planLesson, teachLesson, type LessonOptions, type LessonResult } from '../../src/teachers/apiTeacher';
+import { planLesson } from '../../src/teachers/apiPlan';
+import { teachLesson, type LessonOptions, type LessonResult } from '../../src/teachers/apiTeacher';
 import { findProvider } from '../../src/config/apiProviders';
 import { FakeApi, FATAL_FAULTS, FAULTS, type Fault } from './fakeApi';
 import { fakeFetch, VirtualClock } from './fakeFetch';

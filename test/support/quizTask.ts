@@ -1,6 +1,6 @@
 // quizTask.ts: a task of questions that name themselves, so that an answer to another question is seen. Tests only.
 import type { AnswerCache } from '../../src/teachers/answerCache';
-import type { Lesson } from '../../src/teachers/apiTeacher';
+import type { Lesson } from '../../src/teachers/apiPlan';
 import type { Demonstration, TeacherItem, TeacherTask } from '../../src/teachers/demonstration';
 
 export function quizItems(count: number): TeacherItem[] {

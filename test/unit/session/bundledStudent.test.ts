@@ -81,7 +81,7 @@ describe('the bundled student', () => {
       });
       await generator.ready();
       const answers = await generator.generate(prompts, { seed: 0, stream: 'led' });
-      const right = answers.filter(({ ids }, i) => judgeItem(items[i]!, tokenizer.decode(ids)).correct);
+      const right = answers.filter(({ ids }, i) => judgeItem('mixed', items[i]!, tokenizer.decode(ids)).correct);
       expect(right.length).toBeGreaterThanOrEqual(least);
       generator.destroy();
       student.destroy();

@@ -72,7 +72,7 @@ describe('its rows', () => {
       items,
       plainPrompt: TASKS['lesson-stories'].plainPrompt,
       cotPrompt: TASKS['lesson-stories'].cotPrompt,
-      isCorrect: (item: (typeof items)[number], text: string) => judgeItem(item, text).correct,
+      isCorrect: (item: (typeof items)[number], text: string) => judgeItem('mixed', item, text).correct,
     };
     const [config] = parseExperiment(experiment('scripted, out-family', path)).demonstrations;
     const loaded = await loadDemonstrations(config!, task, (file) => Promise.resolve(lessonFileText(file)));

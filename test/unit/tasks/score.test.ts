@@ -60,10 +60,10 @@ describe('strict', () => {
   });
 
   it('judges an item of either kind', () => {
-    expect(judgeItem({ id: 'a', question: 'q', target: '4' }, 'four or 4').correct).toBe(true);
+    expect(judgeItem('mixed', { id: 'a', question: 'q', target: '4' }, 'four or 4').correct).toBe(true);
     const item = { id: 'b', question: 'q', target: 'B', choices: ['x1', 'y1'] };
-    expect(judgeItem(item, 'B) y1').correct).toBe(true);
-    expect(judgeItem(item, 'The answer is A) x1', 'literal').correct).toBe(false);
+    expect(judgeItem('mixed', item, 'B) y1').correct).toBe(true);
+    expect(judgeItem('mixed', item, 'The answer is A) x1', 'literal').correct).toBe(false);
   });
 });
 

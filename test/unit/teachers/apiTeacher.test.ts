@@ -3,14 +3,8 @@
 import { describe, expect, it } from 'vitest';
 import { findProvider } from '../../../src/config/apiProviders';
 import { PupilError } from '../../../src/base/errors';
-import {
-  estimateLesson,
-  planLesson,
-  teachLesson,
-  type Lesson,
-  type LessonOptions,
-  type LessonResult,
-} from '../../../src/teachers/apiTeacher';
+import { estimateLesson, planLesson, type Lesson } from '../../../src/teachers/apiPlan';
+import { teachLesson, type LessonOptions, type LessonResult } from '../../../src/teachers/apiTeacher';
 import { requestHash, type ChatRequest } from '../../../src/teachers/apiRequest';
 import { FakeApi, type Fault } from '../../support/fakeApi';
 import { fakeFetch, VirtualClock } from '../../support/fakeFetch';

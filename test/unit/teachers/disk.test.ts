@@ -23,7 +23,7 @@ function teacherTask(task: Task, name: string, items: readonly TaskItem[]): Teac
     items,
     plainPrompt: (item) => task.plainPrompt(item),
     cotPrompt: (item) => task.cotPrompt(item),
-    isCorrect: (item, text) => judgeItem(item, text).correct,
+    isCorrect: (item, text) => judgeItem('mixed', item, text).correct,
   };
 }
 

@@ -1,7 +1,8 @@
 // judge.test.ts: the judge's prompt, the rating in its replies, averages, and all of it through the API teacher.
 import { describe, expect, it } from 'vitest';
 import { findProvider } from '../../../src/config/apiProviders';
-import { planLesson, teachLesson } from '../../../src/teachers/apiTeacher';
+import { planLesson } from '../../../src/teachers/apiPlan';
+import { teachLesson } from '../../../src/teachers/apiTeacher';
 import {
   judgePrompt,
   judgingTask,

@@ -34,7 +34,7 @@ describe.each(FAMILIES)('%s', (family) => {
       for (const teachers of SCRIPTED_FAMILIES) {
         for (let wording = 0; wording < lessonScript.wordings(teachers); wording++) {
           const text = lessonScript.write(item, teachers, wording);
-          expect([text, follows(item, text), judgeItem(item, text).correct]).toEqual([
+          expect([text, follows(item, text), judgeItem('mixed', item, text).correct]).toEqual([
             text,
             { faults: 0, right: true },
             true,
@@ -50,7 +50,7 @@ describe.each(FAMILIES)('%s', (family) => {
     for (const item of items(family)) {
       const text = lessonScript.write(item, 'in-family', 0, mistakes);
       const { faults, right } = follows(item, text);
-      const verdict = judgeItem(item, text);
+      const verdict = judgeItem('mixed', item, text);
       expect([text, right, verdict.correct, verdict.answer === undefined]).toEqual([text, false, false, false]);
       expect(faults).toBeGreaterThan(0);
       if (faults === 1) single++;
@@ -106,7 +106,7 @@ describe('a scripted teacher', () => {
     const answers = list.map((item) => scriptedAnswer(lessonScript, item, teacher));
     const wrong = answers.filter((answer) => answer.wrong).length;
     expect(Math.abs(wrong / list.length - 0.2)).toBeLessThan(0.05);
-    answers.forEach(({ text, wrong: said }, i) => expect(judgeItem(list[i]!, text).correct).toBe(!said));
+    answers.forEach(({ text, wrong: said }, i) => expect(judgeItem('mixed', list[i]!, text).correct).toBe(!said));
   });
 
   it('never errs at rate 0 and always at rate 1; a higher rate keeps the mistakes of a lower one', () => {
