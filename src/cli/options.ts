@@ -65,6 +65,13 @@ export function integerIn(low: number, high = Number.MAX_SAFE_INTEGER): (text: s
   };
 }
 
+/** `k/n`: the k-th of n shards, counted from 1. */
+export function shardOf(text: string): { index: number; of: number } {
+  const [index = 0, of = 0] = /^(\d+)\/(\d+)$/.exec(text.trim())?.slice(1).map(Number) ?? [];
+  if (index >= 1 && index <= of && of <= 10_000) return { index, of };
+  throw new InvalidArgumentError('Expected k/n with 1 ≤ k ≤ n, e.g. 2/4.');
+}
+
 /** A parser of finite numbers in [low, high] for one flag. */
 export function numberIn(low: number, high = Infinity): (text: string) => number {
   return (text) => {

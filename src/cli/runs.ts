@@ -8,10 +8,17 @@ import type { Host } from './host';
 import type { CommonFlags } from './options';
 import { rowText, type Output } from './output';
 
+/** Every `of`-th run of a series, from the `index`-th on (counted from 1). */
+export interface Shard {
+  index: number;
+  of: number;
+}
+
 export interface RunFlags extends CommonFlags {
   out?: string;
   seed?: number;
   seeds?: number;
+  shard?: Shard;
   resume?: boolean;
   force?: boolean;
   plan?: boolean;
@@ -28,6 +35,7 @@ export function resumeCommand(name: string, out: string, flags: RunFlags): strin
   const said: [string, string | number | undefined][] = [
     ['seed', flags.seed],
     ['seeds', flags.seeds],
+    ['shard', flags.shard && `${flags.shard.index}/${flags.shard.of}`],
     ['host', flags.host === 'chrome' ? undefined : flags.host],
     ['gpu', flags.gpu === 'auto' ? undefined : flags.gpu],
     ['tier', flags.tier],

@@ -61,7 +61,7 @@ async function writeTable(folder: string, { series, cells, runs }: LoadedSeries)
   writeSeriesReport(folder, series, cells, runs);
 }
 
-/** All runs that are missing, in order. 130 after Ctrl-C; 1 where a run failed; the same command goes on from there. */
+/** All runs that are missing (of its shard, where there is one), in order. 130 after Ctrl-C; 1 where a run failed; the same command goes on from there. */
 export async function runSeries(
   context: VerbContext,
   output: Output,
@@ -70,6 +70,7 @@ export async function runSeries(
   loaded: LoadedSeries,
 ): Promise<ExitCode> {
   const { series, runs } = loaded;
+  const { index, of } = flags.shard ?? { index: 1, of: 1 };
   const out = flags.out ?? join('runs', slug(series.name));
   const folder = outputFolder('--out', out, [...new Set(runs.flatMap(({ inputs }) => inputs))]);
   if (existsSync(join(folder, RUN_FOLDER_FILE))) {
@@ -80,10 +81,14 @@ export async function runSeries(
     );
   }
   const states = runs.map((run) => stateOf(join(folder, run.id), run));
-  const missing = runs.filter((_, i) => states[i] !== 'finished');
-  output.note(`${series.name}: ${runs.length} runs, ${runs.length - missing.length} finished → ${folder}`);
+  const own = (i: number): boolean => i % of === index - 1;
+  const missing = runs.filter((_, i) => own(i) && states[i] !== 'finished');
+  const finishedBefore = states.filter((state) => state === 'finished').length;
+  output.note(
+    `${series.name}: ${runs.length} runs, ${finishedBefore} finished${of > 1 ? `, ${missing.length} to make here (shard ${index}/${of})` : ''} → ${folder}`,
+  );
   runs.forEach((run, i) => {
-    if (states[i] === 'finished') tellRun(output, run, i, runs.length, 'skipped');
+    if (own(i) && states[i] === 'finished') tellRun(output, run, i, runs.length, 'skipped');
   });
   const again = resumeCommand(name, out, flags);
   let code: ExitCode = 0;
@@ -120,7 +125,7 @@ export async function runSeries(
           try {
             let failed = 0;
             for (const [i, run] of runs.entries()) {
-              if (states[i] === 'finished') continue;
+              if (!own(i) || states[i] === 'finished') continue;
               if (stopping) return 130; // asked for when the run before was already at its end
               output.progressPrefix = `[${i + 1}/${runs.length}] `;
               tellRun(output, run, i, runs.length, states[i] === 'begun' ? 'resumed' : 'started');
@@ -144,11 +149,12 @@ export async function runSeries(
       throw error;
     }
   } else await writeTable(folder, loaded);
-  const finished = runs.filter((run) => stateOf(join(folder, run.id), run) === 'finished').length;
+  const ends = runs.map((run) => stateOf(join(folder, run.id), run) === 'finished');
+  const finished = ends.filter(Boolean).length;
   output.result('series', { name: series.name, folder, runs: runs.length, finished }, () =>
     [`${finished} of ${runs.length} runs finished: ${join(folder, 'series.html')}`].join('\n'),
   );
-  if (finished < runs.length) output.note(`the series can be continued: ${again}`);
+  if (ends.some((end, i) => own(i) && !end)) output.note(`the series can be continued: ${again}`);
   return code;
 }
 

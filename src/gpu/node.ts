@@ -8,6 +8,9 @@ const alive: GPU[] = [];
 /** How long Dawn waits between two looks at a software adapter. */
 const SOFTWARE_POLL_MS = 1;
 
+/** Dawn hides shader-f16 on NVIDIA's Vulkan driver unless told otherwise; elsewhere this changes nothing. */
+const DAWN_FLAGS = ['enable-dawn-features=vulkan_enable_f16_on_nvidia'];
+
 /** Dawn's callback: a native function without a name. A bound one has a name, everything else has a source. */
 const isNative = (callback: unknown): boolean =>
   typeof callback === 'function' &&
@@ -43,7 +46,7 @@ export async function nodeGpu(): Promise<GPU> {
     for (const [name, value] of Object.entries(globals)) {
       if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, configurable: true });
     }
-    const gpu = create([]);
+    const gpu = create(DAWN_FLAGS);
     alive.push(gpu);
     const request = gpu.requestAdapter.bind(gpu);
     gpu.requestAdapter = async (options) => {

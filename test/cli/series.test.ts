@@ -124,6 +124,34 @@ describe('run of a series', () => {
     expect(third.hosts).toHaveLength(0); // nothing to do, so nothing is started
   });
 
+  it('shards make each its own runs of one folder; the one that ends last has the whole table', async () => {
+    const second = await pupil(['run', seriesFile(), '--out', out(), '--shard', '2/3'], ending());
+    expect(second.code, second.err).toBe(0);
+    expect(told(second)).toEqual([ALL[1]]);
+    expect(second.err).toContain('4 runs, 0 finished, 1 to make here (shard 2/3)');
+    const first = await pupil(['run', seriesFile(), '--out', out(), '--shard', '1/3'], ending('finished', 'stopped'));
+    expect(told(first)).toEqual([ALL[0], ALL[3]]);
+    expect(first.err).toContain('--shard 1/3');
+    const again = await pupil(['run', seriesFile(), '--out', out(), '--shard', '1/3'], ending());
+    expect(told(again)).toEqual([`${ALL[3]} resumed`]);
+    await pupil(['run', seriesFile(), '--out', out(), '--shard', '3/3'], ending());
+    expect(readFileSync(join(out(), 'series.html'), 'utf8')).not.toContain('runs are finished (');
+    const whole = await pupil(['run', seriesFile(), '--out', out()], ending());
+    expect(whole.hosts).toHaveLength(0);
+  });
+
+  it.each(['0/2', '3/2', '2', '1/0', 'a/b', ''])('--shard %j is refused', async (shard) => {
+    const result = await pupil(['run', seriesFile(), '--out', out(), '--shard', shard], ending());
+    expect(result.code).toBe(2);
+    expect(result.err).toContain('Expected k/n');
+  });
+
+  it('a single run has no shards', async () => {
+    const result = await pupil(['run', 'smoke', '--out', out(), '--shard', '1/2'], ending());
+    expect(result.code).toBe(2);
+    expect(result.err).toContain('--shard: expected a series of runs, smoke is a single run');
+  });
+
   it('a larger number of seeds adds runs to those that are there', async () => {
     await pupil(['run', seriesFile(), '--out', out()], ending());
     const more = await pupil(['run', seriesFile(), '--out', out(), '--seeds', '3'], ending());

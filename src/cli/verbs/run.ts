@@ -2,13 +2,14 @@
 // (series.ts). A killed browser or a lost device ends it with an error; --resume continues from the last checkpoint.
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
+import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
 import type { Experiment } from '../../config/experiment';
 import type { RunSummary } from '../../session/protocol';
 import { perform, withSession, type ExitCode, type VerbContext } from '../context';
 import { loadExperiment, loadSeries } from '../experimentFile';
 import { stopOnInterrupt } from '../interrupt';
-import { integerIn, numberIn, QUANTIZE, withDeviceFlags } from '../options';
+import { integerIn, numberIn, QUANTIZE, shardOf, withDeviceFlags } from '../options';
 import type { Output } from '../output';
 import { prepareRunFolder } from '../runFolder';
 import { resumable, resumeCommand, runInFolder, tellResult, type RunFlags } from '../runs';
@@ -29,6 +30,11 @@ export function registerRun(program: Command, context: VerbContext): void {
       'as many runs, with this seed and the following ones, and a table over them',
       integerIn(1, 10_000),
     )
+    .option(
+      '--shard <k/n>',
+      'of a series, only every n-th run from the k-th on: as many commands, each with its own k, share one --out',
+      shardOf,
+    )
     .option('--resume', 'continue the run in --out from its last checkpoint')
     .option('--force', 'with --resume: go on although adapter, tier or student differ; no longer exact')
     .option('--plan', 'only say what it would need: bytes, tokens, steps, hours')
@@ -43,6 +49,13 @@ export function registerRun(program: Command, context: VerbContext): void {
           return flags.plan === true
             ? planSeries(output, series, flags.gflops)
             : runSeries(context, output, name, flags, series);
+        }
+        if (flags.shard !== undefined) {
+          throw new PupilError(
+            'usage',
+            `--shard: expected a series of runs, ${name} is a single run`,
+            'Name a series, or add --seeds.',
+          );
         }
         const { experiment, inputs } = loadExperiment(name, flags);
         if (flags.plan === true) return plan(output, experiment, flags.gflops);
