@@ -127,7 +127,7 @@ describe.each(Object.entries(cases))('NF4 equals bitsandbytes on %s', (name, inf
         if (got !== wanted[i]!)
           worst = Math.max(worst, info.dtype === 'torch.bfloat16' ? Infinity : ulps(got, wanted[i]!));
       }
-      expect(worst).toBeLessThanOrEqual(kind === 'single' ? 0 : 2);
+      expect(worst, kind).toBe(0);
     }
     arena.destroy();
   });

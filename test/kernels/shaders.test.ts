@@ -54,9 +54,11 @@ it('every kernel is run by a case of the self-check', async () => {
     asked.add(label!);
     return Promise.resolve({} as GPUComputePipeline);
   });
-  // Kernels are cut for the lanes of a subgroup: as on this adapter, and as on one of four lanes.
-  for (const lanes of new Set([gpu.features.subgroupSize, 4])) {
-    Object.assign(gpu.features, { subgroupSize: lanes });
+  // Kernels are cut for the lanes of a subgroup and chosen by the kind of adapter: as on this one, and as on software of four.
+  const software = { subgroupSize: 4, software: true };
+  for (const { subgroupSize, ...kind } of [{ ...gpu.features, software: gpu.adapter.software }, software]) {
+    Object.assign(gpu.features, { subgroupSize });
+    Object.assign(gpu.adapter, { software: kind.software });
     for (const kernelCase of families.flatMap((family) => family.cases())) {
       if (kernelCase.unsupported?.(gpu) !== undefined) {
         asked.add(kernelCase.kernel); // an adapter that supports it runs it

@@ -9,7 +9,6 @@ import type { CaseFamily, CaseInput, KernelCase } from '../harness';
 import { caseNumbers } from './linear';
 
 const EXACT = { atol: 0, rtol: 0, reason: 'bitsandbytes files must agree byte for byte' };
-const TWO_ULP = { atol: 0, rtol: 2 ** -22, reason: 'map · nested absmax + offset may be fused: one rounding less' };
 
 function weights(O: number, C: number, zeroBlock: boolean): Float32Array {
   const x = caseNumbers(O * C, 21).map((v, i) => Math.fround(v * v * v * (1 + (i >> 8))));
@@ -81,7 +80,7 @@ function dequantizeCase(O: number, C: number, double: boolean, why: string): Ker
           double ? reference.nf4DequantizeAbsmax(nested) : single.absmax,
           O * C,
         ),
-        tolerance: double ? TWO_ULP : EXACT,
+        tolerance: EXACT,
       },
     },
     commands: (gpu, t) =>
@@ -115,7 +114,7 @@ function roundTripCase(O: number, C: number, double: boolean): KernelCase {
       y: {
         shape: [O, C],
         expected: reference.nf4Dequantize(single.packed, absmax, O * C),
-        tolerance: double ? TWO_ULP : EXACT,
+        tolerance: EXACT,
       },
       packed: { shape: [single.packed.length], dtype: 'u8', expected: single.packed },
     },
