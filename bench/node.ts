@@ -1,0 +1,23 @@
+// node.ts: the benchmark on Dawn in Node, for servers where no browser runs: the same sections and the same peer, the report
+// as one line of JSON on stdout. scripts/bench.mjs builds and starts it (`--host node`), with the options as JSON.
+import { nodeGpu } from '../src/gpu/node';
+import { runBench, type BenchOptions } from './bench';
+
+const options = JSON.parse(process.argv[2] ?? '{}') as BenchOptions;
+const startedAt = Date.now();
+// The peer asks the browser's object; Node 20 has none.
+Object.defineProperty(globalThis, 'navigator', {
+  value: { gpu: await nodeGpu(), userAgent: `Node ${process.versions.node}` },
+  configurable: true,
+});
+let code = 0;
+try {
+  const log = (line: string): void =>
+    console.error(`${((Date.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${line}`);
+  const report = await runBench({ ...options, log });
+  console.log(JSON.stringify(report));
+} catch (error) {
+  console.error(error);
+  code = 1;
+}
+process.exit(code); // Dawn keeps the event loop alive
