@@ -3,6 +3,13 @@
 import { nodeGpu } from '../src/gpu/node';
 import { runBench, type BenchOptions } from './bench';
 
+// The peer maps over iterators, which Node can from version 22 on.
+const iterators = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as Record<string, unknown>;
+iterators['map'] ??= function* (this: Iterable<unknown>, change: (value: unknown, index: number) => unknown) {
+  let index = 0;
+  for (const value of this) yield change(value, index++);
+};
+
 const options = JSON.parse(process.argv[2] ?? '{}') as BenchOptions;
 const startedAt = Date.now();
 // The peer asks the browser's object; Node 20 has none.

@@ -33,6 +33,10 @@ export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
     if (trainCount !== undefined && trainFraction !== undefined) {
       add(`tasks[${i}].split`, 'trainCount or trainFraction, not both', task.split);
     }
+    const trained = task.use.filter((use) => use !== 'evaluate');
+    if ('train' in task.files && task.files.train.length === 0 && trained.length > 0) {
+      add(`tasks[${i}].files.train`, `files, since the task is used for ${trained.join(' and ')}`, []);
+    }
     if ('all' in task.files && trainCount === undefined && trainFraction === undefined) {
       add(`tasks[${i}].split`, 'trainCount or trainFraction, since `files.all` is one pool', task.split);
     }

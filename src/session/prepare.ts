@@ -85,8 +85,8 @@ export async function prepare(
 
   for (const config of experiment.tasks) {
     const task = TASKS[config.id];
-    const load = (paths: readonly string[]): Promise<TaskItem[]> =>
-      readTaskItems(task, config, paths, files, (text) => warnings.push(text));
+    const load = async (paths: readonly string[]): Promise<TaskItem[]> =>
+      paths.length === 0 ? [] : readTaskItems(task, config, paths, files, (text) => warnings.push(text));
     const split = splitItems(
       'all' in config.files
         ? { pool: await load(config.files.all) }

@@ -52,7 +52,7 @@ function balanced(groups: readonly Group[]): { order: Group[]; equalCount: numbe
     else queue.push(group);
   }
   const targets = [...queues.keys()].sort();
-  const shortest = Math.min(...targets.map((target) => queues.get(target)!.length));
+  const shortest = targets.length === 0 ? 0 : Math.min(...targets.map((target) => queues.get(target)!.length));
   const order: Group[] = [];
   for (let i = 0; order.length < groups.length; i++) {
     for (const target of targets) {

@@ -175,6 +175,11 @@ describe('parseExperiment', () => {
       /tasks\[0\]\.split: expected trainCount or trainFraction/,
     ],
     [
+      'a trained task without training files',
+      (e: Loose): unknown => (e.tasks[0].files = { test: ['test.jsonl'] }),
+      /tasks\[0\]\.files\.train: expected files, since the task is used for instruct and selfRefine/,
+    ],
+    [
       'two tasks of one name',
       (e: Loose): unknown => e.tasks.push(e.tasks[0]),
       /tasks\[1\]\.name: expected a name no other task has/,
@@ -186,6 +191,13 @@ describe('parseExperiment', () => {
     ],
   ] as const)('refuses %s, naming path, expectation and value', (_name, change, message) => {
     expect(refusal(change)).toMatch(message);
+  });
+
+  it('a task that is only evaluated needs no training files', () => {
+    const document = example();
+    document.tasks.push({ id: 'siqa', name: 'SIQA', files: { test: ['dev.jsonl'] }, use: ['evaluate'] });
+    const experiment = parseExperiment(document);
+    expect(experiment.tasks.at(-1)!.files).toEqual({ train: [], test: ['dev.jsonl'] });
   });
 
   it('lists every problem, not only the first', () => {

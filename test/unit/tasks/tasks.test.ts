@@ -182,6 +182,12 @@ describe('splitItems', () => {
     );
   });
 
+  it.each([true, false])('without training items all are tested (balanced: %s)', (balanceTargets) => {
+    const result = splitItems({ train: [], test: items }, split({ balanceTargets }));
+    expect(result).toMatchObject({ train: [], dropped: [] });
+    expect(new Set(result.test)).toEqual(new Set(items));
+  });
+
   it('counts duplicates and names conflicting targets', () => {
     const result = splitItems(
       { pool: [...items, { id: 'z', question: ' question 0? ', target: '9' }] },
