@@ -3,11 +3,16 @@
 import { nodeGpu } from '../src/gpu/node';
 import { runBench, type BenchOptions } from './bench';
 
-// The peer maps over iterators, which Node can from version 22 on.
+// The peer maps and filters iterators, which Node can from version 22 on.
 const iterators = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as Record<string, unknown>;
-iterators['map'] ??= function* (this: Iterable<unknown>, change: (value: unknown, index: number) => unknown) {
+type OfEach = (value: unknown, index: number) => unknown;
+iterators['map'] ??= function* (this: Iterable<unknown>, change: OfEach) {
   let index = 0;
   for (const value of this) yield change(value, index++);
+};
+iterators['filter'] ??= function* (this: Iterable<unknown>, keep: OfEach) {
+  let index = 0;
+  for (const value of this) if (keep(value, index++)) yield value;
 };
 
 const options = JSON.parse(process.argv[2] ?? '{}') as BenchOptions;
