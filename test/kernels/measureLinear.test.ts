@@ -2,7 +2,7 @@
 // compiling takes time. What it says about speed is not looked at: a software adapter proves nothing of that.
 import { describe, expect, it } from 'vitest';
 import { candidatesFor, defaultChoice, linearVariant, PRODUCT_CLASSES } from '../../src/kernels/linearChoice';
-import { measureLinear } from '../../src/kernels/measureLinear';
+import { measureLinear, steadyWinners } from '../../src/kernels/measureLinear';
 import { problemWithF16 } from '../../src/session/variants';
 import type { Gpu } from '../../src/gpu/device';
 import { freshGpu, testGpu } from './device';
@@ -19,6 +19,18 @@ function refuseToCompile(gpu: Gpu, ending: string): void {
   gpu.device.createComputePipelineAsync = (descriptor) =>
     descriptor.label?.endsWith(ending) === true ? Promise.reject(new Error('too complex')) : create(descriptor);
 }
+
+describe('steadyWinners', () => {
+  it('keeps who was faster in all rounds but one, and the standing one', () => {
+    const rounds = { standing: [5, 1, 1, 9, 1], lucky: [2, 2, 2, 2, 2], steady: [4, 0.5, 0.5, 8, 2], hopeless: [4] };
+    expect(steadyWinners('standing', rounds)).toEqual({ standing: 1, steady: 2 });
+  });
+
+  it('keeps all where the standing one has no times', () => {
+    expect(steadyWinners('standing', { other: [3, 1, 2], standing: [] })).toMatchObject({ other: 2 });
+    expect(steadyWinners<string>('standing', { other: [3, 1, 2] })).toEqual({ other: 2 });
+  });
+});
 
 describe('measuring the linear kernels', () => {
   it('times every candidate of every class, chooses among them, and leaves the device as it was', async () => {
