@@ -23,11 +23,16 @@ fn nf4_scale(block: u32) -> f32 {
 
 // The four codes in a word's low 16 bits: bytes (e0 e1) (e2 e3), high nibble first.
 fn nf4_codes(half: u32) -> vec4<f32> {
-  return nf4_values((vec4<u32>(half) >> vec4<u32>(4u, 0u, 12u, 8u)) & vec4<u32>(15u));
+  return vec4<f32>(
+    NF4_CODES[(half >> 4u) & 15u],
+    NF4_CODES[half & 15u],
+    NF4_CODES[(half >> 12u) & 15u],
+    NF4_CODES[(half >> 8u) & 15u],
+  );
 }
 
 fn nf4_element(i: u32) -> f32 {
   let byte_at = i >> 1u;
   let shift = (byte_at & 3u) * 8u + select(4u, 0u, (i & 1u) == 1u);
-  return nf4_values(vec4<u32>(extractBits(right[byte_at >> 2u], shift, 4u))).x * nf4_scale(i >> 6u);
+  return NF4_CODES[extractBits(right[byte_at >> 2u], shift, 4u)] * nf4_scale(i >> 6u);
 }

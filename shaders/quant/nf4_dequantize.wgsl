@@ -9,21 +9,6 @@
 override ELEMENTS: u32;
 @group(0) @binding(0) var<storage, read_write> y: array<f32>;
 
-fn write4(at: u32, values: vec4<f32>) {
-  if (at < ELEMENTS) {
-    y[at] = values.x;
-  }
-  if (at + 1u < ELEMENTS) {
-    y[at + 1u] = values.y;
-  }
-  if (at + 2u < ELEMENTS) {
-    y[at + 2u] = values.z;
-  }
-  if (at + 3u < ELEMENTS) {
-    y[at + 3u] = values.w;
-  }
-}
-
 @compute @workgroup_size(64)
 fn nf4_dequantize(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let word_at = id.x + id.y * groups.x * 64u;
@@ -33,6 +18,7 @@ fn nf4_dequantize(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_wor
   }
   let word = right[word_at];
   let scale = nf4_scale(first >> 6u);
-  write4(first, nf4_codes(word) * scale);
-  write4(first + 4u, nf4_codes(word >> 16u) * scale);
+  for (var j = 0u; j < min(8u, ELEMENTS - first); j++) {
+    y[first + j] = NF4_CODES[(word >> ((j * 4u) ^ 4u)) & 15u] * scale;
+  }
 }

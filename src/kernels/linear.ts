@@ -62,7 +62,6 @@ export function product(
   const constants: Constants = {};
   if (right.kind === 'nf4') {
     constants.DOUBLE = right.nested !== undefined;
-    constants.TABLE = gpu.adapter.software;
     bind.absmax = right.absmax;
     bind.nested = right.nested ?? right.absmax;
   }

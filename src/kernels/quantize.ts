@@ -135,7 +135,7 @@ export function nf4Dequantize(gpu: Gpu, tensors: { y: Tensor }, options: { weigh
         absmax: weight.absmax,
         nested: weight.nested ?? weight.absmax,
       },
-      constants: { ELEMENTS: elements, DOUBLE: weight.nested !== undefined, TABLE: gpu.adapter.software },
+      constants: { ELEMENTS: elements, DOUBLE: weight.nested !== undefined },
       grid: () => linearGrid(gpu, groups(Math.ceil(elements / 8))),
     }),
   ];
