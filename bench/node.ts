@@ -1,7 +1,9 @@
 // node.ts: the benchmark on Dawn in Node, for servers where no browser runs: the same sections and the same peer, the report
-// as one line of JSON on stdout. scripts/bench.mjs builds and starts it (`--host node`), with the options as JSON.
+// and its text as one line of JSON on stdout. scripts/bench.mjs builds and starts it (`--host node`), with the options, and
+// what else the report is to say, as JSON.
 import { nodeGpu } from '../src/gpu/node';
 import { runBench, type BenchOptions } from './bench';
+import { formatReport, type BenchReport } from './results';
 
 // The peer maps and filters iterators, which Node can from version 22 on.
 const iterators = Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as Record<string, unknown>;
@@ -16,6 +18,7 @@ iterators['filter'] ??= function* (this: Iterable<unknown>, keep: OfEach) {
 };
 
 const options = JSON.parse(process.argv[2] ?? '{}') as BenchOptions;
+const named = JSON.parse(process.argv[3] ?? '{}') as Partial<BenchReport>;
 const startedAt = Date.now();
 // The peer asks the browser's object; Node 20 has none.
 Object.defineProperty(globalThis, 'navigator', {
@@ -26,8 +29,8 @@ let code = 0;
 try {
   const log = (line: string): void =>
     console.error(`${((Date.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${line}`);
-  const report = await runBench({ ...options, log });
-  console.log(JSON.stringify(report));
+  const report = { ...(await runBench({ ...options, log })), ...named };
+  process.stdout.write(`${JSON.stringify({ report, text: formatReport(report) })}\n`);
 } catch (error) {
   console.error(error);
   code = 1;

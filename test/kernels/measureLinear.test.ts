@@ -27,7 +27,7 @@ describe('steadyWinners', () => {
   });
 
   it('keeps all where the standing one has no times', () => {
-    expect(steadyWinners('standing', { other: [3, 1, 2], standing: [] })).toMatchObject({ other: 2 });
+    expect(steadyWinners<string>('standing', { other: [3, 1, 2], standing: [] })).toMatchObject({ other: 2 });
     expect(steadyWinners<string>('standing', { other: [3, 1, 2] })).toEqual({ other: 2 });
   });
 });
