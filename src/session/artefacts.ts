@@ -58,14 +58,17 @@ export function predictionRows(set: PredictionSet, prepared: Prepared): Record<s
   const task = prepared.tasks.find((one) => one.config.name === taskId);
   const wrap = system === 'Baseline' ? 'bare' : 'wrapped';
   const probed = new Map(task?.probes[wrap].map((question, i) => [question.itemId, set.probed?.[i]]));
-  const contents = new Map(task?.items.map((item) => [item.id, item.content]));
+  const items = new Map(task?.items.map((item) => [item.id, item]));
   return set.predictions.map((prediction) => {
     const letter = prompt === 'plain' ? probed.get(prediction.itemId) : undefined;
-    const content = contents.get(prediction.itemId);
+    const item = items.get(prediction.itemId);
+    const content = item?.content;
     return {
       system,
       taskId,
       prompt,
+      // For readers of the answers, a judge above all: without the trigger of the CoT prompt, and without a wrapper.
+      ...(task === undefined || item === undefined ? {} : { question: task.task.plainPrompt(item) }),
       ...prediction,
       ...(letter === undefined ? {} : { probed: letter }),
       ...(content === undefined ? {} : { content }),
