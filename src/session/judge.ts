@@ -9,7 +9,7 @@ import type { AnswerStore } from '../storage/answerStore';
 import { planLesson, type LessonPlan } from '../teachers/apiPlan';
 import { judgingTask, parseRating, summarizeQuality } from '../teachers/judge';
 import { API_ENTRIES, askPlan, estimateWork, openApi, readRequest, type ApiWorkOptions, type OpenApi } from './apiWork';
-import { jsonLines } from './artefacts';
+import { jsonLines } from './jsonLines';
 import { chooseCandidates, readCandidates, type Candidate } from './judgeInput';
 import type { JudgedRating, JudgeRequest, JudgeSummary, JudgeTable, TeachEstimate } from './protocol';
 

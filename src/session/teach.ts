@@ -8,7 +8,7 @@ import type { AnswerStore } from '../storage/answerStore';
 import { TASKS } from '../tasks/registry';
 import { planLesson, type LessonPlan } from '../teachers/apiPlan';
 import { API_ENTRIES, askPlan, estimateWork, openApi, readRequest, type ApiWorkOptions, type OpenApi } from './apiWork';
-import { jsonLines } from './artefacts';
+import { jsonLines } from './jsonLines';
 import { withLessonFiles } from './lessonFiles';
 import type { TeachEstimate, TeachRequest, TeachSummary } from './protocol';
 import { readTaskItems, teacherTask } from './taskItems';
