@@ -28,8 +28,8 @@ const files: FileRoot = {
     'test.jsonl': file('task-C-test.jsonl'),
   },
 };
-const SAMPLES = 5;
-const QUESTIONS = 6;
+const SAMPLES = 4;
+const QUESTIONS = 3;
 
 const experiment = (evaluation: object): Record<string, unknown> => ({
   name: 'Votes',
@@ -52,7 +52,7 @@ const experiment = (evaluation: object): Record<string, unknown> => ({
   ],
   demonstrations: [],
   phases: { baseline: true, instruct: false, selfRefine: false },
-  evaluation: { temperature: 0.1, maxNewTokens: 40, batchSize: 4, ...evaluation },
+  evaluation: { prompts: ['cot'], temperature: 0.1, maxNewTokens: 24, batchSize: 4, ...evaluation },
 });
 const VOTING = experiment({ selfConsistency: { samples: SAMPLES, temperature: 1 } });
 
@@ -168,21 +168,20 @@ describe('self-consistency in a run', () => {
     ]);
   });
 
-  it('changes no other answer, and false is the same as leaving it out', async () => {
+  it('changes no other answer', async () => {
     const others = linesOf(await undisturbed()).filter(({ texts }) => texts === undefined);
     expect(linesOf(await run(experiment({})))).toEqual(others);
-    expect(linesOf(await run(experiment({ selfConsistency: false })))).toEqual(others);
   });
 
   it('stopped anywhere and resumed, it ends with the same bytes', async () => {
     const before = await undisturbed();
     const job = 'self-consistency Baseline C';
-    // Where its own batches are, and the last event before them.
+    // After its first batch of answers, and after its last.
     const during = before.events.flatMap((event, i) =>
       event.type === 'progress' && event.progress.task === job ? [i + 1] : [],
     );
-    expect(during.length).toBeGreaterThan(3);
-    for (const stopAt of [during[0]! - 1, during[0]!, during[2]!, during.at(-1)!]) {
+    expect(during.length).toBeGreaterThan(1);
+    for (const stopAt of [during[0]!, during.at(-1)!]) {
       const store = new MemoryRunStore();
       const stopped = await run(VOTING, { store, stopAt });
       expect(stopped.summary.state, `stopped at event ${stopAt}`).toBe('stopped');
@@ -203,7 +202,7 @@ describe('self-consistency in a run', () => {
     const prompts = linesOf(await undisturbed()).filter(({ texts }) => texts !== undefined).length;
     const rows = new TextDecoder().decode(file('task-C-test.jsonl')).split('\n').slice(0, prompts);
     const tokens = rows
-      .map((row) => (JSON.parse(row) as { prompt_ids: number[] }).prompt_ids.length + 40)
+      .map((row) => (JSON.parse(row) as { prompt_ids: number[] }).prompt_ids.length + 24)
       .reduce((a, b) => a + b, 0);
     expect(withVotes.totalTokens - without.totalTokens).toBe(SAMPLES * tokens);
   });
