@@ -150,7 +150,8 @@ function duration(seconds: number): string {
 
 /** @param what is asked about: "items". */
 export function estimateText(estimate: TeachEstimate, what: string): string {
-  const { model, baseUrl, items, answers, toSend, cached, cachedFailures, likely, worst, basis, warnings } = estimate;
+  const { model, baseUrl, items, answers, toSend, cached, cachedFailures, likely, worst, basis, warnings, columns } =
+    estimate;
   const tokens = (usage: { prompt: number; completion: number }): string =>
     `${whole(usage.prompt)} tokens in, ${whole(usage.completion)} out`;
   const cost = (value: number | undefined): string => (value === undefined ? '' : `, cost ${money(value)}`);
@@ -163,6 +164,7 @@ export function estimateText(estimate: TeachEstimate, what: string): string {
           `likely ${tokens(likely)}${cost(estimate.likelyCost)}, about ${duration(estimate.likelySeconds)} (lengths ${basis})`,
           `at most ${tokens(worst)}${cost(estimate.worstCost)}, each request sent once`,
         ]),
+    ...(columns?.guess === undefined ? [] : [`columns, guessed: ${columns.guess} (--mapping names others)`]),
     ...warnings.map((warning) => `warning: ${warning}`),
   ].join('\n');
 }

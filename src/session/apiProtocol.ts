@@ -3,6 +3,7 @@
 import type { ColumnMapping, TaskId } from '../config/experiment';
 import type { PromptKind } from '../report/types';
 import type { FileRoot } from '../sources/fileRoot';
+import type { ChosenMapping } from '../tasks/custom';
 import type { BudgetLimits, Prices } from '../teachers/apiBudget';
 import type { LessonEstimate } from '../teachers/apiPlan';
 import type { LessonProgress, LessonResult } from '../teachers/apiTeacher';
@@ -65,6 +66,8 @@ export interface TeachEstimate extends LessonEstimate {
   model: string;
   baseUrl: string;
   warnings: string[];
+  /** Of a task of one's own: which columns are read, and in words how they were guessed where nobody named them. */
+  columns?: ChosenMapping;
 }
 
 /** How asking ended. Numbers are of all sittings unless they say otherwise. */

@@ -4,7 +4,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { existsSync, readFileSync } from 'node:fs';
 import { parse } from 'node:path';
 import { PupilError } from '../../base/errors';
-import { TASK_IDS, type TaskId } from '../../config/experiment';
+import { TASK_IDS, type ColumnMapping, type TaskId } from '../../config/experiment';
 import type { TeachRequest, TeachSummary } from '../../session/protocol';
 import { addApiFlags, apiSettings, askedLines, cachePath, estimateText, findKey, type ApiFlags } from '../apiFlags';
 import { perform, type ExitCode, type VerbContext } from '../context';
@@ -20,6 +20,34 @@ interface TeachFlags extends ApiFlags {
   family: 'in-family' | 'out-family';
   samples: number;
   limit?: number;
+  mapping?: ColumnMapping;
+}
+
+const MAPPED = ['question', 'choices', 'target', 'id', 'content'] as const;
+
+/**
+ * Columns as flags name them: a JSON object as in an experiment, or `question=Q,answer=A`; several columns of options are
+ * parted by "|". Whether there are such columns is seen when the file is read.
+ */
+export function columnMapping(text: string): ColumnMapping {
+  const shape = 'Expected question=COLUMN,answer=COLUMN (also choices=A|B|C, id=, content=), or the same as JSON.';
+  if (text.trim().startsWith('{')) {
+    try {
+      return JSON.parse(text) as ColumnMapping; // the session checks its keys
+    } catch (error) {
+      throw new InvalidArgumentError(`${shape} ${(error as Error).message}.`);
+    }
+  }
+  const mapping: Record<string, string | string[]> = {};
+  for (const pair of text.split(',')) {
+    const [, name = '', column = ''] = /^\s*([^=]*?)\s*=\s*(.*?)\s*$/.exec(pair) ?? [];
+    const key = name === 'answer' ? 'target' : name;
+    if (!(MAPPED as readonly string[]).includes(key) || column === '') throw new InvalidArgumentError(shape);
+    if (key in mapping) throw new InvalidArgumentError(`${shape} ${key} is named twice.`);
+    const columns = column.split('|').map((one) => one.trim());
+    mapping[key] = key === 'choices' && columns.length > 1 ? columns : column;
+  }
+  return mapping as unknown as ColumnMapping;
 }
 
 function family(text: string): 'in-family' | 'out-family' {
@@ -36,6 +64,7 @@ export function registerTeach(program: Command, context: VerbContext): void {
     .option('--family <family>', "in-family: the teacher is of the student's model family", family, 'out-family')
     .option('--samples <n>', 'answers to each item', integerIn(1, 1000), 1)
     .option('--limit <n>', 'the first so many items', integerIn(1))
+    .option('--mapping <columns>', 'of task custom: question=Q,answer=A or JSON (default: guessed)', columnMapping)
     .option('--out <file>', 'where the demonstrations go (JSONL); needed unless --estimate');
   addApiFlags(command, 'the teacher', 0.7).action((flags: TeachFlags) =>
     perform(context, flags.json === true, (output) => teach(flags, output)),
@@ -59,6 +88,7 @@ async function teach(flags: TeachFlags, output: Output): Promise<ExitCode> {
     files: root,
     samples: flags.samples,
     ...(flags.limit === undefined ? {} : { limit: flags.limit }),
+    ...(flags.mapping === undefined ? {} : { mapping: flags.mapping }),
     family: flags.family,
     ...(out === undefined ? {} : { out: { root, path: pathInRoot(out) } }),
   };
