@@ -9,7 +9,7 @@ import { buildIfStale, ROOT } from './build.mjs';
 import { vulkanEnvironment } from './vulkan.mjs';
 
 /** Verbs that touch no GPU, and what only prints help. */
-const WITHOUT_HOST = new Set(['score', 'help']);
+const WITHOUT_HOST = new Set(['score', 'teach', 'judge', 'help']);
 
 /** @param {string[]} args */
 function needsPage(args) {

@@ -1,5 +1,5 @@
 // nodeHost.ts: the session in this process, on Dawn, with its runs on disk. The one file of the command line that knows
-// the session itself; `score` and `teach`, which need no GPU, go through here as well. A browser never loads it.
+// the session itself; `score`, `teach` and `judge`, which need no GPU, go through here as well. A browser never loads it.
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,8 +10,16 @@ import type { Series, SeriesCell, SeriesRun } from '../config/series';
 import { summariseSeries, type AnswerRow, type SeriesRunResult } from '../report/series';
 import { renderSeries } from '../report/seriesHtml';
 import type { RunReport } from '../report/types';
+import type { ApiWorkOptions } from '../session/apiWork';
 import type { RunPlan } from '../session/plan';
-import type { TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from '../session/protocol';
+import type {
+  JudgeRequest,
+  JudgeSummary,
+  TeachEstimate,
+  TeachEvent,
+  TeachRequest,
+  TeachSummary,
+} from '../session/protocol';
 import type { AnswerStore } from '../storage/answerStore';
 import { TASKS } from '../tasks/registry';
 import { scoreRows, type Score } from '../tasks/score';
@@ -77,19 +85,39 @@ export async function estimateTeachingHere(request: TeachRequest, cache: string 
   return withAnswers(cache, (answers) => estimateForRequest(request, answers));
 }
 
-/** Asks a teacher; what it answers is kept in the file `cache` as it comes. */
-export async function teachHere(
-  request: TeachRequest,
+interface Asking {
+  signal: AbortSignal;
+  onEvent: (event: TeachEvent) => void;
+}
+
+/** Work with a model behind an API, whose answers are kept in the file `cache` as they come. */
+async function asking<T>(
   cache: string,
-  { signal, onEvent }: { signal: AbortSignal; onEvent: (event: TeachEvent) => void },
-): Promise<TeachSummary> {
-  const [{ teachForRequest }, { RunControl }] = await Promise.all([
-    import('../session/teach'),
-    import('../session/control'),
-  ]);
+  { signal, onEvent }: Asking,
+  work: (options: ApiWorkOptions) => Promise<T>,
+): Promise<T> {
+  const { RunControl } = await import('../session/control');
   const control = new RunControl();
   signal.addEventListener('abort', () => control.stop(), { once: true });
-  return withAnswers(cache, (answers) => teachForRequest(request, { answers, control, onEvent }));
+  return withAnswers(cache, (answers) => work({ answers, control, onEvent }));
+}
+
+/** Asks a teacher. */
+export async function teachHere(request: TeachRequest, cache: string, options: Asking): Promise<TeachSummary> {
+  const { teachForRequest } = await import('../session/teach');
+  return asking(cache, options, (work) => teachForRequest(request, work));
+}
+
+/** What asking a judge would need. Sends nothing. */
+export async function estimateJudgingHere(request: JudgeRequest, cache: string | undefined): Promise<TeachEstimate> {
+  const { estimateJudging } = await import('../session/judge');
+  return withAnswers(cache, (answers) => estimateJudging(request, answers));
+}
+
+/** Asks a judge. */
+export async function judgeHere(request: JudgeRequest, cache: string, options: Asking): Promise<JudgeSummary> {
+  const { judgeForRequest } = await import('../session/judge');
+  return asking(cache, options, (work) => judgeForRequest(request, work));
 }
 
 /** A run of a series as its folder tells it. */

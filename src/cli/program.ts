@@ -10,6 +10,7 @@ import { registerDoctor } from './verbs/doctor';
 import { registerEval } from './verbs/eval';
 import { registerExport } from './verbs/export';
 import { registerInspect } from './verbs/inspect';
+import { registerJudge } from './verbs/judge';
 import { registerPretrain } from './verbs/pretrain';
 import { registerRun } from './verbs/run';
 import { registerScore } from './verbs/score';
@@ -39,6 +40,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerEval(program, context);
   registerScore(program, context);
   registerTeach(program, context);
+  registerJudge(program, context);
   registerExport(program, context);
   registerInspect(program, context);
   registerPretrain(program, context);

@@ -213,6 +213,19 @@ const DemonstrationsSchema = v.strictObject({
   ),
 });
 
+const SelfConsistencySchema = v.strictObject({
+  samples: field(
+    integer(2, 1000),
+    'Samples',
+    'Answers to each question. Of answers equally frequent the one sampled first counts; samples without one do not vote.',
+    { unit: 'samples' },
+  ),
+  temperature: v.optional(
+    field(positive(10), 'Temperature', 'Of these samples; above 0, or all would be the same.', { origin: 'ours' }),
+    0.7,
+  ),
+});
+
 const EvaluationSchema = v.strictObject({
   prompts: v.optional(
     field(
@@ -230,10 +243,22 @@ const EvaluationSchema = v.strictObject({
   ),
   scorer,
   probing: v.optional(
-    field(v.boolean(), 'Probing', 'Also score choice tasks by the option letter with the highest probability.', {
-      origin: 'paper',
-    }),
+    field(
+      v.boolean(),
+      'Probing',
+      'Also score choice tasks by the option with the highest probability: by its letter and by its text, each as a sum over tokens and as their mean.',
+      { origin: 'paper' },
+    ),
     false,
+  ),
+  // Without a default: experiments written before it existed stay the same documents, and their runs can be resumed.
+  selfConsistency: v.exactOptional(
+    field(
+      v.union([v.literal(false), SelfConsistencySchema]),
+      'Self-consistency',
+      'Also answer each question several times by the CoT prompt and take what most samples say (Wang et al. 2023), or false.',
+      { origin: 'ours' },
+    ),
   ),
   batchSize: v.optional(
     field(integer(1, 65535), 'Batch', 'Prompts generated at once.', { unit: 'prompts', origin: 'ours' }),

@@ -64,7 +64,8 @@ const SplitSchema = v.strictObject({
   ),
 });
 
-const MappingSchema = v.strictObject({
+/** Where a file of one's own holds what. */
+export const MappingSchema = v.strictObject({
   question: field(nonEmptyText, 'Question column', 'The column, or key of a JSON row, that holds the question.'),
   choices: v.exactOptional(
     field(

@@ -1,5 +1,6 @@
 // findings.ts: what a run's rows show, step by step: did the accuracy rise, fall or stay, by how many points, and does
 // McNemar's test call it more than chance. It reads rows that the report has and writes no text (words.ts does).
+import { matchesOneAnswer } from '../config/scorerNames';
 import { SYSTEM_NAMES } from '../config/systems';
 import type { EvaluationRow, PromptKind, RunReport, SystemName } from './types';
 
@@ -75,7 +76,7 @@ function stepOf(report: Rows, rows: readonly EvaluationRow[], from: SystemName, 
 
 /** Findings by task; of each the CoT prompt first. Probing is no answer of the student and is left out. */
 export function findings(report: Rows): Finding[] {
-  const answered = report.evaluations.filter((row) => row.scorer !== 'probing' && row.n > 0);
+  const answered = report.evaluations.filter((row) => matchesOneAnswer(row.scorer) && row.n > 0);
   const tasks = [...new Set(answered.map((row) => row.taskId))];
   return tasks.flatMap((taskId) =>
     (['cot', 'plain'] as const).flatMap((prompt) => {

@@ -1,5 +1,6 @@
 // html.ts: a run's report as one self-contained HTML page: no script, no network, readable on a phone and in the dark.
 // It draws what RunReport says and computes nothing of its own. Texts from models and files are escaped in escape.ts.
+import { matchesOneAnswer } from '../config/scorerNames';
 import { SYSTEM_NAMES } from '../config/systems';
 import { curves } from './curves';
 import { duration, escapeHtml, number, percent } from './escape';
@@ -47,7 +48,7 @@ function notices(report: RunReport): string {
     out.push(`This run was ${report.state} before its end; what follows is what there was by then.`);
   }
   // Probing picks one of the options whatever the student can do: a share at chance is no ability.
-  const rows = report.evaluations.filter((row) => row.n > 0 && row.scorer !== 'probing');
+  const rows = report.evaluations.filter((row) => row.n > 0 && matchesOneAnswer(row.scorer));
   if (rows.length > 0 && rows.every((row) => row.correct / row.n < 0.05)) {
     const best = Math.max(...rows.map((row) => row.correct / row.n));
     out.push(

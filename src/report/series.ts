@@ -8,6 +8,7 @@ import { clusterBootstrap, holm, mcnemarExact, mean, standardDeviation, wilsonIn
 import type { Cluster } from '../base/statistics';
 import type { Experiment } from '../config/experiment';
 import type { Series, SeriesCell } from '../config/series';
+import { matchesOneAnswer } from '../config/scorerNames';
 import { SYSTEM_NAMES } from '../config/systems';
 import type { EnvironmentReport, EvaluationRow, PromptKind, RunReport, ScorerRow, SystemName } from './types';
 
@@ -20,8 +21,8 @@ export interface AnswerRow {
   target: string;
   /** By scorer. */
   correct: Record<string, boolean>;
-  /** The letter by probing. */
-  probed?: string;
+  /** Letters by the ways of probing, as their rows are called; runs of earlier versions have the one of `probing`. */
+  probed?: string | Record<string, string>;
   /** What is asked apart from its wording; absent where every question has its own. */
   content?: string;
 }
@@ -122,10 +123,11 @@ const rowKey = ({ system, taskId, prompt, scorer }: Row): string => JSON.stringi
 function verdicts(run: SeriesRunResult, row: Row): { itemId: string; cluster: string; correct: boolean }[] {
   return (run.answers ?? []).flatMap((answer) => {
     if (answer.system !== row.system || answer.taskId !== row.taskId || answer.prompt !== row.prompt) return [];
-    const correct = row.scorer === 'probing' ? answer.probed === answer.target : answer.correct[row.scorer];
-    const known = row.scorer === 'probing' ? answer.probed !== undefined : correct !== undefined;
-    return known
-      ? [{ itemId: answer.itemId, cluster: answer.content ?? `item ${answer.itemId}`, correct: correct === true }]
+    const probed = typeof answer.probed === 'string' ? { probing: answer.probed } : answer.probed;
+    const letter = (probed as Record<string, string> | undefined)?.[row.scorer];
+    const correct = answer.correct[row.scorer] ?? (letter === undefined ? undefined : letter === answer.target);
+    return correct !== undefined
+      ? [{ itemId: answer.itemId, cluster: answer.content ?? `item ${answer.itemId}`, correct }]
       : [];
   });
 }
@@ -249,7 +251,7 @@ export function summariseSeries(
   const results = cells.flatMap((_, c) => rowsOf(ofCell(c)).map((row) => resultOf(c, row, ofCell(c))));
   const comparisons = cells.flatMap((_, c) =>
     rowsOf(ofCell(c))
-      .filter(({ prompt, scorer }) => prompt === series.table.prompt && scorer !== 'probing')
+      .filter(({ prompt, scorer }) => prompt === series.table.prompt && matchesOneAnswer(scorer))
       .flatMap((row) =>
         series.table.compare
           .filter(([, second]) => second === row.system)

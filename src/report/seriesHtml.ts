@@ -1,5 +1,6 @@
 // seriesHtml.ts: the report of a series as one self-contained HTML page, in the layout that the series asks for: a list, a
 // curve over one axis (the paper's Figure 4), or a grid over tasks (Table 1). It draws what SeriesReport says.
+import { matchesOneAnswer } from '../config/scorerNames';
 import { SYSTEM_NAMES } from '../config/systems';
 import { lineChart } from './chart';
 import { escapeHtml, number } from './escape';
@@ -22,7 +23,7 @@ import { introduction, trainingOf } from './words';
 function shown(report: SeriesReport): SeriesResult[] {
   const { prompt } = report.series.table;
   return report.results.filter(
-    (result) => result.scorer !== 'probing' && (result.prompt === prompt || result.system === 'Baseline'),
+    (result) => matchesOneAnswer(result.scorer) && (result.prompt === prompt || result.system === 'Baseline'),
   );
 }
 

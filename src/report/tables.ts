@@ -143,7 +143,7 @@ export function comparisonTable(rows: readonly ComparisonRow[]): string {
     rows.map((row) => [
       escapeHtml(row.taskId),
       escapeHtml(row.first),
-      escapeHtml(row.second),
+      escapeHtml(row.secondScorer === undefined ? row.second : `${row.second}, ${row.secondScorer}`),
       PROMPTS[row.prompt],
       escapeHtml(row.scorer),
       number(row.onlyFirst),

@@ -16,14 +16,17 @@ export interface EvaluationRow {
   system: SystemName;
   taskId: string;
   prompt: PromptKind;
-  /** `strict`, `literal` or `paper-compat` for string matching; `probing` for the option with the highest probability. */
+  /**
+   * `strict`, `literal` or `paper-compat` for string matching of one answer; the option with the highest probability, or the
+   * vote of several answers, as config/scorerNames.ts calls them.
+   */
   scorer: string;
   correct: number;
   n: number;
   /** Wilson 95 %, as shares in [0, 1]. */
   low: number;
   high: number;
-  /** Answers cut off by max-new-tokens. */
+  /** Answers cut off by max-new-tokens; of a vote, samples. */
   cutOff: number;
 }
 
@@ -43,13 +46,17 @@ export interface ScorerRow {
   strictOnly: number;
 }
 
-/** McNemar's exact test of two systems on the same questions, same prompt and scorer. */
+/**
+ * McNemar's exact test of two systems on the same questions, same prompt and scorer; or of one system's single answers against
+ * the votes of its samples, where `secondScorer` says so.
+ */
 export interface ComparisonRow {
   taskId: string;
   prompt: PromptKind;
   scorer: string;
   first: SystemName;
   second: SystemName;
+  secondScorer?: string;
   /** Questions that only the first (only the second) answered correctly. */
   onlyFirst: number;
   onlySecond: number;

@@ -1,6 +1,7 @@
 // words.ts: a report in plain language, for readers who have not seen Pupil: what was trained, what the numbers mean, and
 // what came of it, step by step, "did not improve" included. Every number is a row's; what it shows is findings.ts.
 import type { Experiment } from '../config/experiment';
+import { isSelfConsistency, PROBINGS } from '../config/scorerNames';
 import { escapeHtml, number, percent, pValue } from './escape';
 import { findings, SIGNIFICANCE, type Finding, type Step } from './findings';
 import { definitions } from './page';
@@ -67,10 +68,23 @@ const SCORER_MEANINGS: readonly (readonly [string, string])[] = [
   ['literal', 'lenient: right where the target occurs anywhere in the text, whatever the text concludes.'],
   ['paper-compat', 'the rule of the authors’ earlier published code: a regular expression, then likeness of texts.'],
   [
-    'probing',
+    PROBINGS.letter.sum,
     'generates nothing: the option letter with the highest probability. Guessing gives about one over the number of options.',
   ],
+  [
+    PROBINGS.letter.mean,
+    'the same by the mean over the letter’s tokens: it differs only where letters are of several tokens.',
+  ],
+  [
+    PROBINGS.text.sum,
+    'generates nothing: the option whose text has the highest probability. Long texts are at a disadvantage.',
+  ],
+  [PROBINGS.text.mean, 'the same by the mean over the text’s tokens, so that long texts are not at a disadvantage.'],
 ];
+
+/** Whatever the number of samples. */
+const SELF_CONSISTENCY =
+  'so many answers to the CoT prompt are sampled, the strict scorer reads each, and what most say counts; of answers equally frequent the one sampled first, and texts without an answer do not vote. “Cut off” counts samples.';
 
 /** What is being reported, in a few sentences; the meaning of the numbers folds open. */
 export function introduction(of: Introduced): string {
@@ -103,6 +117,9 @@ export function introduction(of: Introduced): string {
     ...SCORER_MEANINGS.filter(([scorer]) => of.scorers.includes(scorer)).map(
       ([scorer, text]) => [`Scorer: ${scorer}`, text] as const,
     ),
+    ...[...new Set(of.scorers)]
+      .filter(isSelfConsistency)
+      .map((scorer) => [`Scorer: ${scorer}`, SELF_CONSISTENCY] as const),
     ...(of.overSeeds ? [] : ([['Cut off', 'answers that reached the limit of tokens before they ended.']] as const)),
   ];
   return (

@@ -1,31 +1,22 @@
 // artefacts.ts: the files that a run leaves: JSON lines, adapters in PEFT's layout, the report. What is in them comes from
 // the run's state; where they go is the store's business.
-import { mcnemarExact } from '../base/statistics';
 import type { Experiment } from '../config/experiment';
-import { SYSTEM_NAMES, type SystemName } from '../config/systems';
+import type { SystemName } from '../config/systems';
 import { writeAdapterNote } from '../formats/adapterNote';
 import { writePeftAdapter } from '../formats/peft';
 import type { Adapter } from '../model/adapter';
 import { PAIR_CASES } from '../recipes/pairs';
 import { renderReport } from '../report/html';
-import type {
-  ComparisonRow,
-  DemonstrationSummary,
-  MetricsRow,
-  PairSample,
-  ReportSample,
-  RunReport,
-} from '../report/types';
+import type { DemonstrationSummary, MetricsRow, PairSample, ReportSample, RunReport } from '../report/types';
 import type { RunBook } from './book';
+import { compareSystems } from './comparisons';
+import { jsonLines } from './jsonLines';
 import type { Prepared, PreparedTask } from './prepare';
+import { predictionLines } from './predictionLines';
 import type { PredictionSet, RunState } from './runState';
 import { scorerRows } from './scorerRows';
 
 const encoder = new TextEncoder();
-
-export function jsonLines(rows: readonly unknown[]): Uint8Array {
-  return encoder.encode(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-}
 
 /** metrics.jsonl, demonstrations.jsonl, pairs.jsonl, predictions.jsonl, as far as there is something to say. */
 export async function writeJsonLines(book: RunBook, prepared: Prepared): Promise<void> {
@@ -45,32 +36,8 @@ export async function writeJsonLines(book: RunBook, prepared: Prepared): Promise
     );
   }
   if (state.predictions.length > 0) {
-    await write(
-      'predictions.jsonl',
-      state.predictions.flatMap((set) => predictionRows(set, prepared)),
-    );
+    await write('predictions.jsonl', predictionLines(state, prepared));
   }
-}
-
-/** Lines of predictions.jsonl: who was asked what and said what. */
-export function predictionRows(set: PredictionSet, prepared: Prepared): Record<string, unknown>[] {
-  const { system, taskId, prompt } = set;
-  const task = prepared.tasks.find((one) => one.config.name === taskId);
-  const wrap = system === 'Baseline' ? 'bare' : 'wrapped';
-  const probed = new Map(task?.probes[wrap].map((question, i) => [question.itemId, set.probed?.[i]]));
-  const contents = new Map(task?.items.map((item) => [item.id, item.content]));
-  return set.predictions.map((prediction) => {
-    const letter = prompt === 'plain' ? probed.get(prediction.itemId) : undefined;
-    const content = contents.get(prediction.itemId);
-    return {
-      system,
-      taskId,
-      prompt,
-      ...prediction,
-      ...(letter === undefined ? {} : { probed: letter }),
-      ...(content === undefined ? {} : { content }),
-    };
-  });
 }
 
 type AdapterName = 'instruct' | 'control' | 'self-refine';
@@ -108,35 +75,6 @@ export async function writeAdapterFiles(
     await book.store.saveArtefact(book.runId, `adapters/${name}/${file}`, bytes);
   }
   book.state.adapterFileBytes = Object.values(files).reduce((sum, bytes) => sum + bytes.byteLength, 0);
-}
-
-/** McNemar's exact test for every two systems that answered the same questions. */
-export function compareSystems(sets: readonly PredictionSet[]): ComparisonRow[] {
-  const rows: ComparisonRow[] = [];
-  for (const first of sets) {
-    for (const second of sets) {
-      if (SYSTEM_NAMES.indexOf(first.system) >= SYSTEM_NAMES.indexOf(second.system)) continue;
-      if (first.taskId !== second.taskId || first.prompt !== second.prompt) continue;
-      for (const scorer of Object.keys(first.predictions[0]?.correct ?? {})) {
-        const differ = (of: PredictionSet, to: PredictionSet): number =>
-          of.predictions.filter((p, i) => p.correct[scorer] === true && to.predictions[i]?.correct[scorer] !== true)
-            .length;
-        const onlyFirst = differ(first, second);
-        const onlySecond = differ(second, first);
-        rows.push({
-          taskId: first.taskId,
-          prompt: first.prompt,
-          scorer,
-          first: first.system,
-          second: second.system,
-          onlyFirst,
-          onlySecond,
-          p: mcnemarExact(onlyFirst, onlySecond),
-        });
-      }
-    }
-  }
-  return rows;
 }
 
 const REPORT_ROWS = 1000;
@@ -217,7 +155,7 @@ export async function makeReport(
     tasks: prepared.tasks.map((task) => task.summary),
     demonstrations: prepared.summaries,
     evaluations: state.evaluations,
-    comparisons: compareSystems(state.predictions),
+    comparisons: compareSystems(state.predictions, state.votes),
     scorers: scorerRows(state.predictions, prepared.tasks),
     curves: thinRows(state.metrics),
     ...(state.pairs === undefined

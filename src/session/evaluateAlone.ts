@@ -7,12 +7,13 @@ import { Adapter } from '../model/adapter';
 import { loadAdapterFile } from '../recipes/files';
 import { openFileRoot } from '../sources/fileRoot';
 import { MemoryRunStore } from '../storage/memory';
-import { predictionRows } from './artefacts';
 import { RunBook } from './book';
 import type { RunControl } from './control';
 import { evaluateSystem, systemOf } from './evaluation';
 import { describeEnvironment, loadStudentWeights, openStudent } from './load';
+import { jsonLines } from './jsonLines';
 import { expectMemory } from './memoryStages';
+import { predictionLines } from './predictionLines';
 import { prepare, questionsOnly } from './prepare';
 import type { EvaluateRequest, EvaluationRow, SessionEvent } from './protocol';
 
@@ -81,9 +82,7 @@ export async function evaluateAlone({
       adapter,
     });
     if (request.out !== undefined) {
-      const rows = book.state.predictions.flatMap((set) => predictionRows(set, prepared));
-      const text = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
-      await openFileRoot(request.out).write('predictions.jsonl', new TextEncoder().encode(text));
+      await openFileRoot(request.out).write('predictions.jsonl', jsonLines(predictionLines(book.state, prepared)));
     }
     return book.state.evaluations;
   } finally {

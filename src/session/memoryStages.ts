@@ -2,6 +2,7 @@
 // phases will make. Answers that are still to be sampled count with their largest length. The sums are model/memory.ts.
 import { PupilError } from '../base/errors';
 import type { Experiment } from '../config/experiment';
+import { PROBED_BY } from '../config/scorerNames';
 import type { ModelConfig } from '../formats/modelConfig';
 import { planMemory, type MemoryPlan, type MemoryStage } from '../model/memory';
 import { boundsOf, completionSequence } from '../recipes/batches';
@@ -19,7 +20,7 @@ export interface RunMemory extends MemoryPlan {
 const longest = (prompts: readonly { readonly ids: readonly number[] }[]): number =>
   prompts.reduce((most, { ids }) => Math.max(most, ids.length), 1);
 
-/** One system asked everything: a generator, then probing. */
+/** One system asked everything: a generator, one for self-consistency, then probing. */
 function evaluationStages(experiment: Experiment, prepared: Prepared, wrap: 'bare' | 'wrapped'): MemoryStage[] {
   const { evaluation } = experiment;
   const prompts = wrap === 'bare' ? (['plain', 'cot'] as const) : evaluation.prompts;
@@ -30,10 +31,15 @@ function evaluationStages(experiment: Experiment, prepared: Prepared, wrap: 'bar
     const { batchSize, maxNewTokens } = evaluation;
     stages.push({ kind: 'generation', batchSize, maxPromptTokens: longest(asked), maxNewTokens, adapted });
   }
+  if (evaluation.selfConsistency !== undefined && evaluation.selfConsistency !== false) {
+    const { batchSize, maxNewTokens } = evaluation;
+    const maxPromptTokens = longest(prepared.tasks.flatMap((task) => task.questions[wrap].cot));
+    stages.push({ kind: 'generation', batchSize, maxPromptTokens, maxNewTokens, adapted });
+  }
   if (evaluation.probing && prompts.includes('plain')) {
     for (const task of prepared.tasks) {
-      const units = probeUnits(task.probes[wrap]);
-      if (units.length > 0) {
+      for (const units of PROBED_BY.map((by) => probeUnits(task.probes[wrap], by))) {
+        if (units.length === 0) continue;
         stages.push({ kind: 'scoring', limits: boundsOf(units, PROBE_TOKENS, units.length), adapted });
       }
     }

@@ -2,13 +2,15 @@
 // the tokenizer and the data, so its counts of prompts and steps are the run's own; lengths of texts that are still to be
 // generated are upper bounds. Hours depend on the machine: they are the arithmetic divided by a speed that the reader names.
 import type { Experiment } from '../config/experiment';
+import { PROBED_BY } from '../config/scorerNames';
 import { openCheckpoint } from '../formats/checkpointIndex';
 import { parseModelConfig } from '../formats/modelConfig';
 import type { MemoryParts } from '../model/memory';
 import { parameterCount } from '../model/student';
-import { totalSteps } from '../recipes/batches';
+import { totalSteps, unitTokens } from '../recipes/batches';
+import { probeUnits } from '../recipes/evaluate';
 import { planInstruct } from '../recipes/instruct';
-import type { PhaseName } from '../report/types';
+import type { PhaseName, PromptKind } from '../report/types';
 import type { OpenRoot } from '../sources/openRoot';
 import { studentFiles } from './load';
 import { planRunMemory } from './memoryStages';
@@ -50,14 +52,19 @@ const FORWARD_FLOPS = 2;
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** Prompts of one system's evaluation, and at most as many new tokens as the experiment allows. */
+/** Prompts of one system's evaluation, at most as many new tokens as the experiment allows, and every option that is probed. */
 function evaluationTokens(experiment: Experiment, prepared: Prepared, wrap: 'bare' | 'wrapped'): number {
-  const { maxNewTokens, prompts } = experiment.evaluation;
-  const asked = wrap === 'bare' ? (['plain', 'cot'] as const) : prompts;
+  const { maxNewTokens, prompts, probing, selfConsistency = false } = experiment.evaluation;
+  const asked: readonly PromptKind[] = wrap === 'bare' ? ['plain', 'cot'] : prompts;
   return sum(
     prepared.tasks.flatMap((task) => [
       ...asked.flatMap((prompt) => task.questions[wrap][prompt].map(({ ids }) => ids.length + maxNewTokens)),
-      ...(experiment.evaluation.probing ? task.questions[wrap].plain.map(({ ids }) => ids.length) : []),
+      ...(selfConsistency === false
+        ? []
+        : task.questions[wrap].cot.map(({ ids }) => selfConsistency.samples * (ids.length + maxNewTokens))),
+      ...(probing && asked.includes('plain')
+        ? PROBED_BY.flatMap((by) => probeUnits(task.probes[wrap], by).map(unitTokens))
+        : []),
     ]),
   );
 }

@@ -10,7 +10,7 @@ import type { DemonstrationSummary, PromptKind, TaskSummary } from '../report/ty
 import type { OpenRoot } from '../sources/openRoot';
 import { LETTERS } from '../tasks/extract/choice';
 import { TASKS } from '../tasks/registry';
-import { judgeItem } from '../tasks/score';
+import { judgeItem, sameAnswer } from '../tasks/score';
 import { splitItems } from '../tasks/split';
 import type { Task, TaskItem } from '../tasks/task';
 import { selectDemonstrations, type Demonstration, type Selection } from '../teachers/demonstration';
@@ -155,7 +155,8 @@ export async function prepare(
     }
     if (config.use.includes('evaluate')) {
       tasks.push(prepareQuestions(experiment, encoder, config, task, split.test, sizes, split.train.length));
-      const notes = tasks.at(-1)!.summary.notes;
+      const { notes } = tasks.at(-1)!.summary;
+      warnings.push(...notes.map((note) => `${config.name}: ${note}`));
       if (split.duplicates > 0) notes.push(`${split.duplicates} items repeat a question; they stay on one side`);
       if (split.conflicting.length > 0) {
         notes.push(`${split.conflicting.length} questions occur with different targets`);
@@ -278,19 +279,34 @@ function prepareQuestions(
             isCorrect: (text) => judgeItem(task.kind, item, text, evaluation.scorer).correct,
           },
         ],
+        read: (text) => judgeItem(task.kind, item, text),
+        isSame: (a, b) => sameAnswer(task.kind, item, a, b),
       });
-      if (evaluation.probing && kind === 'plain' && item.choices !== undefined) {
-        const letters = item.choices.map((_, i) => LETTERS[i]!);
+      const { choices } = item;
+      if (evaluation.probing && kind === 'plain' && choices !== undefined) {
+        const letters = choices.map((_, i) => LETTERS[i]!);
         prepared.probes[wrap].push({
           itemId: item.id,
           ids: prompt.ids,
-          letters,
-          options: letters.map((letter) => encoder.option(`${letter})`)),
+          letters: letters.map((letter) => (sameAnswer('choice', item, letter, item.target) ? item.target : letter)),
+          options: {
+            letter: letters.map((letter) => encoder.option(`${letter})`)),
+            text: choices.map((choice) => encoder.option(choice)),
+          },
           target: item.target,
         });
       }
     }
   }
-  prepared.summary.testItems = prepared.items.length;
+  const { summary } = prepared;
+  summary.testItems = prepared.items.length;
+  const probed = prepared.probes.bare.length;
+  if (evaluation.probing && probed < summary.testItems) {
+    summary.notes.push(
+      probed === 0
+        ? 'left out of probing: there are no options to choose from'
+        : `${probed} of ${summary.testItems} test items are probed: the others have no options`,
+    );
+  }
   return prepared;
 }

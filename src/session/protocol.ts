@@ -2,16 +2,25 @@
 // structured cloning, except the callbacks, which Comlink proxies.
 import type { Progress } from '../base/progress';
 import type { PlainError } from '../base/errors';
-import type { TaskId } from '../config/experiment';
 import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 import type { FileRoot } from '../sources/fileRoot';
 import type { CorpusMixName } from '../tasks/lesson/corpus';
-import type { BudgetLimits, Prices } from '../teachers/apiBudget';
-import type { LessonEstimate } from '../teachers/apiPlan';
-import type { LessonProgress, LessonResult } from '../teachers/apiTeacher';
+import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { FileRoot } from '../sources/fileRoot';
+export type {
+  ApiSettings,
+  JudgedRating,
+  JudgeRequest,
+  JudgeSummary,
+  JudgeTable,
+  Quality,
+  TeachEstimate,
+  TeachEvent,
+  TeachRequest,
+  TeachSummary,
+} from './apiProtocol';
 export type {
   LoadedTeacherModel,
   TeacherAnswer,
@@ -176,69 +185,6 @@ export interface PretrainOutcome {
   sha256: string;
 }
 
-/** `pupil teach`: a teacher behind an API answers a task's items. */
-export interface TeachRequest {
-  task: TaskId;
-  /** Within `files`; paths of the lesson's generated files (`lesson:kinds/train?count=40`) as well. */
-  paths: string[];
-  files: FileRoot;
-  /** Of config/apiProviders.ts. */
-  provider: string;
-  /** In place of the provider's own; needed for `other`. */
-  baseUrl?: string;
-  model: string;
-  /** Held in memory as long as the call lasts, and written nowhere. */
-  key?: string;
-  system?: string;
-  /** Absent: the server's own. */
-  temperature?: number;
-  topP?: number;
-  /** Of an answer. */
-  maxTokens: number;
-  /** Answers to each item. */
-  samples: number;
-  /** The first so many items. */
-  limit?: number;
-  /** The teacher's name in tables and files; absent: the model's. */
-  label?: string;
-  family: 'in-family' | 'out-family';
-  /** Most requests at once. */
-  concurrency?: number;
-  /** Until an answer must be there whole. */
-  timeoutSeconds?: number;
-  /** In any currency, per million tokens. */
-  prices?: Prices;
-  /** Over all sittings; `cost` needs prices. */
-  budget?: BudgetLimits;
-  /** Ask again about items that failed for a reason that lasts (a content filter, an answer cut off). */
-  retryFailed?: boolean;
-  /** Where the demonstrations go as JSON lines, in the form that an experiment reads as `jsonl`. */
-  out?: { root: FileRoot; path: string };
-}
-
-export type TeachEvent =
-  | ({ type: 'teach-progress' } & LessonProgress)
-  | { type: 'state'; state: 'running' | 'paused' }
-  | { type: 'log'; level: 'info' | 'warning'; message: string };
-
-export interface TeachEstimate extends LessonEstimate {
-  model: string;
-  baseUrl: string;
-  warnings: string[];
-}
-
-/** How it ended, and everything that there is. Numbers are of all sittings unless they say otherwise. */
-export interface TeachSummary extends Omit<LessonResult, 'end'> {
-  /** `finished`: each item is answered or has failed. With any other, starting again goes on. */
-  reason: LessonResult['end']['reason'];
-  /** Why it ended before, and what to do. */
-  message?: string;
-  advice?: string;
-  label: string;
-  model: string;
-  seconds: number;
-}
-
 /** One session: one GPU device, at most one run at a time. */
 export interface SessionApi {
   open(options: DeviceOptions): Promise<void>;
@@ -263,6 +209,10 @@ export interface SessionApi {
    * back, {@link SessionApi.stop} ends it; the same request again goes on, since answers are kept by what was asked.
    */
   teach(request: TeachRequest, onEvent: (event: TeachEvent) => void): Promise<TeachSummary>;
+  /** Sends nothing. */
+  estimateJudging(request: JudgeRequest): Promise<TeachEstimate>;
+  /** As {@link SessionApi.teach}: pause, stop and the same request again. */
+  judge(request: JudgeRequest, onEvent: (event: TeachEvent) => void): Promise<JudgeSummary>;
   /** Keeps what it loaded until other work begins. */
   ask(request: AskRequest): Promise<AskAnswer>;
   /** Reads the student's tokenizer and the test questions; no weights, no GPU. */

@@ -3,7 +3,8 @@
 import type { Experiment } from '../config/experiment';
 import type { JsonObject } from '../formats/jsonText';
 import type { Generation } from '../model/generator';
-import type { Prediction } from '../recipes/evaluate';
+import type { ProbedBy } from '../config/scorerNames';
+import type { Prediction, ProbedLetters, VotePrediction } from '../recipes/evaluate';
 import type { PairCounts, PreferencePair } from '../recipes/pairs';
 import type { KeptCheckpoint } from '../recipes/selfRefine';
 import type {
@@ -40,8 +41,15 @@ export interface PredictionSet {
   taskId: string;
   prompt: PromptKind;
   predictions: Prediction[];
-  /** Letters by probing, where the experiment asks for them: item i's. */
-  probed?: string[];
+  /** Letters by probing, where the experiment asks for them: question i's. Replaced, never written to. */
+  probed?: Partial<Record<ProbedBy, ProbedLetters[]>>;
+}
+
+/** Self-consistency of one system on one task, by the CoT prompt; lines of predictions.jsonl, too. */
+export interface VoteSet {
+  system: SystemName;
+  taskId: string;
+  predictions: VotePrediction[];
 }
 
 /** Generation under way: answers of the batches done so far. */
@@ -85,9 +93,11 @@ export interface RunState {
   metrics: MetricsRow[];
   evaluations: EvaluationRow[];
   predictions: PredictionSet[];
+  /** Where the experiment asks for self-consistency. */
+  votes?: VoteSet[];
   pending?: PendingAnswers;
   /** Letters probed so far in the present job. */
-  pendingLetters?: { job: string; letters: string[] };
+  pendingLetters?: { job: string; letters: ProbedLetters[] };
   /** y, once all are there; ŷ is then pending. */
   plainAnswers?: Generation[];
   pairs?: { pairs: PreferencePair[]; counts: PairCounts; training: number[]; validation: number[] };

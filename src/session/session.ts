@@ -18,6 +18,7 @@ import { RunControl } from './control';
 import { examine } from './doctor';
 import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
+import { estimateJudging, judgeForRequest } from './judge';
 import { PUPIL_VERSION, userAgent } from './load';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
@@ -33,6 +34,8 @@ import type {
   ExportRequest,
   ExportSummary,
   InspectRequest,
+  JudgeRequest,
+  JudgeSummary,
   PretrainOutcome,
   PretrainRequest,
   PretrainStep,
@@ -220,6 +223,16 @@ export class Session implements SessionApi {
     const control = new RunControl();
     const options = { answers: this.answers, control, onEvent: safely(onEvent) };
     return this.exclusively('teach', () => teachForRequest(request, options), control);
+  }
+
+  estimateJudging(request: JudgeRequest): Promise<TeachEstimate> {
+    return estimateJudging(request, this.answers);
+  }
+
+  judge(request: JudgeRequest, onEvent: (event: TeachEvent) => unknown): Promise<JudgeSummary> {
+    const control = new RunControl();
+    const options = { answers: this.answers, control, onEvent: safely(onEvent) };
+    return this.exclusively('judge', () => judgeForRequest(request, options), control);
   }
 
   async listRuns(): Promise<StoredRun[]> {

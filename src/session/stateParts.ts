@@ -7,7 +7,7 @@ import { arrayPart, jsonPart, readArrayPart, readJsonPart, type CheckpointPart }
 import type { RunState, RunTensors } from './runState';
 
 /** The parts of the state that lie in lists, and how many entries a part holds. */
-const LISTS = { metrics: 256, predictions: 1, pendingAnswers: 64, plainAnswers: 64 } as const;
+const LISTS = { metrics: 256, predictions: 1, votes: 1, pendingAnswers: 64, plainAnswers: 64 } as const;
 type ListName = keyof typeof LISTS;
 
 /** The part that says which others there are. */
@@ -20,10 +20,11 @@ interface StatePart {
 }
 
 /** Taken apart: the lists, the tensors, the pairs, and the rest. */
-function takeApart({ tensors, metrics, predictions, plainAnswers, pairs, pending, ...rest }: RunState) {
+function takeApart({ tensors, metrics, predictions, votes, plainAnswers, pairs, pending, ...rest }: RunState) {
   const lists: Partial<Record<ListName, readonly unknown[]>> = {
     metrics,
     predictions,
+    ...(votes === undefined ? {} : { votes }),
     ...(pending === undefined ? {} : { pendingAnswers: pending.answers }),
     ...(plainAnswers === undefined ? {} : { plainAnswers }),
   };
@@ -92,11 +93,12 @@ export function stateOf(parts: ReadonlyMap<string, Uint8Array>, runId: string): 
   if (metrics === undefined || predictions === undefined || typeof rest['phase'] !== 'string') {
     throw new PupilError('checkpoint', `${label('state')}: expected the state of a run, it holds something else`);
   }
-  const [answers, plainAnswers] = [listOf('pendingAnswers'), listOf('plainAnswers')];
+  const [votes, answers, plainAnswers] = [listOf('votes'), listOf('pendingAnswers'), listOf('plainAnswers')];
   return {
     ...rest,
     metrics,
     predictions,
+    ...(votes === undefined ? {} : { votes }),
     ...(answers === undefined ? {} : { pending: { job: pendingJob, answers } }),
     ...(plainAnswers === undefined ? {} : { plainAnswers }),
     ...(parts.has('pairs') ? { pairs: json('pairs') } : {}),

@@ -1,115 +1,64 @@
 // teach.ts: `pupil teach`, and the same from a page: a task's items read as for an experiment, a teacher behind an API asked
-// about them, its demonstrations delivered. How a teacher is asked is teachers/apiTeacher.ts; nothing here needs a GPU.
+// about them, its demonstrations delivered. How a teacher is asked is apiWork.ts; nothing here needs a GPU.
 import * as v from 'valibot';
 import { PupilError } from '../base/errors';
-import { findProvider, readBaseUrl, readKey, type ApiProvider } from '../config/apiProviders';
 import { TASK_IDS } from '../config/experiment';
-import { integer, nonEmptyText, positive, real } from '../config/fields';
-import { listProblems } from '../config/problems';
+import { integer, nonEmptyText } from '../config/fields';
+import { MappingSchema } from '../config/taskSchema';
 import { openFileRoot } from '../sources/fileRoot';
 import type { AnswerStore } from '../storage/answerStore';
+import { chooseMapping, type ChosenMapping } from '../tasks/custom';
 import { TASKS } from '../tasks/registry';
-import { endInWords, nearnessOf } from '../teachers/apiAdvice';
-import { systemClock, type Clock } from '../teachers/apiRequest';
-import { estimateLesson, planLesson, type LessonPlan } from '../teachers/apiPlan';
-import { teachLesson } from '../teachers/apiTeacher';
-import { jsonLines } from './artefacts';
-import type { RunControl } from './control';
+import { planLesson, type LessonPlan } from '../teachers/apiPlan';
+import { API_ENTRIES, askPlan, estimateWork, openApi, readRequest, type ApiWorkOptions, type OpenApi } from './apiWork';
+import { jsonLines } from './jsonLines';
 import { withLessonFiles } from './lessonFiles';
-import { inBrowser } from './load';
-import type { TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './protocol';
+import type { TeachEstimate, TeachRequest, TeachSummary } from './protocol';
 import { readTaskItems, teacherTask } from './taskItems';
-
-const price = real(0, 1e6);
 
 /** All of a request but its files, which are opened, and its key, which no message may repeat. */
 const RequestSchema = v.object({
+  ...API_ENTRIES,
   task: v.picklist(TASK_IDS),
   paths: v.pipe(v.array(nonEmptyText), v.minLength(1)),
-  provider: nonEmptyText,
-  baseUrl: v.exactOptional(v.string()),
-  model: nonEmptyText,
-  system: v.exactOptional(nonEmptyText),
-  temperature: v.exactOptional(real(0, 2)),
-  topP: v.exactOptional(real(0, 1)),
-  maxTokens: integer(1, 1e6),
   samples: integer(1, 1000),
   limit: v.exactOptional(integer(1)),
-  label: v.exactOptional(nonEmptyText),
+  mapping: v.exactOptional(MappingSchema),
   family: v.picklist(['in-family', 'out-family']),
-  concurrency: v.exactOptional(integer(1, 256)),
-  timeoutSeconds: v.exactOptional(positive(86_400)),
-  prices: v.exactOptional(v.strictObject({ inputPerMillion: price, outputPerMillion: price })),
-  budget: v.exactOptional(v.strictObject({ tokens: v.exactOptional(integer(0)), cost: v.exactOptional(real(0, 1e9)) })),
-  retryFailed: v.exactOptional(v.boolean()),
 });
 
 /** A request that has been checked, with its items. */
 interface Opened {
   plan: LessonPlan;
-  provider: ApiProvider;
-  baseUrl: string;
-  key: string | undefined;
-  warnings: string[];
+  api: OpenApi;
+  /** Of a task of one's own. */
+  columns: ChosenMapping | undefined;
 }
 
 async function openRequest(request: TeachRequest, answers: AnswerStore): Promise<Opened> {
-  const parsed = v.safeParse(RequestSchema, request);
-  if (!parsed.success) {
-    const [first] = listProblems(parsed.issues);
-    throw new PupilError('usage', `teach: ${first!.path}: expected ${first!.expected}, got ${first!.value}`);
+  const parsed = readRequest('teach', RequestSchema, request);
+  const { task: id, paths, model, limit, samples, family, label = model } = parsed;
+  if (parsed.mapping !== undefined && id !== 'custom') {
+    throw new PupilError('usage', `teach: mapping: expected the task custom, whose columns it names, got ${id}`);
   }
-  const { task: id, paths, model, limit, samples, family, label = model, budget, prices } = parsed.output;
-  const provider = findProvider(parsed.output.provider);
-  const given = parsed.output.baseUrl ?? provider.baseUrl;
-  if (given === undefined) {
-    throw new PupilError('usage', 'teach: expected a base URL for another server', 'It usually ends with /v1.');
-  }
-  const baseUrl = readBaseUrl(given);
-  const key = readKey(request.key);
-  if (budget?.cost !== undefined && prices === undefined) {
-    throw new PupilError(
-      'usage',
-      'teach: expected prices, since the budget is one of money',
-      'Give the prices of a million tokens in and out, or a budget of tokens.',
-    );
-  }
-  const warnings: string[] = [];
-  const target = new URL(baseUrl);
-  if (key !== undefined && target.protocol === 'http:' && nearnessOf(target.hostname) === 'public') {
-    warnings.push(`the key goes to ${target.host} without encryption: use https where the server has it`);
-  }
+  const api = openApi('teach', request);
   const task = TASKS[id];
   const files = withLessonFiles(openFileRoot(request.files));
-  const all = await readTaskItems(task, { name: id }, paths, files, (text) => warnings.push(text));
+  const columns =
+    id === 'custom'
+      ? chooseMapping(
+          await Promise.all(paths.map(async (path) => ({ path, text: await files.readText(path) }))),
+          parsed.mapping,
+        )
+      : undefined;
+  const config = { name: id, ...(columns === undefined ? {} : { mapping: columns.mapping }) };
+  const all = await readTaskItems(task, config, paths, files, (text) => api.warnings.push(text));
   const items = all.slice(0, limit ?? all.length);
-  const { system, temperature, topP, maxTokens } = parsed.output;
   const plan = await planLesson(
-    {
-      task: teacherTask(id, id, items),
-      items,
-      chat: {
-        dialect: provider.dialect,
-        baseUrl,
-        model,
-        ...(system === undefined ? {} : { system }),
-        ...(temperature === undefined ? {} : { temperature }),
-        ...(topP === undefined ? {} : { topP }),
-        maxTokens,
-      },
-      samples,
-      label,
-      family,
-    },
+    { task: teacherTask(id, id, items), items, chat: api.chat, samples, label, family },
     answers,
   );
-  return { plan, provider, baseUrl, key, warnings };
-}
-
-/** At once: as many as the provider bears, or as the request allows. */
-function concurrencyOf({ concurrency }: ApiProvider, most: number | undefined): ApiProvider['concurrency'] {
-  if (most === undefined) return concurrency;
-  return { start: Math.min(concurrency.start, most), most };
+  return { plan, api, columns };
 }
 
 /**
@@ -118,82 +67,21 @@ function concurrencyOf({ concurrency }: ApiProvider, most: number | undefined): 
  * @throws PupilError `usage` for the request, `source` and `data` for its files, `storage` of the store.
  */
 export async function estimateForRequest(request: TeachRequest, answers: AnswerStore): Promise<TeachEstimate> {
-  const { plan, provider, baseUrl, warnings } = await openRequest(request, answers);
-  const estimate = estimateLesson(plan, {
-    retryFailed: request.retryFailed === true,
-    concurrency: concurrencyOf(provider, request.concurrency).start,
-    prices: request.prices,
-  });
-  return { ...estimate, model: request.model, baseUrl, warnings };
+  const { plan, api, columns } = await openRequest(request, answers);
+  return { ...estimateWork(plan, api, request), ...(columns === undefined ? {} : { columns }) };
 }
-
-export interface TeachOptions {
-  answers: AnswerStore;
-  control: RunControl;
-  onEvent: (event: TeachEvent) => void;
-  /** For tests. */
-  fetch?: typeof fetch;
-  clock?: Clock;
-}
-
-/** Progress is told at most this often, and at the end. */
-const PROGRESS_MS = 250;
-/** Failures of single attempts that are told in words: a server that is down says the same a thousand times. */
-const TOLD_TROUBLES = 50;
 
 /**
  * Asks, and delivers what was answered, whatever the end.
  *
  * @throws PupilError as {@link estimateForRequest}, before anything is sent; and what writing `out` throws.
  */
-export async function teachForRequest(request: TeachRequest, options: TeachOptions): Promise<TeachSummary> {
-  const { control, onEvent, answers, clock = systemClock } = options;
-  const startedAt = clock.now();
-  const { plan, provider, baseUrl, key, warnings } = await openRequest(request, answers);
-  const log = (level: 'info' | 'warning', message: string): void => onEvent({ type: 'log', level, message });
-  for (const warning of warnings) log('warning', warning);
-  const total = request.timeoutSeconds === undefined ? undefined : request.timeoutSeconds * 1000;
-  let toldAt = -Infinity;
-  let troubles = 0;
-  onEvent({ type: 'state', state: 'running' });
-  const { end, ...result } = await teachLesson(plan, {
-    cache: answers,
-    retryFailed: request.retryFailed === true,
-    ...(request.prices === undefined ? {} : { prices: request.prices }),
-    ...(request.budget === undefined ? {} : { budget: request.budget }),
-    provider: { ...provider, concurrency: concurrencyOf(provider, request.concurrency) },
-    ...(total === undefined ? {} : { timeouts: { firstByteMs: total, totalMs: total } }),
-    key,
-    fetch: options.fetch ?? ((input, init) => fetch(input, init)),
-    clock,
-    signal: control.signal,
-    gate: () =>
-      control.pass({
-        beforePause: () => Promise.resolve(), // answers are kept as they come
-        onPaused: () => onEvent({ type: 'state', state: 'paused' }),
-        onResumed: () => onEvent({ type: 'state', state: 'running' }),
-      }),
-    onProgress: (progress) => {
-      const now = clock.now();
-      if (now - toldAt < PROGRESS_MS && progress.running > 0) return;
-      toldAt = now;
-      onEvent({ type: 'teach-progress', ...progress });
-    },
-    onTrouble: (text) => {
-      if (++troubles <= TOLD_TROUBLES) log('info', text);
-      else if (troubles === TOLD_TROUBLES + 1) log('info', 'more of this is not told');
-    },
-  });
-  if (request.out !== undefined && result.demonstrations.length > 0) {
-    await openFileRoot(request.out.root).write(request.out.path, jsonLines(result.demonstrations));
+export async function teachForRequest(request: TeachRequest, options: ApiWorkOptions): Promise<TeachSummary> {
+  const { plan, api } = await openRequest(request, options.answers);
+  const { result, summary } = await askPlan(plan, api, request, options);
+  const { demonstrations, correct, accuracy, interval } = result;
+  if (request.out !== undefined && demonstrations.length > 0) {
+    await openFileRoot(request.out.root).write(request.out.path, jsonLines(demonstrations));
   }
-  const origin = inBrowser() ? globalThis.location?.origin : undefined;
-  return {
-    ...result,
-    reason: end.reason,
-    ...endInWords(end, provider, baseUrl, origin),
-    label: plan.lesson.label,
-    model: request.model,
-    seconds: (clock.now() - startedAt) / 1000,
-  };
+  return { ...summary, demonstrations, correct, accuracy, interval };
 }

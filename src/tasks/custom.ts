@@ -108,18 +108,40 @@ function openTarget(row: Row, column: string): string {
   }
 }
 
-/** @throws PupilError `data` where neither the experiment names the columns nor they can be guessed. */
-function mappingFor(sources: readonly SourceText[], given: ColumnMapping | undefined): ColumnMapping {
-  if (given !== undefined) return given;
-  const rows = sources.flatMap((source) => readTable(source).rows.map(({ value }) => value));
-  const guess = guessMapping(
-    rows.filter((row): row is Row => typeof row === 'object' && row !== null && !Array.isArray(row)),
-  );
-  if (guess.mapping !== undefined) return guess.mapping;
+/** The columns that are read, and in words how they were guessed where nobody named them. */
+export interface ChosenMapping {
+  mapping: ColumnMapping;
+  guess?: string;
+}
+
+/**
+ * The columns as they are named, or as they can be guessed.
+ *
+ * @throws PupilError `data` for a named column that no row has, and where nothing can be guessed; with the columns there are.
+ */
+export function chooseMapping(sources: readonly SourceText[], given: ColumnMapping | undefined): ChosenMapping {
+  const rows = sources
+    .flatMap((source) => readTable(source).rows.map(({ value }) => value))
+    .filter((row): row is Row => typeof row === 'object' && row !== null && !Array.isArray(row));
+  if (given !== undefined) {
+    const columns = new Set(rows.flatMap((row) => Object.keys(row)));
+    for (const [what, named] of Object.entries(given)) {
+      const missing = [named].flat().find((column) => !columns.has(column));
+      if (missing === undefined || columns.size === 0) continue;
+      throw new PupilError(
+        'data',
+        `custom: mapping.${what}: expected a column of ${sources.map(({ path }) => path).join(', ')}, got ${show(missing)}`,
+        `There are: ${[...columns].join(', ')}.`,
+      );
+    }
+    return { mapping: given };
+  }
+  const guess = guessMapping(rows);
+  if (guess.mapping !== undefined) return { mapping: guess.mapping, guess: guess.reason };
   throw new PupilError(
     'data',
     `custom: expected columns of a question and its answer, ${guess.reason}`,
-    'Name them in the experiment: "mapping": {"question": …, "target": …, "choices"?: …}.',
+    'Name them as a mapping: {"question": …, "target": …, "choices"?: …}.',
   );
 }
 
@@ -128,7 +150,7 @@ export const custom: Task = {
   title: 'Own task',
   ...mixedTask(),
   load: (sources, given) => {
-    const mapping = mappingFor(sources, given);
+    const { mapping } = chooseMapping(sources, given);
     // The style of the targets is the file's: read once before the rows, bad ones left out.
     const styled = sources.flatMap((source) =>
       readTable(source).rows.flatMap(({ value }) => {

@@ -178,13 +178,27 @@ export function judgeItem(kind: TaskKind, item: TaskItem, text: string, scorer: 
   return judge(kind, { ...item, text }, scorer);
 }
 
+/** When two answers that the strict scorer read, to one item, are the same. */
+export function sameAnswer(kind: TaskKind, item: TaskItem, a: string, b: string): boolean {
+  switch (rowKind(kind, { ...item, text: '' })) {
+    case 'number':
+      return sameNumber(Number(a), Number(b));
+    case 'expression':
+      return sameExpression(a, b);
+    case 'choice':
+      return sameOption(a, b, item.choices);
+    case 'yesno':
+      return a === b;
+  }
+}
+
 /** Many texts: a verdict each, accuracy, and its interval. */
 export function scoreRows(kind: TaskKind, rows: readonly ScoreRow[], scorer: ScorerName = 'strict'): Score {
   const verdicts = rows.map((row) => judge(kind, row, scorer));
   return summarize(verdicts);
 }
 
-/** Accuracy of verdicts, however they were made (probing, too). */
+/** Accuracy of verdicts, however they were made. */
 export function summarize(verdicts: readonly Verdict[]): Score {
   const n = verdicts.length;
   const correct = verdicts.filter((verdict) => verdict.correct).length;

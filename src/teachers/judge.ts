@@ -1,14 +1,12 @@
 // judge.ts: the quality of answers as another model rates it, from 1 to 3: the prompt of Table 12, the rating in its reply, and
 // averages as in Tables 13 and 14 (arXiv 2405.00402, appendix H). The judge is asked as any teacher behind an API is
 // (apiTeacher.ts): here are only the questions for it and what its replies say.
-import { mean, standardDeviation } from '../base/statistics';
+import { clusterBootstrap, mean, standardDeviation, type Interval } from '../base/statistics';
 import type { TeacherTask } from './demonstration';
 
 /** An answer to be rated. */
 export interface JudgedAnswer {
   id: string;
-  /** What averages are taken over: a system, a teacher. */
-  group: string;
   /** As it was asked: instruction, question, choices. */
   question: string;
   answer: string;
@@ -32,7 +30,9 @@ export function judgePrompt({ question, answer }: Pick<JudgedAnswer, 'question' 
   ].join('\n');
 }
 
-export type ParsedRating = { rating: Rating } | { unparsable: 'no rating' | 'not on the scale' | 'several ratings' };
+/** What may be wrong with a reply. */
+export type Unparsable = 'no rating' | 'not on the scale' | 'several ratings';
+export type ParsedRating = { rating: Rating } | { unparsable: Unparsable };
 
 /**
  * The rating that a judge's reply commits to: what stands in double brackets. The same one twice counts once; different ones
@@ -66,60 +66,46 @@ export function judgingTask(answers: readonly JudgedAnswer[]): TeacherTask {
   };
 }
 
-/** A row of Tables 13 and 14. */
+/** A cell of Tables 13 and 14. */
 export interface Quality {
-  group: string;
   /** Rated answers. */
   n: number;
   /** Of the ratings; absent where there is none. */
   mean?: number;
   /** The sample's (n − 1); absent with fewer than two. */
   sd?: number;
+  /** Of the mean, 95 %: the bootstrap over questions; absent with fewer than two ratings, and no wider than they scatter. */
+  interval?: Interval;
   counts: Record<Rating, number>;
   /** Replies without a rating, by what was wrong. They have no part in the mean. */
-  unparsable: Record<'no rating' | 'not on the scale' | 'several ratings', number>;
+  unparsable: Record<Unparsable, number>;
   /** Answers to which no reply came. */
   missing: number;
 }
 
-/** @param replies the judge's, by the answers' ids. */
-export function summarizeQuality(
-  answers: readonly Pick<JudgedAnswer, 'id' | 'group'>[],
-  replies: ReadonlyMap<string, string>,
-): Quality[] {
-  const groups = new Map<string, Quality>();
-  const ratings = new Map<string, number[]>();
-  for (const { id, group } of answers) {
-    let quality = groups.get(group);
-    if (quality === undefined) {
-      quality = {
-        group,
-        n: 0,
-        counts: { 1: 0, 2: 0, 3: 0 },
-        unparsable: { 'no rating': 0, 'not on the scale': 0, 'several ratings': 0 },
-        missing: 0,
-      };
-      groups.set(group, quality);
-      ratings.set(group, []);
-    }
-    const reply = replies.get(id);
-    if (reply === undefined) quality.missing++;
+/** What the judge replied to each of a cell's answers, in any order; undefined where there is no reply. */
+export function summarizeQuality(replies: readonly (string | undefined)[]): Quality {
+  const quality: Quality = {
+    n: 0,
+    counts: { 1: 0, 2: 0, 3: 0 },
+    unparsable: { 'no rating': 0, 'not on the scale': 0, 'several ratings': 0 },
+    missing: 0,
+  };
+  const ratings: Rating[] = [];
+  for (const reply of replies) {
+    const parsed = reply === undefined ? undefined : parseRating(reply);
+    if (parsed === undefined) quality.missing++;
+    else if ('unparsable' in parsed) quality.unparsable[parsed.unparsable]++;
     else {
-      const parsed = parseRating(reply);
-      if ('unparsable' in parsed) quality.unparsable[parsed.unparsable]++;
-      else {
-        quality.n++;
-        quality.counts[parsed.rating]++;
-        ratings.get(group)!.push(parsed.rating);
-      }
+      quality.counts[parsed.rating]++;
+      ratings.push(parsed.rating);
     }
   }
-  return [...groups.values()].map((quality) => {
-    const values = ratings.get(quality.group)!;
-    return {
-      ...quality,
-      ...(values.length === 0 ? {} : { mean: mean(values) }),
-      ...(values.length < 2 ? {} : { sd: standardDeviation(values) }),
-    };
-  });
+  quality.n = ratings.length;
+  if (ratings.length > 0) quality.mean = mean(ratings);
+  if (ratings.length > 1) {
+    quality.sd = standardDeviation(ratings);
+    quality.interval = clusterBootstrap(ratings.map((rating) => ({ sum: rating, count: 1 })));
+  }
+  return quality;
 }

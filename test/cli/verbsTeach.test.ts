@@ -13,6 +13,7 @@ import type { Demonstration } from '../../src/teachers/demonstration';
 import { loadDemonstrations } from '../../src/teachers/disk';
 import { FakeApi, type Fault } from '../support/fakeApi';
 import { startFakeServer, type FakeServer } from '../support/fakeServer';
+import { expectKeyNowhere } from '../support/keySearch';
 import { jsonLines, Kept } from './fakeSession';
 
 const KEY = 'sk-test-ABCDEFGH/ijkl+0123456789';
@@ -65,16 +66,7 @@ async function teach(...flags: string[]): Promise<{ code: number; out: string; e
 const outFile = (): string => join(folder, 'd.jsonl');
 const rows = (): Demonstration[] => jsonLines(readFileSync(outFile(), 'utf8')) as unknown as Demonstration[];
 
-/** Everything that was written and said, searched for the key and its parts. */
-function expectNoKey(...texts: string[]): void {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) =>
-    readFileSync(join(folder, name), 'utf8'),
-  );
-  for (const text of [...texts, ...files]) {
-    for (const part of [KEY, encodeURIComponent(KEY), KEY.slice(8, 16), KEY.slice(-10)])
-      expect(text).not.toContain(part);
-  }
-}
+const expectNoKey = (...texts: string[]): void => expectKeyNowhere(KEY, folder, ...texts);
 
 describe('pupil teach', () => {
   it('writes demonstrations in the order of the items, which an experiment reads back as they are', async () => {

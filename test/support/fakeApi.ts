@@ -60,7 +60,7 @@ export interface Reply {
 }
 
 export interface Asked {
-  /** Of the question: `[[id]]` in the prompt. */
+  /** Of the question. */
   id: string;
   fault: Fault;
   /** Tokens that the provider charges for. */
@@ -85,6 +85,10 @@ export interface FakeOptions {
   longMs: number;
   /** Put into every error and answer, as a careless server might. */
   echo?: (headers: Headers) => string;
+  /** Which question a prompt asks; absent: the first `[[id]]` in it. */
+  idOf?: (prompt: string) => string;
+  /** A good answer; absent: {@link answerTo}. */
+  answerTo?: (id: string, tries: number) => string;
 }
 
 export class FakeApi {
@@ -115,7 +119,7 @@ export class FakeApi {
       max_completion_tokens?: number;
     };
     const prompt = body.messages.map(({ content }) => content).join('\n');
-    const id = /\[\[(.+?)\]\]/.exec(prompt)?.[1] ?? '?';
+    const id = this.options.idOf?.(prompt) ?? /\[\[(.+?)\]\]/.exec(prompt)?.[1] ?? '?';
     const maxTokens = body.max_tokens ?? body.max_completion_tokens ?? 0;
     const fault = this.options.fault(this.asked.length, id);
     const tries = this.asked.filter((one) => one.id === id).length;
@@ -218,7 +222,10 @@ export class FakeApi {
       model,
       echo,
     }: { id: string; tries: number; usage: Asked['charged']; model: string; echo: string },
-    { text = answerTo(id, tries) + echo, finish = 'stop' }: { text?: string | null; finish?: string } = {},
+    {
+      text = (this.options.answerTo ?? answerTo)(id, tries) + echo,
+      finish = 'stop',
+    }: { text?: string | null; finish?: string } = {},
   ): object {
     const identity = `answer-${id}-${tries}`;
     if (this.options.dialect === 'anthropic') {

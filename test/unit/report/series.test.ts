@@ -138,6 +138,28 @@ describe('summariseSeries', () => {
     expect(probed!.scorer).toBe('probing');
   });
 
+  it('each way of probing is judged by its own letters', () => {
+    const run = finished(0, { 'Self-refined': '01' }, { prompt: 'plain' });
+    run.answers = run.answers!.map((answer, i) => ({
+      ...answer,
+      probed: { probing: i === 0 ? answer.target : '?', 'probing by text': answer.target },
+    }));
+    const text = run.report!.evaluations[0]!;
+    run.report!.evaluations.push(
+      { ...text, scorer: 'probing', correct: 1 },
+      { ...text, scorer: 'probing by text', correct: 2 },
+    );
+    // Two seeds, so that the interval is made of the answers and not of the counts.
+    const results = summary([run, { ...run, id: 'c0-seed1', seed: 1 }]).results;
+    expect(results.map(({ scorer, mean }) => [scorer, mean])).toEqual([
+      ['strict', 0.5],
+      ['probing', 0.5],
+      ['probing by text', 1],
+    ]);
+    expect(results[2]!.interval).toMatchObject({ low: 1, high: 1, clusters: 2 });
+    expect(results[1]!.interval).toMatchObject({ low: 0, high: 1 });
+  });
+
   it('every scorer over seeds: means, sample standard deviations, and literal less strict', () => {
     const [tuned, refined] = summary(TWO).scorers!;
     // Strict 2 and 1 of 4, literal 3 and 2 of 4; refined: strict 3 and 4, literal 4 and 4.

@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { changesBesidePlaces, experimentChanges } from '../../../src/config/changes';
 import { parseExperiment } from '../../../src/config/experiment';
 import type { JsonObject } from '../../../src/formats/jsonText';
-import { compareSystems, thinRows } from '../../../src/session/artefacts';
+import { thinRows } from '../../../src/session/artefacts';
+import { compareSystems } from '../../../src/session/comparisons';
 import { RunControl } from '../../../src/session/control';
 import { PUPIL_VERSION } from '../../../src/session/load';
 import { systemOf } from '../../../src/session/evaluation';
@@ -156,7 +157,8 @@ describe('prepare', () => {
     expect(made.refineItems[0]!.isCorrect(made.refineItems[0]!.teacher.text)).toBe(true);
     const probe = made.tasks[0]!.probes.wrapped[0]!;
     expect(probe.letters).toEqual(['A', 'B', 'C', 'D']);
-    expect(probe.options.map((option) => option.length)).toEqual([1, 1, 1, 1]);
+    expect(probe.options.letter.map((option) => option.length)).toEqual([1, 1, 1, 1]);
+    expect(probe.options.text).toHaveLength(4);
     expect(probe.letters).toContain(probe.target);
   });
 

@@ -97,6 +97,9 @@ describe('a run from beginning to end', () => {
     ];
     expect(summary.artefacts).toEqual(expected);
     for (const path of expected) expect(out[path], path).toEqual(await store.loadArtefact('tiny', path));
+    for (const line of linesOf(out['predictions.jsonl'])) {
+      expect(line['question']).toMatch(/^Choose the answer[^]*\nAnswer:$/); // as the plain prompt, whatever was asked
+    }
     const note = JSON.parse(new TextDecoder().decode(out['adapters/instruct/pupil.json'])) as object;
     expect(note).toMatchObject({ runId: 'tiny', student: { quantize: 'nf4-double' } });
     expect(out['checkpoints/run.json']).toBeDefined();
@@ -113,12 +116,21 @@ describe('a run from beginning to end', () => {
       'Baseline plain strict 5',
       'Baseline cot strict 5',
       'Baseline plain probing 5',
+      'Baseline plain probing, per token 5',
+      'Baseline plain probing by text 5',
+      'Baseline plain probing by text, per token 5',
       'Instruction-tuned plain strict 5',
       'Instruction-tuned cot strict 5',
       'Instruction-tuned plain probing 5',
+      'Instruction-tuned plain probing, per token 5',
+      'Instruction-tuned plain probing by text 5',
+      'Instruction-tuned plain probing by text, per token 5',
       'Self-refined plain strict 5',
       'Self-refined cot strict 5',
       'Self-refined plain probing 5',
+      'Self-refined plain probing, per token 5',
+      'Self-refined plain probing by text 5',
+      'Self-refined plain probing by text, per token 5',
     ]);
     expect(report.comparisons).toHaveLength(6);
     // Judged anew by every scorer, the same answers get the same verdicts from the run's own.

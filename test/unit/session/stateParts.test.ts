@@ -25,7 +25,13 @@ function full(): RunState {
     ...state(),
     metrics: Array.from({ length: 600 }, (_, i) => row(i + 1)),
     predictions: [
-      { system: 'Baseline', taskId: 'C', prompt: 'plain', predictions: [], probed: ['A'] },
+      {
+        system: 'Baseline',
+        taskId: 'C',
+        prompt: 'plain',
+        predictions: [],
+        probed: { letter: [{ sum: 'A', mean: 'A' }] },
+      },
       { system: 'Baseline', taskId: 'C', prompt: 'cot', predictions: [] },
     ],
     pending: { job: 'y-hat', answers: Array.from({ length: 100 }, (_, i) => answer(i)) },
@@ -104,7 +110,7 @@ describe('the next checkpoint', () => {
     const run = full();
     const before = await encoder.of(run);
     run.metrics[3] = row(77);
-    run.predictions[1]!.probed = ['B'];
+    run.predictions[1]!.probed = { text: [{ sum: 'B', mean: 'A' }] };
     const parts = await encoder.of(run);
     expect(changed(before, parts)).toEqual(['metrics/0', 'predictions/1']);
     expect(stateOf(byName(parts), 'r')).toEqual(run);

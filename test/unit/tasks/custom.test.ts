@@ -167,7 +167,7 @@ describe('custom', () => {
     expect(() => load('')).toThrow(/empty/);
     expect(() => load('question,answer\n"How?,3\n')).toThrow(/closing quote/);
     expect(() => load('question,answer\nHow?,3\n', { question: 'nope', target: 'answer' })).toThrow(
-      /expected a text in nope/,
+      /mapping\.question: expected a column of own\.csv, got "nope"/,
     );
   });
 });

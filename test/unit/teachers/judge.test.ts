@@ -58,39 +58,43 @@ describe('a rating', () => {
 });
 
 const answers: JudgedAnswer[] = [
-  { id: 'b0', group: 'Baseline', question: 'q0', answer: 'Owl.' },
-  { id: 'b1', group: 'Baseline', question: 'q1', answer: '' },
-  { id: 's0', group: 'Self-refined', question: 'q0', answer: 'Because it flies: owl.' },
-  { id: 's1', group: 'Self-refined', question: 'q1', answer: 'Because it swims: cod.' },
-  { id: 's2', group: 'Self-refined', question: 'q2', answer: 'Hm.' },
+  { id: 'b0', question: 'q0', answer: 'Owl.' },
+  { id: 'b1', question: 'q1', answer: '' },
+  { id: 's0', question: 'q0', answer: 'Because it flies: owl.' },
+  { id: 's1', question: 'q1', answer: 'Because it swims: cod.' },
+  { id: 's2', question: 'q2', answer: 'Hm.' },
 ];
 
 describe('averages', () => {
+  const none = { 'no rating': 0, 'not on the scale': 0, 'several ratings': 0 };
+
   it('are over rated answers; the others are counted by what was wrong', () => {
-    const replies = new Map([
-      ['b0', 'Rating: [[1]]'],
-      ['s0', 'Rating: [[3]]'],
-      ['s1', 'Rating: [[2]]'],
-      ['s2', 'I cannot rate this.'],
-    ]);
-    const none = { 'no rating': 0, 'not on the scale': 0, 'several ratings': 0 };
-    expect(summarizeQuality(answers, replies)).toEqual([
-      { group: 'Baseline', n: 1, mean: 1, counts: { 1: 1, 2: 0, 3: 0 }, unparsable: none, missing: 1 },
-      {
-        group: 'Self-refined',
-        n: 2,
-        mean: 2.5,
-        sd: Math.SQRT1_2,
-        counts: { 1: 0, 2: 1, 3: 1 },
-        unparsable: { ...none, 'no rating': 1 },
-        missing: 0,
-      },
-    ]);
+    const rated = ['Rating: [[3]]', undefined, 'Rating: [[2]]', 'I cannot rate this.', '[[1]] [[2]]', '[[9]]'];
+    const { interval, ...rest } = summarizeQuality(rated);
+    expect(rest).toEqual({
+      n: 2,
+      mean: 2.5,
+      sd: Math.SQRT1_2,
+      counts: { 1: 0, 2: 1, 3: 1 },
+      unparsable: { 'no rating': 1, 'not on the scale': 1, 'several ratings': 1 },
+      missing: 1,
+    });
+    expect(interval).toEqual({ low: 2, high: 3 });
+    // 1.96 · 0.5 / √100 = 0.098 on each side, by the central limit.
+    const hundred = summarizeQuality(Array.from({ length: 100 }, (_, i) => `[[${2 + (i % 2)}]]`)).interval!;
+    expect(Math.abs(hundred.low - 2.402)).toBeLessThan(0.02);
+    expect(Math.abs(hundred.high - 2.598)).toBeLessThan(0.02);
   });
 
-  it('of no replies say nothing', () => {
-    expect(summarizeQuality(answers.slice(0, 1), new Map())).toMatchObject([{ n: 0, missing: 1 }]);
-    expect(summarizeQuality(answers.slice(0, 1), new Map())[0]).not.toHaveProperty('mean');
+  it('of one rating has no spread, and of no replies says nothing', () => {
+    expect(summarizeQuality(['[[1]]'])).toEqual({
+      n: 1,
+      mean: 1,
+      counts: { 1: 1, 2: 0, 3: 0 },
+      unparsable: none,
+      missing: 0,
+    });
+    expect(summarizeQuality([undefined])).toEqual({ n: 0, counts: { 1: 0, 2: 0, 3: 0 }, unparsable: none, missing: 1 });
   });
 });
 
@@ -117,8 +121,7 @@ it('a judge behind an API is asked about each answer once, and its replies belon
   expect(asked.sort()).toEqual(answers.map(judgePrompt).sort());
   expect(correct).toBe(answers.length);
   const replies = new Map(demonstrations.map(({ itemId, answer }) => [itemId, answer]));
-  expect(summarizeQuality(answers, replies).map(({ group, n, mean }) => [group, n, mean])).toEqual([
-    ['Baseline', 2, 1],
-    ['Self-refined', 3, 7 / 3],
-  ]);
+  const meanOf = (ids: RegExp): number | undefined =>
+    summarizeQuality(answers.filter(({ id }) => ids.test(id)).map(({ id }) => replies.get(id))).mean;
+  expect([meanOf(/^b/), meanOf(/^s/)]).toEqual([1, 7 / 3]);
 });
