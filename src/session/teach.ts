@@ -15,7 +15,7 @@ import { estimateLesson, planLesson, type LessonPlan } from '../teachers/apiPlan
 import { teachLesson } from '../teachers/apiTeacher';
 import { jsonLines } from './artefacts';
 import type { RunControl } from './control';
-import { withLessonFiles } from './lessonFiles';
+import { dataFiles } from './dataFiles';
 import { inBrowser } from './load';
 import type { TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './protocol';
 import { readTaskItems, teacherTask } from './taskItems';
@@ -80,7 +80,7 @@ async function openRequest(request: TeachRequest, answers: AnswerStore): Promise
     warnings.push(`the key goes to ${target.host} without encryption: use https where the server has it`);
   }
   const task = TASKS[id];
-  const files = withLessonFiles(openFileRoot(request.files));
+  const files = dataFiles(openFileRoot(request.files));
   const all = await readTaskItems(task, { name: id }, paths, files, (text) => warnings.push(text));
   const items = all.slice(0, limit ?? all.length);
   const { system, temperature, topP, maxTokens } = parsed.output;
