@@ -1,6 +1,7 @@
 // parquetPages.ts: whether the pages of a column chunk are what their headers and the footer say, before the library decodes
-// them. It decodes no values. The library writes as many levels and indices as a run claims, and reads a number for a missing
-// dictionary: a flipped byte would fill the memory or give other rows. Encodings that Pupil does not take are named here.
+// them. It decodes no values. The library writes as many levels and indices as a run claims, so that one flipped byte can fill
+// the memory and end the process (V8: "invalid size"), and gives indices for values where a dictionary is missing. Encodings
+// that Pupil does not take are refused here.
 // Source: github.com/apache/parquet-format, README.md and Encodings.md.
 import type { ColumnMetaData, Compressors, PageHeader, SchemaTree } from 'hyparquet/src/types.js';
 import { parquetHeader } from 'hyparquet/src/column.js';
@@ -12,6 +13,9 @@ import { thriftStructEnd } from './parquetThrift';
 export const MAX_CHUNK_VALUES = 2 ** 24;
 /** Unpacked. Writers make pages of about 1 MiB. */
 const MAX_PAGE_BYTES = 2 ** 28;
+
+/** How much a byte can stand for at most, rounded up. Zstandard's frames say their size (parquetRead.ts); Brotli has no bound. */
+const MAX_RATIOS: Readonly<Record<string, number>> = { SNAPPY: 32, LZ4: 256, LZ4_RAW: 256, GZIP: 1040 };
 
 const DICTIONARY_ENCODINGS: readonly string[] = ['PLAIN_DICTIONARY', 'RLE_DICTIONARY'];
 /** Left out: what can claim values longer than the file (DELTA_BYTE_ARRAY), or is for numbers that no task has. */
@@ -90,23 +94,22 @@ export function countInRuns(
   return equal;
 }
 
-/** Dictionary indices: a byte with their width, then runs. Width 0 means that all are the first entry. */
-function checkIndices(page: Uint8Array, at: number, count: number): void {
-  const width = page[at];
-  if (width === undefined && count > 0) throw new Error('a page without its values');
-  if (width !== undefined && width > 0) countInRuns(page, at + 1, width, count, undefined);
-}
-
-/** The runs of `count` booleans; as everywhere in data pages but the second version's levels, their length stands before. */
-function checkBooleans(page: Uint8Array, at: number, count: number): void {
-  countInRuns(page, at + 4, 1, count, undefined);
-}
-
-function checkValues(page: Uint8Array, at: number, count: number, encoding: string, type: string): void {
-  if (DICTIONARY_ENCODINGS.includes(encoding)) checkIndices(page, at, count);
-  else if (encoding === 'RLE') {
+function checkValues(
+  page: Uint8Array,
+  at: number,
+  count: number,
+  encoding: string,
+  type: string,
+  version: 1 | 2,
+): void {
+  if (DICTIONARY_ENCODINGS.includes(encoding)) {
+    // Indices: a byte with their width, then runs. In the first version width 0 means that all are the first entry.
+    const width = page[at];
+    if (width === undefined && count > 0) throw new Error('a page without its values');
+    if (width !== undefined && (width > 0 || version === 2)) countInRuns(page, at + 1, width, count, undefined);
+  } else if (encoding === 'RLE') {
     if (type !== 'BOOLEAN') throw new Error(`${type} values in encoding RLE`);
-    checkBooleans(page, at, count);
+    countInRuns(page, at + 4, 1, count, undefined); // behind their length
   }
 }
 
@@ -125,7 +128,7 @@ function checkPageV1(page: Uint8Array, header: NonNullable<PageHeader['data_page
   };
   if (max.repetition > 0) levels(max.repetition, header.repetition_level_encoding);
   if (max.definition > 0) values = levels(max.definition, header.definition_level_encoding);
-  checkValues(page, at, values, header.encoding, type);
+  checkValues(page, at, values, header.encoding, type, 1);
 }
 
 /** A data page of the second version: levels uncompressed, their lengths in the header, then the values. */
@@ -155,7 +158,7 @@ function checkPageV2(
   }
   let page = packed.subarray(repetition + definition);
   if (v2.is_compressed !== false && size > 0) page = decompressPage(page, size, codec, compressors);
-  checkValues(page, 0, values, v2.encoding, type);
+  checkValues(page, 0, values, v2.encoding, type, 2);
 }
 
 /**
@@ -193,6 +196,9 @@ export function checkPages(
     }
     if (!(unpackedSize >= 0 && unpackedSize <= MAX_PAGE_BYTES)) {
       throw new Error(`a page of ${unpackedSize} bytes unpacked, more than ${MAX_PAGE_BYTES}`);
+    }
+    if (unpackedSize > size * (MAX_RATIOS[column.codec] ?? Infinity)) {
+      throw new Error(`a page of ${unpackedSize} bytes unpacked from ${size}`);
     }
     unpacked += unpackedSize;
     const packed = chunk.subarray(start, start + size);
