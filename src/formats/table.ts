@@ -1,6 +1,6 @@
 // table.ts: rows as objects, from JSON (rows.ts) or from CSV and TSV, told apart by the file's name and beginning. A row with
 // another number of fields than there are columns is reported and does not stop the others. It converts no types: fields of
-// CSV stay texts. Another container of rows (Parquet, say) would be one more file here that gives the same result.
+// CSV stay texts. Parquet comes here as JSON lines (parquet.ts).
 import { parseCsv } from './csv';
 import { refuseImpostor } from './jsonText';
 import type { PlacedRow, RejectedRow, RowsResult, SourceText } from './rows';

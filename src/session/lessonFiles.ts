@@ -1,8 +1,7 @@
 // lessonFiles.ts: files that are generated, not read: a path such as lesson:kinds/train?count=400&teacher=in-family is the
 // JSON lines of these items, with a scripted teacher's answers where one is named. An experiment names them like any file,
-// so that loaders, splits and teachers need to know nothing of it. It writes nothing to disk.
+// so that loaders, splits and teachers need to know nothing of it (dataFiles.ts reads both). It writes nothing to disk.
 import { PupilError } from '../base/errors';
-import type { OpenRoot } from '../sources/openRoot';
 import { lessonRow } from '../tasks/lesson';
 import { FAMILIES, lessonItems, type FamilyName, type ItemsWanted, type LessonItem } from '../tasks/lesson/families';
 import { lessonScript } from '../tasks/lesson/script';
@@ -105,16 +104,4 @@ export function lessonFileText(path: string): string {
   return lessonItems(family, part, wanted)
     .map((item) => `${JSON.stringify(row(item))}\n`)
     .join('');
-}
-
-/** A root that has the lesson's files beside its own. */
-export function withLessonFiles(files: OpenRoot): OpenRoot {
-  return {
-    description: files.description,
-    open: (path) => files.open(path),
-    readText: (path) =>
-      isLessonFile(path) ? Promise.resolve().then(() => lessonFileText(path)) : files.readText(path),
-    readBytes: (path) => files.readBytes(path),
-    write: (path, bytes) => files.write(path, bytes),
-  };
 }

@@ -16,8 +16,8 @@ import type { Task, TaskItem } from '../tasks/task';
 import { selectDemonstrations, type Demonstration, type Selection } from '../teachers/demonstration';
 import { loadDemonstrations, type LoadedDemonstrations } from '../teachers/disk';
 import { decodeAnswer } from '../text/wrapper';
+import { dataFiles } from './dataFiles';
 import { Encoder, type StudentSizes } from './encoder';
-import { withLessonFiles } from './lessonFiles';
 import { readTaskItems, teacherTask } from './taskItems';
 import type { LoadedTokenizer } from './tokenizers';
 
@@ -65,7 +65,7 @@ export async function prepare(
   loaded: LoadedTokenizer,
   sizes: StudentSizes,
 ): Promise<Prepared> {
-  const files = withLessonFiles(root);
+  const files = dataFiles(root);
   const eosId = loaded.tokenizer.eosIds[0];
   if (eosId === undefined) {
     throw new PupilError(

@@ -1,11 +1,11 @@
 // taskItems.ts: a task's files read into items, and the task as teachers need it: the same for an experiment, whose
 // demonstrations lie on disk, and for a teacher that is asked anew. Splitting and encoding are prepare.ts's.
 import type { TaskConfig, TaskId } from '../config/experiment';
-import type { OpenRoot } from '../sources/openRoot';
 import { TASKS } from '../tasks/registry';
 import { judgeItem } from '../tasks/score';
 import type { Task, TaskItem } from '../tasks/task';
 import type { TeacherTask } from '../teachers/demonstration';
+import type { DataFiles } from './dataFiles';
 
 /**
  * Items in the order of the files. Rows that cannot be used are told as one warning.
@@ -15,7 +15,7 @@ export async function readTaskItems(
   task: Task,
   config: Pick<TaskConfig, 'name' | 'mapping'>,
   paths: readonly string[],
-  files: Pick<OpenRoot, 'readText'>,
+  files: DataFiles,
   warn: (text: string) => void,
 ): Promise<TaskItem[]> {
   const sources = await Promise.all(paths.map(async (path) => ({ path, text: await files.readText(path) })));

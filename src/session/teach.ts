@@ -11,8 +11,8 @@ import { chooseMapping, type ChosenMapping } from '../tasks/custom';
 import { TASKS } from '../tasks/registry';
 import { planLesson, type LessonPlan } from '../teachers/apiPlan';
 import { API_ENTRIES, askPlan, estimateWork, openApi, readRequest, type ApiWorkOptions, type OpenApi } from './apiWork';
+import { dataFiles } from './dataFiles';
 import { jsonLines } from './jsonLines';
-import { withLessonFiles } from './lessonFiles';
 import type { TeachEstimate, TeachRequest, TeachSummary } from './protocol';
 import { readTaskItems, teacherTask } from './taskItems';
 
@@ -43,7 +43,7 @@ async function openRequest(request: TeachRequest, answers: AnswerStore): Promise
   }
   const api = openApi('teach', request);
   const task = TASKS[id];
-  const files = withLessonFiles(openFileRoot(request.files));
+  const files = dataFiles(openFileRoot(request.files));
   const columns =
     id === 'custom'
       ? chooseMapping(

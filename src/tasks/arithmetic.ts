@@ -8,7 +8,7 @@ import type { Task } from './task';
 /**
  * Question and answer of one row. Forms: the original sets' sQuestion, lSolutions (also with the Body apart); SVAMP's Body,
  * Question, Answer; question with answer (a number, or GSM8K's solution that ends "#### 1,234") or final_ans; LLM-Adapters'
- * instruction, answer; distilling-step-by-step's input, label (an equation).
+ * instruction, answer; distilling-step-by-step's input, label (an equation); the Hub's allenai/lila's input, output_answer.
  */
 function readStory(row: Row): { question: string; target: string } {
   const body = row['Body'] === undefined ? '' : requiredText(row, 'Body');
@@ -29,7 +29,12 @@ function readStory(row: Row): { question: string; target: string } {
     return { question: requiredText(row, 'instruction'), target: numberTarget(row['answer'], 'answer') };
   }
   if (row['input'] !== undefined) {
-    return { question: requiredText(row, 'input').replace(/\s*\n\s*/g, ' '), target: equationTarget(row['label']) };
+    const question = requiredText(row, 'input').replace(/\s*\n\s*/g, ' ');
+    const answer = row['output_answer'];
+    return {
+      question,
+      target: answer === undefined ? equationTarget(row['label']) : numberTarget(answer, 'output_answer'),
+    };
   }
   throw new RowProblem('expected a question in sQuestion, Question, question, instruction or input, got none of them');
 }

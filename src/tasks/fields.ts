@@ -98,6 +98,15 @@ export const fileStem = (path: string): string =>
     .at(-1)!
     .replace(/\.[A-Za-z0-9]+$/, '');
 
+/**
+ * The part of a path that tells its rows from other files': the file's name, and the two folders above it where that is only a
+ * number. The Hub's converted files are train/0000.parquet beside test/0000.parquet, MATH's train/algebra/1.json.
+ */
+export function placeName(path: string): string {
+  const stem = fileStem(path);
+  return /^\d+$/.test(stem) ? [...path.split('/').slice(-3, -1), stem].filter(Boolean).join('-') : stem;
+}
+
 /** An item's id: the row's own under one of these keys, else the file's name and the row's line. */
 export function itemId(
   prefix: string,
@@ -109,7 +118,7 @@ export function itemId(
     const own = row[key];
     if (typeof own === 'number' || (typeof own === 'string' && own.trim() !== '')) return `${prefix}-${own}`;
   }
-  return `${prefix}-${fileStem(place.path)}-${place.line}`;
+  return `${prefix}-${placeName(place.path)}-${place.line}`;
 }
 
 /**

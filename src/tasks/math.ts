@@ -1,7 +1,7 @@
 // math.ts: MATH (Hendrycks et al. 2021): competition mathematics, 7500 to train and 5000 to test. The answer is an expression
 // in LaTeX and is compared as the benchmark does (extract/expression.ts). Text only: [asy] figures stay source text.
 // Files: the original {problem, level, type, solution}, one object a file or one a line, with the answer in the solution's last
-// \boxed; the Hub's MATH and MATH-500 with `answer` beside it and `subject` for `type`.
+// \boxed; the Hub's EleutherAI/hendrycks_math with the same fields; MATH-500 with `answer` and `subject` for `type`.
 import { lastBoxed } from './extract/boxed';
 import { itemId, type Row } from './fields';
 import { loadItems, requiredText, RowProblem, taskOfKind } from './task';
@@ -18,13 +18,19 @@ function target(row: Row): string {
   return boxed;
 }
 
+/** With the row's subject: the Hub's hendrycks_math has a folder a subject, with files of the same names. */
+function idPrefix({ type }: Row): string {
+  const words = typeof type === 'string' ? type.toLowerCase().split(/[^a-z]+/) : [];
+  return ['math', ...words.filter(Boolean)].join('-');
+}
+
 export const math: Task = {
   id: 'math',
   title: 'MATH',
   ...taskOfKind('expression'),
   load: (sources) =>
     loadItems('MATH', sources, (row, place) => ({
-      id: itemId('math', row, ['unique_id', 'id'], place),
+      id: itemId(idPrefix(row), row, ['unique_id', 'id'], place),
       question: requiredText(row, 'problem'),
       target: target(row),
     })),

@@ -3,7 +3,7 @@
 // and the part are in the file's name (abstract_algebra_test.csv). The Hub's cais/mmlu: {question, subject, choices, answer},
 // the answer as 0 to 3 or a letter. The paper's prompt does not name the subject.
 import { LETTERS } from './extract/choice';
-import { choiceTexts, fileStem, indexTarget, letterTarget } from './fields';
+import { choiceTexts, indexTarget, itemId, letterTarget } from './fields';
 import { readTable } from '../formats/table';
 import { loadItems, requiredText, RowProblem, taskOfKind } from './task';
 import type { Task } from './task';
@@ -28,9 +28,9 @@ export const mmlu: Task = {
           : choiceTexts(row['choices'], 'choices');
         if (choices.length !== 4) throw new RowProblem(`expected four options, got ${choices.length}`);
         const isLetter = typeof row['answer'] === 'string' && /^[A-Z]$/.test(row['answer']);
-        const subject = typeof row['subject'] === 'string' && row['subject'] !== '' ? `${row['subject']}-` : '';
+        const subject = typeof row['subject'] === 'string' && row['subject'] !== '' ? `-${row['subject']}` : '';
         return {
-          id: `mmlu-${subject}${fileStem(place.path)}-${place.line}`,
+          id: itemId(`mmlu${subject}`, row, [], place),
           question: requiredText(row, 'question'),
           choices,
           target: isLetter ? letterTarget(row, 'answer', 4) : indexTarget(row['answer'], 'answer', 0, 4),

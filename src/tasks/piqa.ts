@@ -1,8 +1,8 @@
 // piqa.ts: PIQA (Bisk et al. 2020): which of two ways reaches a goal. 16113 to train, 1838 to validate; its test set is
 // published without answers, so the paper and others test on the validation set.
 // Files: {goal, sol1, sol2} in JSON lines with the labels 0 and 1 in valid-labels.lst beside them, or in a field `label` (a
-// number or text, −1 for none: the Hub's piqa); tinyLLM's {question, choices, answer} with the option's text; LLM-Adapters'
-// instruction with "solution1".
+// number or text, −1 for none: the Hub's ybisk/piqa); tinyLLM's {question, choices, answer} with the option's text;
+// LLM-Adapters' instruction with "solution1".
 import { adaptersChoice, choiceTexts, indexTarget, itemId, textTarget } from './fields';
 import { pairLabels } from './labels';
 import { loadItems, requiredText, taskOfKind } from './task';

@@ -2,7 +2,7 @@
 // set is published without answers, so the paper and others test on the validation set. The context stands before the
 // question, as in the paper's Table 7.
 // Files: {context, question, answerA, answerB, answerC} in JSON lines with the labels 1, 2, 3 in dev-labels.lst beside them,
-// in a field `label` (the Hub's social_i_qa), or as the letter `correct`; LLM-Adapters' instruction with "answer1".
+// in a field `label` (the Hub's allenai/social_i_qa), or as the letter `correct`; LLM-Adapters' instruction with "answer1".
 import { adaptersChoice, indexTarget, itemId, letterTarget } from './fields';
 import { pairLabels } from './labels';
 import { loadItems, requiredText, taskOfKind } from './task';

@@ -1,7 +1,8 @@
 // strategyqa.ts: StrategyQA (Geva et al. 2021): yes-or-no questions whose steps are implicit. The paper lists it (Table 9) and
 // reports nothing on it, nor a prompt: ours is the first line of Table 2 with the options Yes and No (task.ts).
 // Files: BIG-bench's task.json (2290 {input, target_scores: {Yes: 1, No: 0}} under `examples`), the original train.json, and
-// the Hub's ChilleD/StrategyQA and voidful/StrategyQA ({qid, question, answer: true}). Facts and decompositions are left out.
+// the Hub's wics/strategy-qa, ChilleD/StrategyQA and voidful/StrategyQA ({qid, question, answer: true}). Facts and
+// decompositions are left out.
 import { itemId, type Row } from './fields';
 import { loadItems, requiredText, RowProblem, taskOfKind } from './task';
 import type { Task } from './task';

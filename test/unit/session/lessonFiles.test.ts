@@ -4,8 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parseExperiment } from '../../../src/config/experiment';
 import { resolvePath } from '../../../src/config/paths';
 import { prepare } from '../../../src/session/prepare';
-import { lessonFileText, parseLessonFile, withLessonFiles } from '../../../src/session/lessonFiles';
-import type { OpenRoot } from '../../../src/sources/openRoot';
+import { lessonFileText, parseLessonFile } from '../../../src/session/lessonFiles';
 import { lessonTokenizerFiles } from '../../../src/tasks/lesson/tokenizerFiles';
 import { HuggingFaceTokenizer } from '../../../src/text/tokenizer';
 import { openMemoryRoot } from '../../../src/sources/memory';
@@ -81,17 +80,6 @@ describe('its rows', () => {
     const wrong = lessonFileText(path).match(/"wrong":true/g)!.length;
     expect(wrong).toBeGreaterThan(5);
     expect(loaded.correct).toBe(60 - wrong);
-  });
-
-  it('are beside the root’s own files', async () => {
-    const root = {
-      description: 'r',
-      readText: (path: string) => Promise.resolve(`own ${path}`),
-    } as unknown as OpenRoot;
-    const files = withLessonFiles(root);
-    expect(await files.readText('a/b.jsonl')).toBe('own a/b.jsonl');
-    expect((await files.readText('lesson:sums/development?count=3')).trim().split('\n')).toHaveLength(3);
-    await expect(files.readText('lesson:sums/nothing')).rejects.toThrow(/as part/);
   });
 });
 

@@ -137,6 +137,18 @@ const FORMS: [TaskId, string, unknown, unknown][] = [
     item('How much?', undefined, '9.43'),
   ],
   [
+    'addsub',
+    'Hub, Lila',
+    {
+      input: 'How much?',
+      output_program: ['a = 9.43'],
+      output_answer: '9.430',
+      split: 'train',
+      dataset: 'addsub.json',
+    },
+    item('How much?', undefined, '9.43'),
+  ],
+  [
     'singleeq',
     'original',
     { iIndex: 0, sQuestion: 'How much?', lSolutions: [43.0] },
