@@ -74,7 +74,7 @@ async function withAnswers<T>(file: string | undefined, work: (answers: AnswerSt
 /** What asking a teacher would need. Sends nothing. */
 export async function estimateTeachingHere(request: TeachRequest, cache: string | undefined): Promise<TeachEstimate> {
   const { estimateForRequest } = await import('../session/teach');
-  return withAnswers(cache, (answers) => estimateForRequest(request, answers));
+  return withAnswers(cache, (answers) => estimateForRequest(request, { answers }));
 }
 
 /** Asks a teacher; what it answers is kept in the file `cache` as it comes. */

@@ -155,6 +155,7 @@ export function comparisonTable(rows: readonly ComparisonRow[]): string {
 
 /** Teachers: their own accuracy and what was made of their demonstrations. */
 export function demonstrationTable(rows: readonly DemonstrationSummary[]): string {
+  const byHand = rows.some(({ excludedByHand, editedByHand }) => excludedByHand ?? editedByHand);
   return table(
     'Demonstrations by teacher',
     [
@@ -168,6 +169,12 @@ export function demonstrationTable(rows: readonly DemonstrationSummary[]): strin
       { title: 'Not in training', numeric: true },
       { title: 'Too long', numeric: true },
       { title: 'Wrong, dropped', numeric: true },
+      ...(byHand
+        ? [
+            { title: 'Left out by hand', numeric: true },
+            { title: 'Edited by hand', numeric: true },
+          ]
+        : []),
       { title: 'Unusable lines', numeric: true },
     ],
     rows.map((row) => [
@@ -183,6 +190,7 @@ export function demonstrationTable(rows: readonly DemonstrationSummary[]): strin
       number(row.notInTraining),
       number(row.tooLong),
       number(row.droppedWrong),
+      ...(byHand ? [number(row.excludedByHand ?? 0), number(row.editedByHand ?? 0)] : []),
       number(row.rejectedLines),
     ]),
   );

@@ -86,6 +86,9 @@ export interface DemonstrationSummary {
   tooLong: number;
   /** Left out because the answer misses the target (only with `keepWrong: false`). */
   droppedWrong: number;
+  /** Left out by hand (`exclude`), and used with an answer that was edited by hand (`edits`); absent without these. */
+  excludedByHand?: number;
+  editedByHand?: number;
   /** Demonstrations used. */
   used: number;
   /** The teacher's own accuracy on the training questions it answered, before anything was dropped. */

@@ -11,14 +11,13 @@ import type { OpenRoot } from '../sources/openRoot';
 import { LETTERS } from '../tasks/extract/choice';
 import { TASKS } from '../tasks/registry';
 import { judgeItem } from '../tasks/score';
-import { splitItems } from '../tasks/split';
 import type { Task, TaskItem } from '../tasks/task';
-import { selectDemonstrations, type Demonstration, type Selection } from '../teachers/demonstration';
+import { selectDemonstrations, teacherWasRight, type Demonstration, type Selection } from '../teachers/demonstration';
 import { loadDemonstrations, type LoadedDemonstrations } from '../teachers/disk';
 import { decodeAnswer } from '../text/wrapper';
 import { Encoder, type StudentSizes } from './encoder';
 import { withLessonFiles } from './lessonFiles';
-import { readTaskItems, teacherTask } from './taskItems';
+import { splitTask, teacherTask } from './taskItems';
 import type { LoadedTokenizer } from './tokenizers';
 
 /** The test questions of one task, asked in every way; the same questions in each, so that systems can be compared. */
@@ -85,14 +84,7 @@ export async function prepare(
 
   for (const config of experiment.tasks) {
     const task = TASKS[config.id];
-    const load = (paths: readonly string[]): Promise<TaskItem[]> =>
-      readTaskItems(task, config, paths, files, (text) => warnings.push(text));
-    const split = splitItems(
-      'all' in config.files
-        ? { pool: await load(config.files.all) }
-        : { train: await load(config.files.train), test: await load(config.files.test) },
-      config.split,
-    );
+    const split = await splitTask(config, files, (text) => warnings.push(text));
     const taught = teacherTask(config.name, config.id, [...split.train, ...split.test]);
     const itemById = new Map(split.train.map((item) => [item.id, item]));
     const trainIds = split.train.map((item) => item.id);
@@ -103,6 +95,11 @@ export async function prepare(
       if (bad !== undefined) {
         warnings.push(
           `${config.name}: ${found.malformed.length} demonstrations by ${source.label} cannot be used, first ${bad.path}:${bad.line}: ${bad.reason}`,
+        );
+      }
+      if (found.unknownIds.length > 0) {
+        warnings.push(
+          `${config.name}: ${found.unknownIds.length} ids in exclude and edits are of no demonstration by ${source.label}, first ${found.unknownIds[0]!}`,
         );
       }
       const tooLong = new Set<string>();
@@ -212,7 +209,7 @@ function summarise(
   used: number,
 ): DemonstrationSummary {
   const inTraining = found.demonstrations.filter((demonstration) => training.has(demonstration.itemId));
-  const correct = inTraining.filter((demonstration) => demonstration.correct).length;
+  const correct = inTraining.filter(teacherWasRight).length;
   const { low, high } = wilsonInterval(correct, inTraining.length);
   return {
     label: source.label,
@@ -227,6 +224,10 @@ function summarise(
     beyondShare: selection.beyondFraction + selection.beyondLimit,
     tooLong,
     droppedWrong: selection.wrongDropped,
+    ...(source.exclude === undefined ? {} : { excludedByHand: selection.excluded }),
+    ...(source.edits === undefined
+      ? {}
+      : { editedByHand: selection.selected.filter(({ original }) => original !== undefined).length }),
     used,
     teacherCorrect: correct,
     teacherN: inTraining.length,

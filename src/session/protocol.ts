@@ -9,9 +9,28 @@ import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { BudgetLimits, Prices } from '../teachers/apiBudget';
 import type { LessonEstimate } from '../teachers/apiPlan';
 import type { LessonProgress, LessonResult } from '../teachers/apiTeacher';
+import type {
+  DemonstrationsPreview,
+  DemonstrationsPreviewRequest,
+  TaskPreview,
+  TaskPreviewRequest,
+} from './previewTypes';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+export type { RejectedRow } from '../formats/rows';
+export type {
+  DemonstrationsPreview,
+  DemonstrationsPreviewRequest,
+  PickedContents,
+  PreviewedDemonstration,
+  PreviewedItem,
+  TaskPreview,
+  TaskPreviewRequest,
+} from './previewTypes';
 export type { FileRoot } from '../sources/fileRoot';
+export type { ItemFailure } from '../teachers/apiTeacher';
+export type { Demonstration } from '../teachers/demonstration';
+export type { FormatGuess } from '../teachers/diskGuess';
 export type {
   LoadedTeacherModel,
   TeacherAnswer,
@@ -176,11 +195,16 @@ export interface PretrainOutcome {
   sha256: string;
 }
 
-/** `pupil teach`: a teacher behind an API answers a task's items. */
+/**
+ * `pupil teach`: a teacher behind an API answers a task's items: all of a benchmark's files, or the training part of a task
+ * of an experiment. One of the two is named.
+ */
 export interface TeachRequest {
-  task: TaskId;
+  task?: TaskId;
   /** Within `files`; paths of the lesson's generated files (`lesson:kinds/train?count=40`) as well. */
-  paths: string[];
+  paths?: string[];
+  /** The experiment's document, and the name of the task in it. */
+  trainingOf?: { experiment: unknown; task: string };
   files: FileRoot;
   /** Of config/apiProviders.ts. */
   provider: string;
@@ -267,6 +291,15 @@ export interface SessionApi {
   ask(request: AskRequest): Promise<AskAnswer>;
   /** Reads the student's tokenizer and the test questions; no weights, no GPU. */
   exampleQuestions(request: Pick<AskRequest, 'experiment' | 'files'>): Promise<ExampleQuestions>;
+  /** What a run would read as a teacher's demonstrations of a task. No GPU, no student. */
+  previewDemonstrations(request: DemonstrationsPreviewRequest): Promise<DemonstrationsPreview>;
+  /** What a run would read as a task of one's own. No GPU, no student. */
+  previewTask(request: TaskPreviewRequest): Promise<TaskPreview>;
+  /** Keeps a file for experiments; its path is resolved whatever their other files are in. The name says the contents. */
+  keepFile(fileName: string, bytes: Uint8Array): Promise<string>;
+  keptFiles(): Promise<{ path: string; sizeBytes: number }[]>;
+  keptFile(path: string): Promise<Uint8Array>;
+  deleteKeptFile(path: string): Promise<void>;
   exportStudent(request: ExportRequest): Promise<ExportSummary>;
   listRuns(): Promise<StoredRun[]>;
   deleteRun(runId: string): Promise<void>;

@@ -6,26 +6,30 @@ import { findProvider, readBaseUrl, readKey, type ApiProvider } from '../config/
 import { TASK_IDS } from '../config/experiment';
 import { integer, nonEmptyText, positive, real } from '../config/fields';
 import { listProblems } from '../config/problems';
-import { openFileRoot } from '../sources/fileRoot';
+import { openFileRoot, type FileRoot } from '../sources/fileRoot';
+import type { OpenRoot } from '../sources/openRoot';
 import type { AnswerStore } from '../storage/answerStore';
 import { TASKS } from '../tasks/registry';
+import type { TaskItem } from '../tasks/task';
 import { endInWords, nearnessOf } from '../teachers/apiAdvice';
 import { systemClock, type Clock } from '../teachers/apiRequest';
 import { estimateLesson, planLesson, type LessonPlan } from '../teachers/apiPlan';
 import { teachLesson } from '../teachers/apiTeacher';
+import type { TeacherTask } from '../teachers/demonstration';
 import { jsonLines } from './artefacts';
 import type { RunControl } from './control';
 import { withLessonFiles } from './lessonFiles';
 import { inBrowser } from './load';
 import type { TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './protocol';
-import { readTaskItems, teacherTask } from './taskItems';
+import { findTask, readExperiment, readTaskItems, splitTask, teacherTask } from './taskItems';
 
 const price = real(0, 1e6);
 
 /** All of a request but its files, which are opened, and its key, which no message may repeat. */
 const RequestSchema = v.object({
-  task: v.picklist(TASK_IDS),
-  paths: v.pipe(v.array(nonEmptyText), v.minLength(1)),
+  task: v.exactOptional(v.picklist(TASK_IDS)),
+  paths: v.exactOptional(v.pipe(v.array(nonEmptyText), v.minLength(1))),
+  trainingOf: v.exactOptional(v.object({ experiment: v.unknown(), task: nonEmptyText })),
   provider: nonEmptyText,
   baseUrl: v.exactOptional(v.string()),
   model: nonEmptyText,
@@ -44,6 +48,13 @@ const RequestSchema = v.object({
   retryFailed: v.exactOptional(v.boolean()),
 });
 
+/** What a session has that a request needs. */
+export interface TeachPlaces {
+  answers: AnswerStore;
+  /** How a root is opened; absent: as it is, without kept files. */
+  open?: (root: FileRoot) => OpenRoot;
+}
+
 /** A request that has been checked, with its items. */
 interface Opened {
   plan: LessonPlan;
@@ -53,13 +64,34 @@ interface Opened {
   warnings: string[];
 }
 
-async function openRequest(request: TeachRequest, answers: AnswerStore): Promise<Opened> {
+type Wanted = Pick<v.InferOutput<typeof RequestSchema>, 'task' | 'paths' | 'trainingOf'>;
+
+/** The items that are to be answered, and the task as the teacher needs it. */
+async function readWanted(
+  { task: id, paths, trainingOf }: Wanted,
+  files: OpenRoot,
+  warn: (text: string) => void,
+): Promise<{ task: TeacherTask; items: TaskItem[] }> {
+  const both = id !== undefined && paths !== undefined;
+  if (both === (trainingOf !== undefined)) {
+    throw new PupilError('usage', 'teach: expected a task with its files, or a task of an experiment, and not both');
+  }
+  if (trainingOf !== undefined) {
+    const config = findTask(readExperiment(trainingOf.experiment), trainingOf.task);
+    const { train } = await splitTask(config, files, warn);
+    return { task: teacherTask(config.name, config.id, train), items: train };
+  }
+  const items = await readTaskItems(TASKS[id!], { name: id! }, paths!, files, warn);
+  return { task: teacherTask(id!, id!, items), items };
+}
+
+async function openRequest(request: TeachRequest, { answers, open = openFileRoot }: TeachPlaces): Promise<Opened> {
   const parsed = v.safeParse(RequestSchema, request);
   if (!parsed.success) {
     const [first] = listProblems(parsed.issues);
     throw new PupilError('usage', `teach: ${first!.path}: expected ${first!.expected}, got ${first!.value}`);
   }
-  const { task: id, paths, model, limit, samples, family, label = model, budget, prices } = parsed.output;
+  const { model, limit, samples, family, label = model, budget, prices } = parsed.output;
   const provider = findProvider(parsed.output.provider);
   const given = parsed.output.baseUrl ?? provider.baseUrl;
   if (given === undefined) {
@@ -79,14 +111,13 @@ async function openRequest(request: TeachRequest, answers: AnswerStore): Promise
   if (key !== undefined && target.protocol === 'http:' && nearnessOf(target.hostname) === 'public') {
     warnings.push(`the key goes to ${target.host} without encryption: use https where the server has it`);
   }
-  const task = TASKS[id];
-  const files = withLessonFiles(openFileRoot(request.files));
-  const all = await readTaskItems(task, { name: id }, paths, files, (text) => warnings.push(text));
-  const items = all.slice(0, limit ?? all.length);
+  const files = withLessonFiles(open(request.files));
+  const wanted = await readWanted(parsed.output, files, (text) => warnings.push(text));
+  const items = wanted.items.slice(0, limit ?? wanted.items.length);
   const { system, temperature, topP, maxTokens } = parsed.output;
   const plan = await planLesson(
     {
-      task: teacherTask(id, id, items),
+      task: wanted.task,
       items,
       chat: {
         dialect: provider.dialect,
@@ -117,8 +148,8 @@ function concurrencyOf({ concurrency }: ApiProvider, most: number | undefined): 
  *
  * @throws PupilError `usage` for the request, `source` and `data` for its files, `storage` of the store.
  */
-export async function estimateForRequest(request: TeachRequest, answers: AnswerStore): Promise<TeachEstimate> {
-  const { plan, provider, baseUrl, warnings } = await openRequest(request, answers);
+export async function estimateForRequest(request: TeachRequest, places: TeachPlaces): Promise<TeachEstimate> {
+  const { plan, provider, baseUrl, warnings } = await openRequest(request, places);
   const estimate = estimateLesson(plan, {
     retryFailed: request.retryFailed === true,
     concurrency: concurrencyOf(provider, request.concurrency).start,
@@ -127,8 +158,7 @@ export async function estimateForRequest(request: TeachRequest, answers: AnswerS
   return { ...estimate, model: request.model, baseUrl, warnings };
 }
 
-export interface TeachOptions {
-  answers: AnswerStore;
+export interface TeachOptions extends TeachPlaces {
   control: RunControl;
   onEvent: (event: TeachEvent) => void;
   /** For tests. */
@@ -149,7 +179,7 @@ const TOLD_TROUBLES = 50;
 export async function teachForRequest(request: TeachRequest, options: TeachOptions): Promise<TeachSummary> {
   const { control, onEvent, answers, clock = systemClock } = options;
   const startedAt = clock.now();
-  const { plan, provider, baseUrl, key, warnings } = await openRequest(request, answers);
+  const { plan, provider, baseUrl, key, warnings } = await openRequest(request, options);
   const log = (level: 'info' | 'warning', message: string): void => onEvent({ type: 'log', level, message });
   for (const warning of warnings) log('warning', warning);
   const total = request.timeoutSeconds === undefined ? undefined : request.timeoutSeconds * 1000;
