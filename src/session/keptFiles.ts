@@ -8,7 +8,9 @@ import type { OpenRoot } from '../sources/openRoot';
 import type { KeptFileStore } from '../storage/keptFiles';
 
 const SCHEME = 'kept:';
+/** As letters: digits before the ending would be taken for the number of a shard. */
 const HASH_DIGITS = 8;
+const NAME_LENGTH = 50;
 
 /** The path of a kept file. */
 export const keptPath = (name: string): string => SCHEME + name;
@@ -35,8 +37,9 @@ export async function keepFile(store: KeptFileStore, fileName: string, bytes: Ui
     throw new PupilError('usage', `kept file: expected a file with something in it, ${fileName} is empty`);
   }
   const [, stem = fileName, ending = ''] = /^(.*?)(\.[A-Za-z0-9]{1,8})?$/s.exec(fileName) ?? [];
-  const hash = (await sha256Of(bytes)).slice(0, HASH_DIGITS);
-  const name = `${slug(stem)}-${hash}${ending.toLowerCase()}`;
+  const hash = (await sha256Of(bytes)).slice(0, HASH_DIGITS).replace(/\d/g, (digit) => 'ghijklmnop'[Number(digit)]!);
+  // The end of a long name: there the shards of one file differ.
+  const name = `${slug(stem.slice(-NAME_LENGTH))}-${hash}${ending.toLowerCase()}`;
   await store.saveFile(name, bytes);
   return keptPath(name);
 }
