@@ -4,6 +4,7 @@
 import { API_PROVIDERS, findProvider } from '../../config/apiProviders';
 import { PupilError } from '../../base/errors';
 import type { TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from '../../session/protocol';
+import { formatCount } from '../format';
 import { toNotice, type Notice } from './notice';
 import { withTeacher, type TeacherPlace } from './teacherPlace';
 
@@ -206,7 +207,7 @@ export class ApiTeacher {
       );
       return { ...document, demonstrations };
     }, experimentId);
-    this.done = `${summary.demonstrations.length} demonstrations by ${label} are in the experiment now, for ${task}.`;
+    this.done = `${formatCount(summary.demonstrations.length, 'demonstration')} by ${label}: in the experiment now, for ${task}.`;
   }
 
   private async request(retryFailed: boolean): Promise<TeachRequest> {

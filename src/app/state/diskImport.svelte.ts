@@ -3,6 +3,7 @@
 import type { DemonstrationsConfig } from '../../config/experiment';
 import { PupilError } from '../../base/errors';
 import type { DemonstrationsPreview, PickedContents } from '../../session/protocol';
+import { formatCount } from '../format';
 import { Latest } from './latest';
 import { toNotice, type Notice } from './notice';
 import { contentsOf, freeLabel, keepAll, rejectedText, stemOf, withTeacher, type TeacherPlace } from './teacherPlace';
@@ -108,7 +109,7 @@ export class DiskImport {
         );
       });
       const count = preview.demonstrations.filter(({ inTraining }) => inTraining).length;
-      this.done = `${count} demonstrations by ${label} are in the experiment now, for ${task.name}.`;
+      this.done = `${formatCount(count, 'demonstration')} by ${label}: in the experiment now, for ${task.name}.`;
       this.clear();
     } catch (error) {
       this.notice = toNotice(error);

@@ -1,9 +1,10 @@
 // mixture.svelte.ts: the teachers of the chosen experiment, each with what a run would read of it, and the work by hand on
 // single demonstrations: leaving out, editing. All of that is in the experiment itself; here is only what is looked at.
+import { slug } from '../../base/slug';
 import type { DemonstrationsPreview, PreviewedDemonstration } from '../../session/protocol';
 import { Latest } from './latest';
 import { toNotice, type Notice } from './notice';
-import type { DemonstrationsInput, TeacherPlace } from './teacherPlace';
+import { rejectedText, type DemonstrationsInput, type TeacherPlace } from './teacherPlace';
 
 export interface MixedTeacher {
   preview?: DemonstrationsPreview;
@@ -133,6 +134,12 @@ export class Mixture {
         edits.filter((one) => one.id !== id),
       ),
     );
+  }
+
+  /** The rows of a teacher's files that are left out, as a file. */
+  saveRejected(index: number): void {
+    const rows = this.teachers[index]?.preview?.rejected ?? [];
+    this.place.save(`${slug(this.entries[index]?.label ?? 'teacher')}-left-out.txt`, rejectedText(rows));
   }
 
   private changeEntry(index: number, update: (entry: DemonstrationsInput) => DemonstrationsInput): Promise<void> {
