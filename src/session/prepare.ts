@@ -103,11 +103,16 @@ export async function prepare(
         );
       }
       const tooLong = new Set<string>();
+      const unsayable = new Set<string>();
       const counts = new Set<string>();
       let selection: Selection | undefined;
       if (instruct !== false && config.use.includes('instruct')) {
         selection = selectDemonstrations(found.demonstrations, trainIds, source, instruct.fraction);
         for (const demonstration of selection.selected) {
+          if (!encoder.canSay(cotText(demonstration), demonstration.answer)) {
+            unsayable.add(demonstration.id);
+            continue;
+          }
           const prompt = encoder.prompt(cotText(demonstration), 'wrapped');
           const answer = encoder.answer(demonstration.answer);
           if (!fits(experiment, sizes, prompt, answer)) tooLong.add(demonstration.id);
@@ -125,6 +130,10 @@ export async function prepare(
         expectRoom('phases.selfRefine.sampling.maxNewTokens', selfRefine.sampling.maxNewTokens, room, sizes);
         for (const demonstration of chosen.selected) {
           const item = itemById.get(demonstration.itemId)!;
+          if (!encoder.canSay(cotText(demonstration), demonstration.answer)) {
+            unsayable.add(demonstration.id);
+            continue;
+          }
           const plain = encoder.prompt(task.plainPrompt(item), 'wrapped');
           const cot = encoder.prompt(cotText(demonstration), 'wrapped');
           const answer = encoder.answer(demonstration.answer);
@@ -147,7 +156,13 @@ export async function prepare(
         }
       }
       if (selection !== undefined) {
-        summaries.push(summarise(config.name, source, found, new Set(trainIds), selection, tooLong.size, counts.size));
+        const left = { tooLong: tooLong.size, unsayable: unsayable.size };
+        summaries.push(summarise(config.name, source, found, new Set(trainIds), selection, left, counts.size));
+        if (unsayable.size > 0) {
+          warnings.push(
+            `${config.name}: ${unsayable.size} demonstrations by ${source.label} have words that the student does not know; they are left out`,
+          );
+        }
       }
     }
     if (config.use.includes('evaluate')) {
@@ -205,7 +220,7 @@ function summarise(
   found: LoadedDemonstrations,
   training: ReadonlySet<string>,
   selection: Selection,
-  tooLong: number,
+  { tooLong, unsayable }: { tooLong: number; unsayable: number },
   used: number,
 ): DemonstrationSummary {
   const inTraining = found.demonstrations.filter((demonstration) => training.has(demonstration.itemId));
@@ -223,6 +238,7 @@ function summarise(
     notInTraining: selection.notInTraining,
     beyondShare: selection.beyondFraction + selection.beyondLimit,
     tooLong,
+    ...(unsayable === 0 ? {} : { unknownWords: unsayable }),
     droppedWrong: selection.wrongDropped,
     ...(source.exclude === undefined ? {} : { excludedByHand: selection.excluded }),
     ...(source.edits === undefined
@@ -257,8 +273,13 @@ function prepareQuestions(
     items: [],
     summary: { taskId: config.name, benchmark: task.title, trainItems, testItems: 0, tooLong: 0, notes: [] },
   };
+  let unsayable = 0;
   for (const item of test.slice(0, evaluation.limit ?? test.length)) {
     const texts = { plain: task.plainPrompt(item), cot: task.cotPrompt(item) };
+    if (!encoder.canSay(texts.cot)) {
+      unsayable++;
+      continue;
+    }
     const wordings = (['bare', 'wrapped'] as const).flatMap((wrap) =>
       (['plain', 'cot'] as const).map((kind) => ({ wrap, kind, prompt: encoder.prompt(texts[kind], wrap) })),
     );
@@ -293,5 +314,8 @@ function prepareQuestions(
     }
   }
   prepared.summary.testItems = prepared.items.length;
+  if (unsayable > 0) {
+    prepared.summary.notes.push(`${unsayable} test items have words that the student does not know; they are left out`);
+  }
   return prepared;
 }

@@ -1,7 +1,8 @@
 // teacherMixture.test.ts: the teachers of an experiment in the page: counts and accuracy, wrong answers kept or filtered, single
 // demonstrations found, left out and edited; all of it in the experiment, over a reload.
 import { afterEach, expect, it } from 'vitest';
-import { button, FakeSession, removePages, settle } from './fakePage';
+import type { FakeSession} from './fakePage';
+import { button, removePages, settle } from './fakePage';
 import { field, Memory, part, set, TeachingSession, teachersPage, until, type Page } from './teachingPage';
 
 afterEach(removePages);

@@ -145,6 +145,7 @@ export class ApiTeacher {
     this.notice = undefined;
     this.done = '';
     this.log = [];
+    this.estimate = undefined;
     this.progress = undefined;
     this.summary = undefined;
     const experimentId = this.place.experiments.selectedId;

@@ -35,7 +35,8 @@ export class TaskImport {
     for (const { part } of this.preview?.items ?? []) count[part]++;
     return count;
   });
-  readonly canUse = $derived.by(() => !this.working && this.counts.train + this.counts.test > 0);
+  readonly isMapped = $derived.by(() => (this.mapping?.question ?? '') !== '' && (this.mapping?.target ?? '') !== '');
+  readonly canUse = $derived.by(() => !this.working && this.isMapped && this.counts.train + this.counts.test > 0);
 
   async take(files: Iterable<File>, part: 'all' | 'test'): Promise<void> {
     this.done = '';
@@ -86,7 +87,7 @@ export class TaskImport {
     const rest = Object.fromEntries(Object.entries(more).filter(([, value]) => value !== undefined && value !== ''));
     const mapping = { question, target, ...rest };
     this.mapping = mapping;
-    if (question !== '' && target !== '') await this.refresh();
+    if (this.isMapped) await this.refresh();
   }
 
   /** Columns of the options in the order of the file: one is a list of them, several are one each. */
