@@ -79,6 +79,8 @@ export class Experiments {
   seedText = $state('');
   picked = $state.raw<readonly PickedFile[]>([]);
   dataAddress = $state('');
+  /** A change that will not outlive a reload. */
+  keepProblem = $state.raw<Notice>();
   /** A file that could not be taken. */
   pickProblem = $state.raw<Notice>();
 
@@ -153,12 +155,12 @@ export class Experiments {
     const document = update(structuredClone(before) as ExperimentInput);
     parseExperiment(document);
     this.changes = { ...this.changes, [id]: document };
-    this.pickProblem = undefined;
+    this.keepProblem = undefined;
     try {
       this.memory.setItem(CHANGED + id, JSON.stringify({ label: choice.label, document }));
     } catch {
       const message = 'The change is made, but this browser has no room to remember it over a reload.';
-      this.pickProblem = { code: 'storage-full', message, hint: 'Download the experiment before you leave.' };
+      this.keepProblem = { code: 'storage-full', message, hint: 'Download the experiment before you leave.' };
     }
   }
 
