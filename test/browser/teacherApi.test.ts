@@ -88,6 +88,7 @@ describe('a teacher behind an API', () => {
     expect(name).not.toContain('kept:');
     expect(page.saved.has(name!)).toBe(true);
     // The same teacher again takes its own place, and nothing is asked twice.
+    part(page.panel, API); // one part is open at a time
     set(field(box, 'Questions at most'), '6');
     button(box, 'Start asking').click();
     await until(() => box.innerText.includes('6 demonstrations by small'));
