@@ -6,8 +6,8 @@ import { preset, PRESET_NAMES } from '../../config/presets';
 import { PupilError } from '../../base/errors';
 import type { FileRoot } from '../../session/protocol';
 import { readPicked, type PickedFile } from '../pickedFiles';
+import type { KeyValue } from './keyValue';
 import { toNotice, type Notice } from './notice';
-import type { KeyValue } from './storedRuns.svelte';
 
 export interface ExperimentChoice {
   id: string;

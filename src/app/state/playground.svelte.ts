@@ -7,10 +7,11 @@ import { RunLocks, type Locks } from '../runLocks';
 import { AskBox, type AskPlace } from './ask.svelte';
 import { DeviceState } from './device.svelte';
 import { Experiments } from './experiments.svelte';
+import type { KeyValue } from './keyValue';
 import { toNotice, type Notice } from './notice';
 import { RunView } from './run.svelte';
 import { SelfCheck } from './selfCheck.svelte';
-import { StoredRuns, type KeyValue } from './storedRuns.svelte';
+import { StoredRuns } from './storedRuns.svelte';
 import { Teachers } from './teachers.svelte';
 
 export class Playground {

@@ -3,7 +3,7 @@
 import type { ExperimentInput } from '../../config/experiment';
 import type { PickedContents, RejectedRow, SessionApi } from '../../session/protocol';
 import type { Experiments, PreparedRun } from './experiments.svelte';
-import type { KeyValue } from './storedRuns.svelte';
+import type { KeyValue } from './keyValue';
 
 export interface TeacherPlace {
   session: SessionApi;
