@@ -29,6 +29,11 @@ export function formatNumber(value: number): string {
   return size < 1e-3 || size >= 1e6 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }
 
+/** 1, `row` → `1 row`; 1200 → `1,200 rows`. */
+export function formatCount(count: number, one: string, several = `${one}s`): string {
+  return `${formatNumber(count)} ${count === 1 ? one : several}`;
+}
+
 /** ISO time → `2026-03-01 14:05`. */
 export function formatTime(iso: string): string {
   const time = new Date(iso);

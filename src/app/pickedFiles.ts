@@ -59,14 +59,19 @@ export function findPicked(wanted: string, paths: readonly string[]): { picked: 
 
 /**
  * The files an experiment needs, read from what was picked, under the paths by which the experiment names them.
+ * @param wantedPaths some of them, where the others do not matter.
  * @throws PupilError `source` naming every file that is not in the folder, or a total that is too large.
  */
-export async function readPicked(experiment: Experiment, picked: readonly PickedFile[]): Promise<FileRoot> {
+export async function readPicked(
+  experiment: Experiment,
+  picked: readonly PickedFile[],
+  wantedPaths: readonly string[] = localPaths(experiment),
+): Promise<FileRoot> {
   const byPath = new Map(picked.map((file) => [file.path, file]));
   const paths = [...byPath.keys()];
   const missing: string[] = [];
   const found: { file: PickedFile; as: string }[] = [];
-  for (const wanted of localPaths(experiment)) {
+  for (const wanted of wantedPaths) {
     const places = findPicked(wanted, paths);
     if (places === undefined) missing.push(wanted);
     for (const place of places ?? []) {

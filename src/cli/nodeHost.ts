@@ -82,7 +82,7 @@ async function withAnswers<T>(file: string | undefined, work: (answers: AnswerSt
 /** What asking a teacher would need. Sends nothing. */
 export async function estimateTeachingHere(request: TeachRequest, cache: string | undefined): Promise<TeachEstimate> {
   const { estimateForRequest } = await import('../session/teach');
-  return withAnswers(cache, (answers) => estimateForRequest(request, answers));
+  return withAnswers(cache, (answers) => estimateForRequest(request, { answers }));
 }
 
 interface Asking {

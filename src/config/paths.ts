@@ -77,16 +77,25 @@ export function resolvePaths(experiment: Experiment, roots: PathRoots): Experime
   };
 }
 
-/** Every file and folder that an experiment names, once each; URLs are left out. */
-export function localPaths(experiment: Experiment): string[] {
-  const { source, tokenizer } = experiment.student;
-  const paths = [
-    ...(source.kind === 'directory' ? [source.path] : []),
-    ...(tokenizer.kind === 'student' ? [] : [tokenizer.path]),
+const ofThisPlace = (paths: readonly string[]): string[] =>
+  [...new Set(paths)].filter((path) => !/^[a-zA-Z][a-zA-Z0-9+.-]+:/.test(path));
+
+/** The files of tasks and demonstrations that an experiment names, once each; URLs are left out. */
+export function dataPaths(experiment: Pick<Experiment, 'demonstrations' | 'tasks'>): string[] {
+  return ofThisPlace([
     ...experiment.demonstrations.flatMap((entry) => [...entry.files, ...(entry.alignedWith ?? [])]),
     ...experiment.tasks.flatMap((task) =>
       'all' in task.files ? task.files.all : [...task.files.train, ...task.files.test],
     ),
-  ];
-  return [...new Set(paths)].filter((path) => !/^[a-zA-Z][a-zA-Z0-9+.-]+:/.test(path));
+  ]);
+}
+
+/** Every file and folder that an experiment names, once each; URLs are left out. */
+export function localPaths(experiment: Experiment): string[] {
+  const { source, tokenizer } = experiment.student;
+  return ofThisPlace([
+    ...(source.kind === 'directory' ? [source.path] : []),
+    ...(tokenizer.kind === 'student' ? [] : [tokenizer.path]),
+    ...dataPaths(experiment),
+  ]);
 }

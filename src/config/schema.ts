@@ -211,6 +211,26 @@ const DemonstrationsSchema = v.strictObject({
     field(integer(0), 'Rationale', 'Which of several rationales of one row to use, counted from 0.'),
     0,
   ),
+  // Without defaults: experiments written before they existed stay the same documents, and their runs can be resumed.
+  exclude: v.exactOptional(
+    field(
+      v.array(nonEmptyText),
+      'Left out by hand',
+      'Ids of demonstrations, as demonstrations.jsonl has them, that no phase trains on. The report counts them.',
+    ),
+  ),
+  edits: v.exactOptional(
+    field(
+      v.array(
+        v.strictObject({
+          id: field(nonEmptyText, 'Demonstration', 'Its id.'),
+          answer: field(nonEmptyText, 'Answer', 'What is trained on in place of the teacher’s answer.'),
+        }),
+      ),
+      'Edited by hand',
+      'Texts in place of the answers of demonstrations. The teacher’s own accuracy stays that of its own answers.',
+    ),
+  ),
 });
 
 const SelfConsistencySchema = v.strictObject({

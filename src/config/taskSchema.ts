@@ -89,7 +89,10 @@ export const TaskSchema = v.strictObject({
   id: field(v.picklist(TASK_IDS), 'Task', 'Which benchmark: its loader, prompts and answer extractor.'),
   name: field(nonEmptyText, 'Name', 'Unique in this experiment; demonstrations refer to it.'),
   files: field(
-    v.union([v.strictObject({ all: fileList }), v.strictObject({ train: v.optional(v.array(nonEmptyText), []), test: fileList })]),
+    v.union([
+      v.strictObject({ all: fileList }),
+      v.strictObject({ train: v.optional(v.array(nonEmptyText), []), test: fileList }),
+    ]),
     'Files',
     `Either one pool to be split ("all") or separate training and test files; a task that is only evaluated needs no training files. A .lst file among them holds the labels of the file with the same name. ${pathHint}`,
   ),

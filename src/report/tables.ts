@@ -155,6 +155,8 @@ export function comparisonTable(rows: readonly ComparisonRow[]): string {
 
 /** Teachers: their own accuracy and what was made of their demonstrations. */
 export function demonstrationTable(rows: readonly DemonstrationSummary[]): string {
+  const unknown = rows.some(({ unknownWords = 0 }) => unknownWords > 0);
+  const byHand = rows.some(({ excludedByHand, editedByHand }) => (excludedByHand ?? editedByHand) !== undefined);
   return table(
     'Demonstrations by teacher',
     [
@@ -167,7 +169,14 @@ export function demonstrationTable(rows: readonly DemonstrationSummary[]): strin
       { title: 'n', numeric: true },
       { title: 'Not in training', numeric: true },
       { title: 'Too long', numeric: true },
+      ...(unknown ? [{ title: 'Unknown words', numeric: true }] : []),
       { title: 'Wrong, dropped', numeric: true },
+      ...(byHand
+        ? [
+            { title: 'Left out by hand', numeric: true },
+            { title: 'Edited by hand', numeric: true },
+          ]
+        : []),
       { title: 'Unusable lines', numeric: true },
     ],
     rows.map((row) => [
@@ -182,7 +191,9 @@ export function demonstrationTable(rows: readonly DemonstrationSummary[]): strin
       number(row.teacherN),
       number(row.notInTraining),
       number(row.tooLong),
+      ...(unknown ? [number(row.unknownWords ?? 0)] : []),
       number(row.droppedWrong),
+      ...(byHand ? [number(row.excludedByHand ?? 0), number(row.editedByHand ?? 0)] : []),
       number(row.rejectedLines),
     ]),
   );

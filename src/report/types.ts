@@ -91,8 +91,13 @@ export interface DemonstrationSummary {
   beyondShare?: number;
   /** Left out because prompt or answer is longer than the experiment allows. */
   tooLong: number;
+  /** Left out because a student of whole words lacks some of theirs; absent where there are none. */
+  unknownWords?: number;
   /** Left out because the answer misses the target (only with `keepWrong: false`). */
   droppedWrong: number;
+  /** Left out by hand (`exclude`), and used with an answer that was edited by hand (`edits`); absent without these. */
+  excludedByHand?: number;
+  editedByHand?: number;
   /** Demonstrations used. */
   used: number;
   /** The teacher's own accuracy on the training questions it answered, before anything was dropped. */

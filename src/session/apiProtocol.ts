@@ -40,11 +40,16 @@ export interface ApiSettings {
   retryFailed?: boolean;
 }
 
-/** `pupil teach`: a teacher behind an API answers a task's items. */
+/**
+ * `pupil teach`: a teacher behind an API answers a task's items: all of a benchmark's files, or the training part of a task
+ * of an experiment. One of the two is named.
+ */
 export interface TeachRequest extends ApiSettings {
-  task: TaskId;
+  task?: TaskId;
   /** Within `files`; paths of the lesson's generated files (`lesson:kinds/train?count=40`) as well. */
-  paths: string[];
+  paths?: string[];
+  /** The experiment's document, and the name of the task in it. */
+  trainingOf?: { experiment: unknown; task: string };
   files: FileRoot;
   /** Where the columns are, for a task of one's own; absent: guessed. */
   mapping?: ColumnMapping;

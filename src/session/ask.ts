@@ -11,6 +11,7 @@ import type { Student } from '../model/student';
 import { filesIn, loadAdapterFile } from '../recipes/files';
 import { openFileRoot } from '../sources/fileRoot';
 import { openMemoryRoot } from '../sources/memory';
+import type { OpenRoot } from '../sources/openRoot';
 import type { RunStore } from '../storage/runStore';
 import { LETTERS } from '../tasks/extract/choice';
 import { taskOfKind } from '../tasks/task';
@@ -20,7 +21,7 @@ import { adapterFolder } from './artefacts';
 import { Encoder } from './encoder';
 import { loadStudentWeights, openStudent, type OpenedStudent } from './load';
 import { prepare, questionsOnly } from './prepare';
-import type { AskAnswer, AskRequest, ExampleQuestions, FileRoot, SystemName } from './protocol';
+import type { AskAnswer, AskRequest, ExampleQuestions, SystemName } from './protocol';
 
 /** As many options as there are letters in a student's vocabulary at most; the paper's tasks have up to five. */
 const MAX_OPTIONS = 8;
@@ -61,8 +62,7 @@ function roomFor({ experiment, opened: { config } }: Inquiry): { prompt: number;
 const EXAMPLES = 20;
 
 /** Test questions and words of an experiment's student. Only those that are asked as a typed one is: with options or numbers. */
-export async function exampleQuestions(experiment: Experiment, root: FileRoot): Promise<ExampleQuestions> {
-  const files = openFileRoot(root);
+export async function exampleQuestions(experiment: Experiment, files: OpenRoot): Promise<ExampleQuestions> {
   const { tokenizer, config } = await openStudent(experiment, files);
   const { tasks } = await prepare(questionsOnly(experiment), files, tokenizer, config);
   const { words } = tokenizer.tokenizer;

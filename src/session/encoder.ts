@@ -24,6 +24,18 @@ export class Encoder {
     private readonly sizes: StudentSizes,
   ) {}
 
+  /**
+   * Whether texts can be encoded at all: a vocabulary of whole words has nothing for others, and they are remembered. One of
+   * smaller pieces can say anything.
+   */
+  canSay(...texts: string[]): boolean {
+    const { tokenizer } = this.loaded;
+    if (tokenizer.words === undefined) return true;
+    const lacking = texts.flatMap((text) => tokenizer.unknownPieces(text));
+    for (const word of lacking) this.unknown.add(word);
+    return lacking.length === 0;
+  }
+
   prompt(text: string, wrap: Wrap): PromptTokens {
     const { tokenizer, chatTemplate } = this.loaded;
     const { wrapper, promptSuffix } = this.experiment.prompt;

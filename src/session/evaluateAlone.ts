@@ -6,6 +6,7 @@ import type { Gpu } from '../gpu/device';
 import { Adapter } from '../model/adapter';
 import { loadAdapterFile } from '../recipes/files';
 import { openFileRoot } from '../sources/fileRoot';
+import type { OpenRoot } from '../sources/openRoot';
 import { MemoryRunStore } from '../storage/memory';
 import { RunBook } from './book';
 import type { RunControl } from './control';
@@ -21,18 +22,20 @@ import type { EvaluateRequest, EvaluationRow, SessionEvent } from './protocol';
 export async function evaluateAlone({
   gpu,
   request,
+  files,
   experiment,
   control,
   listener,
 }: {
   gpu: Gpu;
   request: EvaluateRequest;
+  /** The request's, opened. */
+  files: OpenRoot;
   /** The request's, checked and resolved. */
   experiment: Experiment;
   control: RunControl;
   listener: (event: SessionEvent) => void;
 }): Promise<EvaluationRow[]> {
-  const files = openFileRoot(request.files);
   const onProgress: ProgressListener = (progress) => listener({ type: 'progress', progress });
   const opened = await openStudent(experiment, files);
   const narrowed = questionsOnly(experiment);

@@ -11,14 +11,13 @@ import type { OpenRoot } from '../sources/openRoot';
 import { LETTERS } from '../tasks/extract/choice';
 import { TASKS } from '../tasks/registry';
 import { judgeItem, sameAnswer } from '../tasks/score';
-import { splitItems } from '../tasks/split';
 import type { Task, TaskItem } from '../tasks/task';
-import { selectDemonstrations, type Demonstration, type Selection } from '../teachers/demonstration';
+import { selectDemonstrations, teacherWasRight, type Demonstration, type Selection } from '../teachers/demonstration';
 import { loadDemonstrations, type LoadedDemonstrations } from '../teachers/disk';
 import { decodeAnswer } from '../text/wrapper';
 import { dataFiles } from './dataFiles';
 import { Encoder, type StudentSizes } from './encoder';
-import { readTaskItems, teacherTask } from './taskItems';
+import { splitTask, teacherTask } from './taskItems';
 import type { LoadedTokenizer } from './tokenizers';
 
 /** The test questions of one task, asked in every way; the same questions in each, so that systems can be compared. */
@@ -85,14 +84,7 @@ export async function prepare(
 
   for (const config of experiment.tasks) {
     const task = TASKS[config.id];
-    const load = async (paths: readonly string[]): Promise<TaskItem[]> =>
-      paths.length === 0 ? [] : readTaskItems(task, config, paths, files, (text) => warnings.push(text));
-    const split = splitItems(
-      'all' in config.files
-        ? { pool: await load(config.files.all) }
-        : { train: await load(config.files.train), test: await load(config.files.test) },
-      config.split,
-    );
+    const split = await splitTask(config, files, (text) => warnings.push(text));
     const taught = teacherTask(config.name, config.id, [...split.train, ...split.test]);
     const itemById = new Map(split.train.map((item) => [item.id, item]));
     const trainIds = split.train.map((item) => item.id);
@@ -105,12 +97,22 @@ export async function prepare(
           `${config.name}: ${found.malformed.length} demonstrations by ${source.label} cannot be used, first ${bad.path}:${bad.line}: ${bad.reason}`,
         );
       }
+      if (found.unknownIds.length > 0) {
+        warnings.push(
+          `${config.name}: ${found.unknownIds.length} ids in exclude and edits are of no demonstration by ${source.label}, first ${found.unknownIds[0]!}`,
+        );
+      }
       const tooLong = new Set<string>();
+      const unsayable = new Set<string>();
       const counts = new Set<string>();
       let selection: Selection | undefined;
       if (instruct !== false && config.use.includes('instruct')) {
         selection = selectDemonstrations(found.demonstrations, trainIds, source, instruct.fraction);
         for (const demonstration of selection.selected) {
+          if (!encoder.canSay(cotText(demonstration), demonstration.answer)) {
+            unsayable.add(demonstration.id);
+            continue;
+          }
           const prompt = encoder.prompt(cotText(demonstration), 'wrapped');
           const answer = encoder.answer(demonstration.answer);
           if (!fits(experiment, sizes, prompt, answer)) tooLong.add(demonstration.id);
@@ -128,6 +130,10 @@ export async function prepare(
         expectRoom('phases.selfRefine.sampling.maxNewTokens', selfRefine.sampling.maxNewTokens, room, sizes);
         for (const demonstration of chosen.selected) {
           const item = itemById.get(demonstration.itemId)!;
+          if (!encoder.canSay(cotText(demonstration), demonstration.answer)) {
+            unsayable.add(demonstration.id);
+            continue;
+          }
           const plain = encoder.prompt(task.plainPrompt(item), 'wrapped');
           const cot = encoder.prompt(cotText(demonstration), 'wrapped');
           const answer = encoder.answer(demonstration.answer);
@@ -150,7 +156,13 @@ export async function prepare(
         }
       }
       if (selection !== undefined) {
-        summaries.push(summarise(config.name, source, found, new Set(trainIds), selection, tooLong.size, counts.size));
+        const left = { tooLong: tooLong.size, unsayable: unsayable.size };
+        summaries.push(summarise(config.name, source, found, new Set(trainIds), selection, left, counts.size));
+        if (unsayable.size > 0) {
+          warnings.push(
+            `${config.name}: ${unsayable.size} demonstrations by ${source.label} have words that the student does not know; they are left out`,
+          );
+        }
       }
     }
     if (config.use.includes('evaluate')) {
@@ -209,11 +221,11 @@ function summarise(
   found: LoadedDemonstrations,
   training: ReadonlySet<string>,
   selection: Selection,
-  tooLong: number,
+  { tooLong, unsayable }: { tooLong: number; unsayable: number },
   used: number,
 ): DemonstrationSummary {
   const inTraining = found.demonstrations.filter((demonstration) => training.has(demonstration.itemId));
-  const correct = inTraining.filter((demonstration) => demonstration.correct).length;
+  const correct = inTraining.filter(teacherWasRight).length;
   const { low, high } = wilsonInterval(correct, inTraining.length);
   return {
     label: source.label,
@@ -227,7 +239,12 @@ function summarise(
     notInTraining: selection.notInTraining,
     beyondShare: selection.beyondFraction + selection.beyondLimit,
     tooLong,
+    ...(unsayable === 0 ? {} : { unknownWords: unsayable }),
     droppedWrong: selection.wrongDropped,
+    ...(source.exclude === undefined ? {} : { excludedByHand: selection.excluded }),
+    ...(source.edits === undefined
+      ? {}
+      : { editedByHand: selection.selected.filter(({ original }) => original !== undefined).length }),
     used,
     teacherCorrect: correct,
     teacherN: inTraining.length,
@@ -257,8 +274,13 @@ function prepareQuestions(
     items: [],
     summary: { taskId: config.name, benchmark: task.title, trainItems, testItems: 0, tooLong: 0, notes: [] },
   };
+  let unsayable = 0;
   for (const item of test.slice(0, evaluation.limit ?? test.length)) {
     const texts = { plain: task.plainPrompt(item), cot: task.cotPrompt(item) };
+    if (!encoder.canSay(texts.cot)) {
+      unsayable++;
+      continue;
+    }
     const wordings = (['bare', 'wrapped'] as const).flatMap((wrap) =>
       (['plain', 'cot'] as const).map((kind) => ({ wrap, kind, prompt: encoder.prompt(texts[kind], wrap) })),
     );
@@ -307,6 +329,9 @@ function prepareQuestions(
         ? 'left out of probing: there are no options to choose from'
         : `${probed} of ${summary.testItems} test items are probed: the others have no options`,
     );
+  }
+  if (unsayable > 0) {
+    summary.notes.push(`${unsayable} test items have words that the student does not know; they are left out`);
   }
   return prepared;
 }

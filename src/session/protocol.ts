@@ -6,9 +6,28 @@ import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report
 import type { FileRoot } from '../sources/fileRoot';
 import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
+import type {
+  DemonstrationsPreview,
+  DemonstrationsPreviewRequest,
+  TaskPreview,
+  TaskPreviewRequest,
+} from './previewTypes';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+export type { RejectedRow } from '../formats/rows';
+export type {
+  DemonstrationsPreview,
+  DemonstrationsPreviewRequest,
+  PickedContents,
+  PreviewedDemonstration,
+  PreviewedItem,
+  TaskPreview,
+  TaskPreviewRequest,
+} from './previewTypes';
 export type { FileRoot } from '../sources/fileRoot';
+export type { ItemFailure } from '../teachers/apiTeacher';
+export type { Demonstration } from '../teachers/demonstration';
+export type { FormatGuess } from '../teachers/diskGuess';
 export type {
   ApiSettings,
   JudgedRating,
@@ -217,6 +236,15 @@ export interface SessionApi {
   ask(request: AskRequest): Promise<AskAnswer>;
   /** Reads the student's tokenizer and the test questions; no weights, no GPU. */
   exampleQuestions(request: Pick<AskRequest, 'experiment' | 'files'>): Promise<ExampleQuestions>;
+  /** What a run would read as a teacher's demonstrations of a task. No GPU, no student. */
+  previewDemonstrations(request: DemonstrationsPreviewRequest): Promise<DemonstrationsPreview>;
+  /** What a run would read as a task of one's own. No GPU, no student. */
+  previewTask(request: TaskPreviewRequest): Promise<TaskPreview>;
+  /** Keeps a file for experiments; its path is resolved whatever their other files are in. The name says the contents. */
+  keepFile(fileName: string, bytes: Uint8Array): Promise<string>;
+  keptFiles(): Promise<{ path: string; sizeBytes: number }[]>;
+  keptFile(path: string): Promise<Uint8Array>;
+  deleteKeptFile(path: string): Promise<void>;
   exportStudent(request: ExportRequest): Promise<ExportSummary>;
   listRuns(): Promise<StoredRun[]>;
   deleteRun(runId: string): Promise<void>;

@@ -1,14 +1,13 @@
 // session.ts: one GPU device and at most one piece of work on it at a time: what a page's worker exposes and the command line
 // drives. It joins the floors below and decides nothing about training itself.
 import { PupilError } from '../base/errors';
-import { parseExperiment, type Experiment } from '../config/experiment';
-import { resolvePaths } from '../config/paths';
 import { Gpu, type AcquireOptions } from '../gpu/device';
 import { setLinearChoice } from '../kernels/linearChoice';
 import { inspect } from '../recipes/inspect';
-import type { PhaseName } from '../report/types';
 import { openFileRoot } from '../sources/fileRoot';
+import type { OpenRoot } from '../sources/openRoot';
 import { MemoryAnswerStore, type AnswerStore } from '../storage/answerStore';
+import { MemoryKeptFiles, type KeptFileStore } from '../storage/keptFiles';
 import { MirroredRunStore } from '../storage/mirror';
 import { expectRunId, type RunStore } from '../storage/runStore';
 import { FilesVariantStore, MemoryVariantStore, type VariantStore } from '../storage/variantStore';
@@ -19,13 +18,17 @@ import { examine } from './doctor';
 import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { estimateJudging, judgeForRequest } from './judge';
+import { expectKeptName, keepFile, keptPath, readKeptFile, withKeptFiles } from './keptFiles';
 import { PUPIL_VERSION, userAgent } from './load';
+import { previewDemonstrations, previewTask } from './preview';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
   AskAnswer,
   AskRequest,
   CheckResult,
   CheckSummary,
+  DemonstrationsPreview,
+  DemonstrationsPreviewRequest,
   DeviceOptions,
   DoctorReport,
   EvaluateRequest,
@@ -33,6 +36,7 @@ import type {
   ExampleQuestions,
   ExportRequest,
   ExportSummary,
+  FileRoot,
   InspectRequest,
   JudgeRequest,
   JudgeSummary,
@@ -40,18 +44,21 @@ import type {
   PretrainRequest,
   PretrainStep,
   RunRequest,
-  RunState,
   RunSummary,
   SessionApi,
   SessionEvent,
   StoredRun,
+  TaskPreview,
+  TaskPreviewRequest,
   TeachEstimate,
   TeachEvent,
   TeachRequest,
   TeachSummary,
 } from './protocol';
 import { executeRun } from './run';
-import { estimateForRequest, teachForRequest } from './teach';
+import { storedArtefact, storedRuns } from './stored';
+import { readExperiment } from './taskItems';
+import { estimateForRequest, teachForRequest, type TeachPlaces } from './teach';
 import { findVariants, measureVariants, variantKey, type FoundVariants } from './variants';
 
 /** A GPU, or how to get one; asked for once, at the first use. */
@@ -78,6 +85,8 @@ export class Session implements SessionApi {
     private readonly measure = measureVariants,
     /** Where the answers of teachers are kept. */
     private readonly answers: AnswerStore = new MemoryAnswerStore(),
+    /** Where files are kept that a person gave to the page. */
+    private readonly kept: KeptFileStore = new MemoryKeptFiles(),
   ) {
     this.asker = new Asker(store);
   }
@@ -124,7 +133,7 @@ export class Session implements SessionApi {
           runId: request.runId,
           experiment,
           gpu,
-          files: openFileRoot(request.files),
+          files: this.filesOf(request.files),
           store,
           control,
           resume: request.resume === true,
@@ -178,7 +187,14 @@ export class Session implements SessionApi {
       async () => {
         const experiment = readExperiment(request.experiment);
         const gpu = await this.device(experiment.student.tier);
-        return evaluateAlone({ gpu, request, experiment, control, listener: safely(onEvent) });
+        return evaluateAlone({
+          gpu,
+          request,
+          files: this.filesOf(request.files),
+          experiment,
+          control,
+          listener: safely(onEvent),
+        });
       },
       control,
     );
@@ -198,7 +214,7 @@ export class Session implements SessionApi {
   }
 
   exampleQuestions({ experiment, files }: Pick<AskRequest, 'experiment' | 'files'>): Promise<ExampleQuestions> {
-    return exampleQuestions(readExperiment(experiment), files);
+    return exampleQuestions(readExperiment(experiment), this.filesOf(files));
   }
 
   exportStudent(request: ExportRequest): Promise<ExportSummary> {
@@ -216,12 +232,12 @@ export class Session implements SessionApi {
   }
 
   estimateTeaching(request: TeachRequest): Promise<TeachEstimate> {
-    return estimateForRequest(request, this.answers);
+    return estimateForRequest(request, this.teachPlaces());
   }
 
   teach(request: TeachRequest, onEvent: (event: TeachEvent) => unknown): Promise<TeachSummary> {
     const control = new RunControl();
-    const options = { answers: this.answers, control, onEvent: safely(onEvent) };
+    const options = { ...this.teachPlaces(), control, onEvent: safely(onEvent) };
     return this.exclusively('teach', () => teachForRequest(request, options), control);
   }
 
@@ -235,16 +251,32 @@ export class Session implements SessionApi {
     return this.exclusively('judge', () => judgeForRequest(request, options), control);
   }
 
-  async listRuns(): Promise<StoredRun[]> {
-    return (await this.store.listRuns()).map(({ runId, name, state, phase, step, updatedAt, sizeBytes }) => ({
-      runId,
-      name,
-      state: state as RunState,
-      phase: phase as PhaseName,
-      step,
-      updatedAt,
-      sizeBytes,
-    }));
+  previewDemonstrations(request: DemonstrationsPreviewRequest): Promise<DemonstrationsPreview> {
+    return previewDemonstrations(request, this.filesOf(request.files));
+  }
+
+  previewTask(request: TaskPreviewRequest): Promise<TaskPreview> {
+    return previewTask(request, this.filesOf(request.files ?? { kind: 'memory', files: {} }));
+  }
+
+  keepFile(fileName: string, bytes: Uint8Array): Promise<string> {
+    return keepFile(this.kept, fileName, bytes);
+  }
+
+  async keptFiles(): Promise<{ path: string; sizeBytes: number }[]> {
+    return (await this.kept.listFiles()).map(({ name, sizeBytes }) => ({ path: keptPath(name), sizeBytes }));
+  }
+
+  async keptFile(path: string): Promise<Uint8Array> {
+    return readKeptFile(this.kept, path);
+  }
+
+  async deleteKeptFile(path: string): Promise<void> {
+    await this.kept.deleteFile(expectKeptName(path));
+  }
+
+  listRuns(): Promise<StoredRun[]> {
+    return storedRuns(this.store);
   }
 
   async deleteRun(runId: string): Promise<void> {
@@ -260,14 +292,16 @@ export class Session implements SessionApi {
   }
 
   async artefact(runId: string, path: string): Promise<Uint8Array> {
-    const bytes = await this.store.loadArtefact(expectRunId(runId), path);
-    if (bytes !== undefined) return bytes;
-    const known = await this.store.listArtefacts(runId);
-    throw new PupilError(
-      'storage',
-      `artefact: run ${runId}: expected a stored ${path}, there is none`,
-      known.length === 0 ? 'Nothing is stored under that name.' : `There are: ${known.join(', ')}.`,
-    );
+    return storedArtefact(this.store, expectRunId(runId), path);
+  }
+
+  /** A request's files, with the kept ones beside them. */
+  private filesOf(root: FileRoot): OpenRoot {
+    return withKeptFiles(openFileRoot(root), this.kept);
+  }
+
+  private teachPlaces(): TeachPlaces {
+    return { answers: this.answers, open: (root) => this.filesOf(root) };
   }
 
   private webGpu(): Promise<GPU> {
@@ -349,11 +383,6 @@ export class Session implements SessionApi {
       this.work = undefined;
     }
   }
-}
-
-/** The experiment with `{seed}` filled in. Relative paths stay relative to the request's files. */
-function readExperiment(document: unknown): Experiment {
-  return resolvePaths(parseExperiment(document), { base: '' });
 }
 
 /** A listener whose failures (a closed page, say) do not end the run. */

@@ -1,8 +1,11 @@
 // taskItems.ts: a task's files read into items, and the task as teachers need it: the same for an experiment, whose
 // demonstrations lie on disk, and for a teacher that is asked anew. Splitting and encoding are prepare.ts's.
-import type { TaskConfig, TaskId } from '../config/experiment';
+import { PupilError } from '../base/errors';
+import { parseExperiment, type Experiment, type TaskConfig, type TaskId } from '../config/experiment';
+import { resolvePaths } from '../config/paths';
 import { TASKS } from '../tasks/registry';
 import { judgeItem } from '../tasks/score';
+import { splitItems, type Split } from '../tasks/split';
 import type { Task, TaskItem } from '../tasks/task';
 import type { TeacherTask } from '../teachers/demonstration';
 import type { DataFiles } from './dataFiles';
@@ -27,6 +30,31 @@ export async function readTaskItems(
     );
   }
   return items;
+}
+
+/** A request's experiment, checked, with `{seed}` filled in. Relative paths stay relative to the request's files. */
+export function readExperiment(document: unknown): Experiment {
+  return resolvePaths(parseExperiment(document), { base: '' });
+}
+
+/** @throws PupilError `usage` where the experiment has no task of this name. */
+export function findTask({ tasks }: Experiment, name: string): TaskConfig {
+  const found = tasks.find((task) => task.name === name);
+  if (found !== undefined) return found;
+  const names = tasks.map((task) => task.name).join(', ');
+  throw new PupilError('usage', `task: expected one of this experiment (${names}), got ${JSON.stringify(name)}`);
+}
+
+/** Training and test items of a task of an experiment. Warnings as of {@link readTaskItems}. */
+export async function splitTask(config: TaskConfig, files: DataFiles, warn: (text: string) => void): Promise<Split> {
+  const load = async (paths: readonly string[]): Promise<TaskItem[]> =>
+    paths.length === 0 ? [] : readTaskItems(TASKS[config.id], config, paths, files, warn);
+  return splitItems(
+    'all' in config.files
+      ? { pool: await load(config.files.all) }
+      : { train: await load(config.files.train), test: await load(config.files.test) },
+    config.split,
+  );
 }
 
 /** A task of an experiment with its items, for teachers. */

@@ -8,8 +8,8 @@ import { readTable } from '../formats/table';
 import { LETTERS } from './extract/choice';
 import { choiceTexts, fileStem, indexTarget, numberTarget, type Row } from './fields';
 import { guessMapping } from './mapping';
-import { loadItems, mixedTask, RowProblem } from './task';
-import type { Task } from './task';
+import { expectItems, mixedTask, readItems, RowProblem } from './task';
+import type { LoadedItems, Task } from './task';
 
 /** How a file writes which option is right; one way for the whole file, since "1" alone could be the first or the second. */
 type TargetStyle = 'letter' | 'text' | 'from 0' | 'from 1';
@@ -108,6 +108,12 @@ function openTarget(row: Row, column: string): string {
   }
 }
 
+/** The rows of files that are objects, as they stand. */
+export const tableRows = (sources: readonly SourceText[]): Row[] =>
+  sources
+    .flatMap((source) => readTable(source).rows.map(({ value }) => value))
+    .filter((row): row is Row => typeof row === 'object' && row !== null && !Array.isArray(row));
+
 /** The columns that are read, and in words how they were guessed where nobody named them. */
 export interface ChosenMapping {
   mapping: ColumnMapping;
@@ -120,9 +126,7 @@ export interface ChosenMapping {
  * @throws PupilError `data` for a named column that no row has, and where nothing can be guessed; with the columns there are.
  */
 export function chooseMapping(sources: readonly SourceText[], given: ColumnMapping | undefined): ChosenMapping {
-  const rows = sources
-    .flatMap((source) => readTable(source).rows.map(({ value }) => value))
-    .filter((row): row is Row => typeof row === 'object' && row !== null && !Array.isArray(row));
+  const rows = tableRows(sources);
   if (given !== undefined) {
     const columns = new Set(rows.flatMap((row) => Object.keys(row)));
     for (const [what, named] of Object.entries(given)) {
@@ -145,52 +149,56 @@ export function chooseMapping(sources: readonly SourceText[], given: ColumnMappi
   );
 }
 
+/**
+ * The items of files whose columns are known; perhaps none, for a preview.
+ * @throws PupilError `format` for a file that is no table at all.
+ */
+export function readCustomItems(sources: readonly SourceText[], mapping: ColumnMapping): LoadedItems {
+  // The style of the targets is the file's: read once before the rows, bad ones left out.
+  const styled = sources.flatMap((source) =>
+    readTable(source).rows.flatMap(({ value }) => {
+      if (typeof value !== 'object' || value === null) return [];
+      try {
+        const choices = readChoices(value as Row, mapping.choices);
+        return choices === undefined ? [] : [{ target: fieldText(value as Row, mapping.target), choices }];
+      } catch (error) {
+        if (error instanceof RowProblem) return [];
+        throw error;
+      }
+    }),
+  );
+  const style = targetStyle(styled);
+  return readItems(
+    sources,
+    (row, place) => {
+      const question = fieldText(row, mapping.question);
+      if (question === '') {
+        const columns = Object.keys(row).join(', ');
+        throw new RowProblem(
+          `expected a text in ${mapping.question}, got ${show(row[mapping.question])} (columns: ${columns})`,
+        );
+      }
+      const choices = readChoices(row, mapping.choices);
+      const id = mapping.id === undefined ? '' : fieldText(row, mapping.id);
+      const content = mapping.content === undefined ? '' : fieldText(row, mapping.content);
+      return {
+        id: id === '' ? `${fileStem(place.path)}-${place.line}` : id,
+        question,
+        ...(choices === undefined ? {} : { choices }),
+        target:
+          choices === undefined
+            ? openTarget(row, mapping.target)
+            : optionTarget(fieldText(row, mapping.target), mapping.target, choices, style),
+        ...(content === '' ? {} : { content }),
+      };
+    },
+    (source) => readTable(source),
+  );
+}
+
 export const custom: Task = {
   id: 'custom',
   title: 'Own task',
   ...mixedTask(),
-  load: (sources, given) => {
-    const { mapping } = chooseMapping(sources, given);
-    // The style of the targets is the file's: read once before the rows, bad ones left out.
-    const styled = sources.flatMap((source) =>
-      readTable(source).rows.flatMap(({ value }) => {
-        if (typeof value !== 'object' || value === null) return [];
-        try {
-          const choices = readChoices(value as Row, mapping.choices);
-          return choices === undefined ? [] : [{ target: fieldText(value as Row, mapping.target), choices }];
-        } catch (error) {
-          if (error instanceof RowProblem) return [];
-          throw error;
-        }
-      }),
-    );
-    const style = targetStyle(styled);
-    return loadItems(
-      'custom',
-      sources,
-      (row, place) => {
-        const question = fieldText(row, mapping.question);
-        if (question === '') {
-          const columns = Object.keys(row).join(', ');
-          throw new RowProblem(
-            `expected a text in ${mapping.question}, got ${show(row[mapping.question])} (columns: ${columns})`,
-          );
-        }
-        const choices = readChoices(row, mapping.choices);
-        const id = mapping.id === undefined ? '' : fieldText(row, mapping.id);
-        const content = mapping.content === undefined ? '' : fieldText(row, mapping.content);
-        return {
-          id: id === '' ? `${fileStem(place.path)}-${place.line}` : id,
-          question,
-          ...(choices === undefined ? {} : { choices }),
-          target:
-            choices === undefined
-              ? openTarget(row, mapping.target)
-              : optionTarget(fieldText(row, mapping.target), mapping.target, choices, style),
-          ...(content === '' ? {} : { content }),
-        };
-      },
-      (source) => readTable(source),
-    );
-  },
+  load: (sources, given) => expectItems('custom', readCustomItems(sources, chooseMapping(sources, given).mapping)),
 };

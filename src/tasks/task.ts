@@ -147,12 +147,10 @@ export function mixedTask(): Pick<Task, 'kind' | 'plainPrompt' | 'cotPrompt' | '
 export class RowProblem extends Error {}
 
 /**
- * Reads the rows of several texts with one reader each row.
+ * Reads the rows of several texts with one reader each row; perhaps none of them can be used.
  * @param rowsOf the container of the rows: JSON, unless a benchmark comes in another.
- * @throws PupilError `data` where no row at all could be used, naming the first reason.
  */
-export function loadItems(
-  title: string,
+export function readItems(
   sources: readonly SourceText[],
   read: (row: Record<string, unknown>, place: PlacedRow) => TaskItem,
   rowsOf: (source: SourceText) => RowsResult = readRows,
@@ -174,8 +172,14 @@ export function loadItems(
       }
     }
   }
-  if (items.length === 0) {
-    const first = rejected[0];
+  rejected.sort((a, b) => (a.path === b.path ? a.line - b.line : 0));
+  return { items, rejected };
+}
+
+/** @throws PupilError `data` where no row at all could be used, naming the first reason. */
+export function expectItems(title: string, loaded: LoadedItems): LoadedItems {
+  if (loaded.items.length === 0) {
+    const first = loaded.rejected[0];
     throw new PupilError(
       'data',
       `${title}: expected rows of this benchmark, got none that can be used` +
@@ -183,9 +187,12 @@ export function loadItems(
       'Check that the file belongs to this task.',
     );
   }
-  rejected.sort((a, b) => (a.path === b.path ? a.line - b.line : 0));
-  return { items, rejected };
+  return loaded;
 }
+
+/** {@link readItems}, of which there must be some. */
+export const loadItems = (title: string, ...how: Parameters<typeof readItems>): LoadedItems =>
+  expectItems(title, readItems(...how));
 
 /** A text field that must be there and not blank, without surrounding white space. */
 export function requiredText(row: Record<string, unknown>, key: string): string {

@@ -19,7 +19,7 @@ import { addUsage, boundedUsage, Budget, costOf, NO_USAGE, type BudgetLimits, ty
 import { QUEUE_RULES, runQueue, type QueueEnd, type QueueRules } from './apiQueue';
 import { spentBefore, waitingJobs, type Job, type LessonPlan } from './apiPlan';
 import { sendRequest, type Clock } from './apiRequest';
-import { makeDemonstration, type Demonstration } from './demonstration';
+import { makeDemonstration, type Demonstration, type TeacherItem } from './demonstration';
 
 /** How far a lesson is. */
 export interface LessonProgress {
@@ -28,6 +28,9 @@ export interface LessonProgress {
   total: number;
   failed: number;
   running: number;
+  /** Answers that there are, for the items they are to, and how many give the target: the teacher's accuracy so far. */
+  judged: number;
+  correct: number;
   /** How many may run at once at the moment. */
   limit: number;
   /** All that these requests have cost, in this sitting and before. */
@@ -120,6 +123,8 @@ export async function teachLesson(plan: LessonPlan, options: LessonOptions): Pro
   let [done, failed] = [kept.length, kept.filter(({ kind }) => kind === 'failure').length];
   let answered = 0;
   let pace = { running: 0, limit: 0 };
+  const tally = new Tally(plan);
+  for (const [hash, { outcome }] of entries) if (outcome?.kind === 'answer') tally.add(hash, outcome.text);
 
   const save = async (hash: string, entry: CacheEntry): Promise<void> => {
     entries.set(hash, entry); // first: an answer that cannot be stored is still delivered
@@ -132,6 +137,8 @@ export async function teachLesson(plan: LessonPlan, options: LessonOptions): Pro
       done,
       total: plan.jobs.length,
       failed,
+      judged: tally.judged,
+      correct: tally.correct,
       ...pace,
       spent: budget.spent,
       ...(prices === undefined ? {} : { cost: costOf(budget.spent, prices) }),
@@ -152,6 +159,7 @@ export async function teachLesson(plan: LessonPlan, options: LessonOptions): Pro
     onAnswer: async ({ hash }, answer) => {
       answered++;
       done++;
+      tally.add(hash, answer.text);
       await save(hash, {
         wasted: entryOf(hash).wasted,
         outcome: {
@@ -186,6 +194,28 @@ export async function teachLesson(plan: LessonPlan, options: LessonOptions): Pro
   });
   tell();
   return { ...collect(plan, entries, passing), end, answered, fromCache, ...account(budget, prices) };
+}
+
+/** How often a teacher was right so far: an answer counts for each item that it is to. */
+class Tally {
+  judged = 0;
+  correct = 0;
+  private readonly items = new Map<string, TeacherItem[]>();
+
+  constructor(private readonly plan: LessonPlan) {
+    for (const { item, hash } of plan.hashes) {
+      const items = this.items.get(hash);
+      if (items === undefined) this.items.set(hash, [item]);
+      else items.push(item);
+    }
+  }
+
+  add(hash: string, text: string): void {
+    for (const item of this.items.get(hash) ?? []) {
+      this.judged++;
+      if (this.plan.lesson.task.isCorrect(item, text)) this.correct++;
+    }
+  }
 }
 
 function account(budget: Budget, prices: Prices | undefined): Pick<LessonResult, 'spent' | 'lost' | 'cost'> {

@@ -39,7 +39,13 @@ export interface Demonstration {
   family: 'in-family' | 'out-family';
   /** Whether the answer gives the target, by the task's strict extractor. */
   correct: boolean;
+  /** Where the answer was edited by hand: what the teacher said, and whether that gave the target. */
+  original?: { answer: string; correct: boolean };
 }
+
+/** Whether what the teacher itself said gives the target, whatever was made of it since. */
+export const teacherWasRight = ({ correct, original }: Pick<Demonstration, 'correct' | 'original'>): boolean =>
+  original?.correct ?? correct;
 
 /** The demonstration of an item: instruction and input are those of its CoT prompt (METHOD: first line, the rest). */
 export function makeDemonstration(
@@ -74,6 +80,8 @@ export interface Selection {
   notInTraining: number;
   /** Their item is beyond the share of the training split that was asked for. */
   beyondFraction: number;
+  /** Left out by hand. */
+  excluded: number;
   /** Wrong answers left out because `keepWrong` is false. */
   wrongDropped: number;
   /** Wrong answers kept. */
@@ -92,17 +100,19 @@ export interface Selection {
 export function selectDemonstrations(
   demonstrations: readonly Demonstration[],
   trainItemIds: readonly string[],
-  config: Pick<DemonstrationsConfig, 'fraction' | 'limit' | 'keepWrong'>,
+  config: Pick<DemonstrationsConfig, 'fraction' | 'limit' | 'keepWrong' | 'exclude'>,
   fraction = 1,
 ): Selection {
   const share = config.fraction * fraction;
   const allowed = trainItemIds.length === 0 ? 0 : Math.max(1, Math.round(trainItemIds.length * share));
+  const excluded = new Set(config.exclude);
   const placeOf = new Map(trainItemIds.map((id, place) => [id, place]));
   const selection: Selection = {
     selected: [],
     given: demonstrations.length,
     notInTraining: 0,
     beyondFraction: 0,
+    excluded: 0,
     wrongDropped: 0,
     wrongKept: 0,
     beyondLimit: 0,
@@ -112,6 +122,7 @@ export function selectDemonstrations(
     const place = placeOf.get(demonstration.itemId);
     if (place === undefined) selection.notInTraining++;
     else if (place >= allowed) selection.beyondFraction++;
+    else if (excluded.has(demonstration.id)) selection.excluded++;
     else if (!demonstration.correct && !config.keepWrong) selection.wrongDropped++;
     else usable.push({ place, demonstration });
   }

@@ -4,7 +4,7 @@ import { PupilError } from '../base/errors';
 import type { DemonstrationsConfig } from '../config/experiment';
 import type { RejectedRow, SourceText } from '../formats/rows';
 import type { Demonstration, TeacherItem, TeacherTask } from './demonstration';
-import { makeDemonstration } from './demonstration';
+import { makeDemonstration, teacherWasRight } from './demonstration';
 import { findDemonstrations, numericOrder } from './diskFormats';
 import type { FoundDemonstration } from './diskRow';
 
@@ -14,7 +14,9 @@ export interface LoadedDemonstrations {
   rejected: RejectedRow[];
   /** Those of them that are damaged; the others are of items that the task does not have. */
   malformed: RejectedRow[];
-  /** How many of the demonstrations give the target. */
+  /** Ids in `exclude` and `edits` that no demonstration has. */
+  unknownIds: string[];
+  /** How many of the teacher's own answers give the target. */
   correct: number;
   /** correct / demonstrations: the teacher's own accuracy (Table 5). */
   accuracy: number;
@@ -69,12 +71,13 @@ function cut(answer: string, stops: readonly string[]): string {
 }
 
 /**
- * All demonstrations of one teacher for one task. Files are read in numeric order.
+ * All demonstrations of one teacher for one task, edits in place; perhaps none, for a preview. Files are read in numeric
+ * order.
  *
  * @param readText fetches a file's text; paths are those of the configuration, already made concrete.
- * @throws PupilError `format` or `data` for files that cannot be used at all, or where no demonstration fits the task.
+ * @throws PupilError `format` or `data` for files that cannot be used at all.
  */
-export async function loadDemonstrations(
+export async function readDemonstrations(
   config: DemonstrationsConfig,
   task: TeacherTask,
   readText: (path: string) => Promise<string>,
@@ -90,6 +93,7 @@ export async function loadDemonstrations(
   const finder = new ItemFinder(task);
   const demonstrations: Demonstration[] = [];
   const teacher = { teacher: config.label, family: config.family };
+  const edits = new Map(config.edits?.map(({ id, answer }) => [id, answer]));
   const counts = new Map<string, number>();
   const malformed = rejected.slice();
   for (const one of found) {
@@ -111,18 +115,40 @@ export async function loadDemonstrations(
     const nth = counts.get(item.id) ?? 0;
     counts.set(item.id, nth + 1);
     const id = `${config.label}/${item.id}${nth === 0 ? '' : `/${nth}`}`;
-    demonstrations.push(makeDemonstration(task, item, answer, teacher, id));
-  }
-  if (demonstrations.length === 0) {
-    const first = rejected[0];
-    throw new PupilError(
-      'data',
-      `loadDemonstrations: expected demonstrations of ${task.id} in ${config.files.join(', ')}, got none that fit` +
-        (first === undefined ? '' : ` (${first.path}:${first.line}: ${first.reason})`),
-      'Check `format` and that these files belong to this task.',
+    const demonstration = makeDemonstration(task, item, answer, teacher, id);
+    const edited = edits.get(id);
+    demonstrations.push(
+      edited === undefined
+        ? demonstration
+        : {
+            ...makeDemonstration(task, item, edited, teacher, id),
+            original: { answer, correct: demonstration.correct },
+          },
     );
   }
   for (const rows of [rejected, malformed]) rows.sort((a, b) => (a.path === b.path ? a.line - b.line : 0));
-  const correct = demonstrations.filter((demonstration) => demonstration.correct).length;
-  return { demonstrations, rejected, malformed, correct, accuracy: correct / demonstrations.length };
+  const correct = demonstrations.filter(teacherWasRight).length;
+  const ids = new Set(demonstrations.map(({ id }) => id));
+  const unknownIds = [...(config.exclude ?? []), ...edits.keys()].filter((id) => !ids.has(id));
+  return { demonstrations, rejected, malformed, unknownIds, correct, accuracy: correct / demonstrations.length };
+}
+
+/**
+ * As {@link readDemonstrations}, for a run.
+ * @throws PupilError `data` as well where no demonstration fits the task.
+ */
+export async function loadDemonstrations(
+  config: DemonstrationsConfig,
+  task: TeacherTask,
+  readText: (path: string) => Promise<string>,
+): Promise<LoadedDemonstrations> {
+  const loaded = await readDemonstrations(config, task, readText);
+  if (loaded.demonstrations.length > 0) return loaded;
+  const first = loaded.rejected[0];
+  throw new PupilError(
+    'data',
+    `loadDemonstrations: expected demonstrations of ${task.id} in ${config.files.join(', ')}, got none that fit` +
+      (first === undefined ? '' : ` (${first.path}:${first.line}: ${first.reason})`),
+    'Check `format` and that these files belong to this task.',
+  );
 }

@@ -2,11 +2,10 @@
 // question belongs to, and whether the answer is right, is decided in disk.ts.
 import type { DemonstrationsConfig } from '../config/experiment';
 import type { RejectedRow, SourceText } from '../formats/rows';
-import { readRows } from '../formats/rows';
 import { findAligned } from './diskAligned';
 import { findInLogs } from './diskLog';
 import { exchange, turnsOf } from './diskMessages';
-import { expectText, pickRationale, RowProblem, textOf, textOr, valueAt } from './diskRow';
+import { expectText, pickRationale, RowProblem, rowsOf, textOf, textOr, valueAt } from './diskRow';
 import type { FoundDemonstration, FoundDemonstrations, Row } from './diskRow';
 
 type Format = DemonstrationsConfig['format'];
@@ -100,7 +99,7 @@ export function findDemonstrations(
   const found: FoundDemonstration[] = [];
   const rejected: RejectedRow[] = [];
   for (const file of files) {
-    const rows = readRows(file);
+    const rows = rowsOf(file);
     rejected.push(...rows.rejected);
     for (const { value, path, line } of rows.rows) {
       try {

@@ -1,9 +1,9 @@
 // diskGuess.ts: what form a file of demonstrations has, guessed from its first rows, for a preview that a person corrects.
 // A guess trains nothing: an experiment names its format.
 import type { DemonstrationsConfig } from '../config/experiment';
-import { readRows, type SourceText } from '../formats/rows';
+import type { SourceText } from '../formats/rows';
 import { isZeroShotLog } from './diskLog';
-import type { Row } from './diskRow';
+import { rowsOf, type Row } from './diskRow';
 
 export interface FormatGuess {
   format: DemonstrationsConfig['format'];
@@ -100,7 +100,7 @@ export function guessFormat(file: SourceText): FormatGuess {
       certain: true,
     };
   }
-  const values = readRows(file)
+  const values = rowsOf(file)
     .rows.slice(0, LOOKED_AT)
     .map(({ value }) => value);
   if (values.length > 0 && values.every((value) => typeof value === 'string')) {

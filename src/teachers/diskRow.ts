@@ -1,7 +1,8 @@
 // diskRow.ts: what the readers of demonstration files share: a demonstration as it is found, a fault of a single row, and
 // fields by name. Which file form has which fields is in diskFormats.ts.
 import type { DemonstrationsConfig } from '../config/experiment';
-import type { RejectedRow } from '../formats/rows';
+import { readRows, type RejectedRow, type RowsResult, type SourceText } from '../formats/rows';
+import { readTable } from '../formats/table';
 
 /** A demonstration as found: texts that may identify its item, and the teacher's answer as it stands. */
 export interface FoundDemonstration {
@@ -24,6 +25,10 @@ export type Row = Record<string, unknown>;
 
 /** Thrown inside a row reader to reject that row with a reason. */
 export class RowProblem extends Error {}
+
+/** The rows of a file: CSV and TSV by the file's name, everything else as JSON. */
+export const rowsOf = (file: SourceText): RowsResult =>
+  /\.[ct]sv$/i.test(file.path) ? readTable(file) : readRows(file);
 
 /** Told in a message, without flooding it. */
 const shown = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').slice(0, 120);

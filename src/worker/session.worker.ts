@@ -4,6 +4,7 @@ import { expose } from 'comlink';
 import { browserGpu } from '../gpu/device';
 import { IndexedDbAnswerStore } from '../storage/answerIndexedDb';
 import { IndexedDbRunStore } from '../storage/indexedDb';
+import { IndexedDbKeptFiles } from '../storage/keptFilesIndexedDb';
 import { Session } from '../session/session';
 import type { SessionApi } from '../session/protocol';
 import { answering, SESSION_METHODS } from './answering';
@@ -12,6 +13,6 @@ import { answering, SESSION_METHODS } from './answering';
 expose(
   answering<SessionApi, keyof SessionApi>(() => {
     const store = new IndexedDbRunStore();
-    return new Session(browserGpu, store, store, undefined, new IndexedDbAnswerStore());
+    return new Session(browserGpu, store, store, undefined, new IndexedDbAnswerStore(), new IndexedDbKeptFiles());
   }, SESSION_METHODS),
 );

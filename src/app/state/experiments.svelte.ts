@@ -1,11 +1,12 @@
 // experiments.svelte.ts: which experiment the page will run, with which seed, and where its files come from: those served
-// with the page, a picked folder, or an address. It checks the document; it loads no weights.
-import { parseExperiment, type Experiment } from '../../config/experiment';
-import { localPaths, resolvePaths } from '../../config/paths';
+// with the page, a picked folder, or an address; and what a person changed in it. It checks the document; it loads no weights.
+import { parseExperiment, type Experiment, type ExperimentInput } from '../../config/experiment';
+import { dataPaths, localPaths, resolvePaths } from '../../config/paths';
 import { preset, PRESET_NAMES } from '../../config/presets';
 import { PupilError } from '../../base/errors';
 import type { FileRoot } from '../../session/protocol';
 import { readPicked, type PickedFile } from '../pickedFiles';
+import type { KeyValue } from './keyValue';
 import { toNotice, type Notice } from './notice';
 
 export interface ExperimentChoice {
@@ -24,6 +25,8 @@ export interface PreparedRun {
 
 export const DEFAULT_EXPERIMENT = 'lesson';
 const PICKED = 'picked file';
+/** Where a changed experiment is kept, by the choice's id. */
+const CHANGED = 'pupil-experiment:';
 
 /** The experiment files of the project, bundled with the page. */
 const bundled = import.meta.glob<unknown>('../../../experiments/*.json', { eager: true, import: 'default' });
@@ -76,10 +79,19 @@ export class Experiments {
   seedText = $state('');
   picked = $state.raw<readonly PickedFile[]>([]);
   dataAddress = $state('');
+  /** A change that will not outlive a reload. */
+  keepProblem = $state.raw<Notice>();
   /** A file that could not be taken. */
   pickProblem = $state.raw<Notice>();
 
-  constructor(address: string) {
+  /** Changed documents by the choice's id. */
+  private changes = $state.raw<Readonly<Record<string, unknown>>>({});
+
+  constructor(
+    address: string,
+    private readonly memory: KeyValue,
+  ) {
+    this.recallChanges();
     const wanted = new URL(address).searchParams;
     const id = wanted.get('experiment');
     if (id !== null && this.choices.some((choice) => choice.id === id)) this.selectedId = id;
@@ -88,11 +100,15 @@ export class Experiments {
 
   readonly selected = $derived(this.choices.find((choice) => choice.id === this.selectedId));
 
+  /** The chosen document with the person's changes; without the seed that is typed beside it. */
+  readonly document = $derived(this.changes[this.selectedId] ?? this.selected?.document);
+  readonly isChanged = $derived(this.selectedId in this.changes);
+
   /** The checked document, or what is wrong with it. */
   readonly checked = $derived.by((): { experiment?: Experiment; problem?: Notice } => {
-    if (this.selected === undefined) return {};
+    if (this.document === undefined) return {};
     try {
-      return { experiment: parseExperiment(this.withSeed(this.selected.document)) };
+      return { experiment: parseExperiment(this.withSeed(this.document)) };
     } catch (error) {
       return { problem: toNotice(error) };
     }
@@ -120,14 +136,73 @@ export class Experiments {
       const label = `${nameOf(document, file.name)} (${file.name})`;
       const choice = { id: PICKED, label, document, needsData: needsFiles(document) };
       this.choices = [...this.choices.filter((known) => known.id !== PICKED), choice];
+      this.forgetChanges(PICKED); // they were of the file before
       this.selectedId = PICKED;
     } catch (error) {
       this.pickProblem = toNotice(error);
     }
   }
 
+  /**
+   * Changes an experiment, and remembers that over a reload as far as the browser has room.
+   * @param id of the choice, where it need not be the selected one any more.
+   * @throws PupilError `config`, and changes nothing, where the result would be no experiment.
+   */
+  change(update: (document: ExperimentInput) => ExperimentInput, id = this.selectedId): void {
+    const choice = this.choices.find((known) => known.id === id);
+    const before = this.changes[id] ?? choice?.document;
+    if (choice === undefined) throw new PupilError('config', 'No experiment is chosen.');
+    const document = update(structuredClone(before) as ExperimentInput);
+    parseExperiment(document);
+    this.changes = { ...this.changes, [id]: document };
+    this.keepProblem = undefined;
+    try {
+      this.memory.setItem(CHANGED + id, JSON.stringify({ label: choice.label, document }));
+    } catch {
+      const message = 'The change is made, but this browser has no room to remember it over a reload.';
+      this.keepProblem = { code: 'storage-full', message, hint: 'Download the experiment before you leave.' };
+    }
+  }
+
+  /** The selected experiment as it was before all changes. */
+  undoChanges(): void {
+    this.forgetChanges(this.selectedId);
+  }
+
+  private forgetChanges(id: string): void {
+    const { [id]: _, ...others } = this.changes;
+    this.changes = others;
+    this.memory.removeItem(CHANGED + id);
+  }
+
+  private recallChanges(): void {
+    const changes: Record<string, unknown> = {};
+    for (const id of [...this.choices.map((choice) => choice.id), PICKED]) {
+      const text = this.memory.getItem(CHANGED + id);
+      if (text === null) continue;
+      try {
+        const { label, document } = JSON.parse(text) as { label: string; document: unknown };
+        changes[id] = document;
+        // A file of the person's own is not served with the page: here it is again.
+        if (id === PICKED) this.choices = [...this.choices, { id, label, document, needsData: needsFiles(document) }];
+      } catch {
+        this.memory.removeItem(CHANGED + id); // damaged: the experiment itself is there
+      }
+    }
+    this.changes = changes;
+  }
+
   /** Everything a run needs. Throws PupilError where something is missing. */
-  async prepare(pageBase: string): Promise<PreparedRun> {
+  prepare(pageBase: string): Promise<PreparedRun> {
+    return this.prepareWith(pageBase, localPaths);
+  }
+
+  /** The same without the student, which may be large: for whoever reads tasks and demonstrations only. */
+  prepareData(pageBase: string): Promise<PreparedRun> {
+    return this.prepareWith(pageBase, dataPaths);
+  }
+
+  private async prepareWith(pageBase: string, paths: (experiment: Experiment) => string[]): Promise<PreparedRun> {
     const { experiment, problem } = this.checked;
     if (experiment === undefined) {
       throw new PupilError('config', problem?.message ?? 'No experiment is chosen.', problem?.hint);
@@ -137,7 +212,8 @@ export class Experiments {
       return { experiment: resolvePaths(experiment, { base: 'experiments' }), files: { kind: 'http', base: pageBase } };
     }
     const resolved = bundledFrom(pageBase, resolvePaths(experiment, { base: '', data: '.' }));
-    if (this.picked.length > 0) return { experiment: resolved, files: await readPicked(resolved, this.picked) };
+    if (this.picked.length > 0)
+      return { experiment: resolved, files: await readPicked(resolved, this.picked, paths(resolved)) };
     const address = this.dataAddress.trim();
     if (address === '') throw new PupilError('source', this.missing);
     try {

@@ -7,10 +7,12 @@ import { RunLocks, type Locks } from '../runLocks';
 import { AskBox, type AskPlace } from './ask.svelte';
 import { DeviceState } from './device.svelte';
 import { Experiments } from './experiments.svelte';
+import type { KeyValue } from './keyValue';
 import { toNotice, type Notice } from './notice';
 import { RunView } from './run.svelte';
 import { SelfCheck } from './selfCheck.svelte';
-import { StoredRuns, type KeyValue } from './storedRuns.svelte';
+import { StoredRuns } from './storedRuns.svelte';
+import { Teachers } from './teachers.svelte';
 
 export class Playground {
   readonly device: DeviceState;
@@ -19,13 +21,16 @@ export class Playground {
   readonly stored: StoredRuns;
   readonly check: SelfCheck;
   readonly ask: AskBox;
+  readonly teachers: Teachers;
   private readonly locks: RunLocks;
   /** A failure of an action that belongs to no part. */
   notice = $state.raw<Notice>();
   /** Between the click on Run and the session's first event. */
   preparing = $state(false);
 
-  readonly busy = $derived.by(() => this.preparing || this.run.active || this.check.running || this.ask.asking);
+  readonly busy = $derived.by(
+    () => this.preparing || this.run.active || this.check.running || this.ask.asking || this.teachers.api.running,
+  );
   readonly canRun = $derived.by(() => this.device.status === 'ready' && !this.busy && this.experiments.missing === '');
 
   constructor(
@@ -43,12 +48,19 @@ export class Playground {
     },
   ) {
     this.device = new DeviceState(session);
-    this.experiments = new Experiments(place.address);
+    this.experiments = new Experiments(place.address, place.memory);
     this.run = new RunView(session);
     this.locks = new RunLocks(place.locks);
     this.stored = new StoredRuns(session, place.memory, this.locks);
     this.check = new SelfCheck(session);
     this.ask = new AskBox(session, () => this.askPlace());
+    this.teachers = new Teachers({
+      session,
+      experiments: this.experiments,
+      memory: place.memory,
+      prepareData: () => this.experiments.prepareData(this.pageBase),
+      save: (name, bytes) => place.save?.(name, bytes),
+    });
   }
 
   /** The folder that the page was served from. */
@@ -84,6 +96,12 @@ export class Playground {
       const name = (kept.experiment as { name?: string }).name ?? runId;
       return { request: { runId, experiment: kept.experiment, files, resume: true }, name };
     });
+  }
+
+  /** The chosen experiment as it was before a person's changes. */
+  undoChanges(): void {
+    this.experiments.undoChanges();
+    void this.teachers.mixture.refresh();
   }
 
   async removeRun(runId: string): Promise<void> {

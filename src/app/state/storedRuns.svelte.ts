@@ -4,12 +4,10 @@ import { PupilError } from '../../base/errors';
 import type { FileRoot, SessionApi, StoredRun } from '../../session/protocol';
 import type { RunLocks } from '../runLocks';
 import type { PreparedRun } from './experiments.svelte';
+import type { KeyValue } from './keyValue';
 import { toNotice, type Notice } from './notice';
 
 const KEY = 'pupil-run:';
-
-/** The part of localStorage that is used; tests hand in a plain object. */
-export type KeyValue = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
 export class StoredRuns {
   runs = $state.raw<readonly StoredRun[]>([]);

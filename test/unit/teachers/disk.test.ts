@@ -252,6 +252,10 @@ describe('selectDemonstrations', () => {
     const drop = selectDemonstrations(demonstrations, ['m2', 'm1'], { fraction: 1, keepWrong: false });
     expect(drop.selected.map((d) => d.itemId)).toEqual(['m2']);
     expect(drop).toMatchObject({ wrongDropped: 1, wrongKept: 0 });
+    const { id } = demonstrations.find(({ itemId }) => itemId === 'm2')!;
+    const byHand = selectDemonstrations(demonstrations, ['m2', 'm1'], { fraction: 1, keepWrong: true, exclude: [id] });
+    expect(byHand.selected.map((d) => d.itemId)).toEqual(['m1']);
+    expect(byHand).toMatchObject({ given: 3, notInTraining: 1, excluded: 1, wrongDropped: 0 });
     const half = selectDemonstrations(demonstrations, ['m2', 'm1', 'm0', 'zz'], { fraction: 1, keepWrong: true }, 0.5);
     expect(half.selected.map((d) => d.itemId)).toEqual(['m2', 'm1']);
     expect(half).toMatchObject({ beyondFraction: 1, notInTraining: 0 });
