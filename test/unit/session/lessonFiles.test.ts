@@ -131,14 +131,16 @@ describe('an experiment of generated files', () => {
       evaluation: { maxNewTokens: 80, probing: true },
     });
     const prepared = await prepare(parsed, openMemoryRoot({}), { tokenizer }, { vocabSize: 477, maxPositions: 192 });
-    expect(prepared.warnings).toEqual(
-      ['stories', 'sums'].map((name) => `${name}: left out of probing: there are no options to choose from`),
-    );
+    const unprobed = 'left out of probing: there are no options to choose from';
+    expect(prepared.warnings).toEqual([`stories: ${unprobed}`, `sums: ${unprobed}`]);
     expect([prepared.examples.length, prepared.refineItems.length]).toEqual([160, 160]);
     expect(prepared.summaries.map(({ tooLong, used }) => [tooLong, used])).toEqual(Array(4).fill([0, 40]));
-    expect(prepared.tasks.map(({ items, summary }) => [items.length, summary.tooLong, summary.notes])).toEqual(
-      Array(4).fill([30, 0, []]),
-    );
+    expect(prepared.tasks.map(({ items, summary }) => [items.length, summary.tooLong, summary.notes])).toEqual([
+      [30, 0, [unprobed]],
+      [30, 0, [unprobed]],
+      [30, 0, []],
+      [30, 0, []],
+    ]);
     const kinds = prepared.summaries.find((summary) => summary.taskId === 'kinds')!;
     expect(kinds.teacherCorrect).toBeLessThan(30);
     const [question] = prepared.tasks[0]!.questions.bare.cot;
