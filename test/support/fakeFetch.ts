@@ -8,6 +8,11 @@ interface Timer {
   end: () => void;
 }
 
+/** How long no timer may lie ahead: far longer than a hash takes on a machine with other work. */
+const PATIENCE_MS = 5000;
+/** So often at once, then a millisecond apart. */
+const IDLE_TURNS = 500;
+
 /** A clock that stands still until it is moved to the next thing that waits for it. */
 export class VirtualClock implements Clock {
   private timers: Timer[] = [];
@@ -48,16 +53,17 @@ export class VirtualClock implements Clock {
       (error: unknown) => (result = { error }),
     );
     const start = this.time;
-    for (let idle = 0; ;) {
-      await new Promise((resolve) => setImmediate(resolve)); // all that can happen at this moment happens
+    for (let [idle, idleSince] = [0, 0]; ;) {
+      // All that can happen at this moment happens; what threads compute (hashes) takes real time.
+      await new Promise((resolve) => (idle < IDLE_TURNS ? setImmediate(resolve) : setTimeout(resolve, 1)));
       if (result !== undefined) {
         if ('error' in result) throw result.error;
         return result.value;
       }
       const next = this.timers.reduce<Timer | undefined>((a, b) => (a === undefined || b.at < a.at ? b : a), undefined);
       if (next === undefined) {
-        // Hashes are computed by threads, on real time: a moment's patience.
-        if (++idle > 500) throw new Error('the work waits for nothing');
+        if (idle++ === 0) idleSince = Date.now();
+        if (Date.now() - idleSince > PATIENCE_MS) throw new Error('the work waits for nothing');
         continue;
       }
       idle = 0;
