@@ -40,8 +40,8 @@ function groupByQuestion(items: readonly TaskItem[]): Group[] {
 }
 
 /**
- * Groups in an order in which every prefix has targets as equal as can be: one of each target in turn. Groups of targets
- * that have run out are skipped; `equalCount` is how many groups the equal part has.
+ * Groups in an order in which every prefix has targets as equal as can be: the target with the fewest items so far comes
+ * next. Targets that have run out are passed over; `equalCount` is how many groups come before that.
  */
 function balanced(groups: readonly Group[]): { order: Group[]; equalCount: number } {
   const queues = new Map<string, Group[]>();
@@ -51,16 +51,20 @@ function balanced(groups: readonly Group[]): { order: Group[]; equalCount: numbe
     if (queue === undefined) queues.set(target, [group]);
     else queue.push(group);
   }
-  const targets = [...queues.keys()].sort();
-  const shortest = targets.length === 0 ? 0 : Math.min(...targets.map((target) => queues.get(target)!.length));
+  const sizeOf = (queue: readonly Group[]): number => queue.reduce((sum, group) => sum + group.length, 0);
+  const classes = [...queues.keys()].sort().map((target) => ({ queue: queues.get(target)!, next: 0, items: 0 }));
+  const fewest = Math.min(...classes.map(({ queue }) => sizeOf(queue)));
   const order: Group[] = [];
-  for (let i = 0; order.length < groups.length; i++) {
-    for (const target of targets) {
-      const group = queues.get(target)![i];
-      if (group !== undefined) order.push(group);
-    }
+  let equalCount: number | undefined;
+  while (order.length < groups.length) {
+    const open = classes.filter(({ queue, next }) => next < queue.length);
+    const chosen = open.reduce((least, one) => (one.items < least.items ? one : least));
+    const group = chosen.queue[chosen.next++]!;
+    chosen.items += group.length;
+    if (chosen.items > fewest) equalCount ??= order.length;
+    order.push(group);
   }
-  return { order, equalCount: shortest * targets.length };
+  return { order, equalCount: equalCount ?? order.length };
 }
 
 /**

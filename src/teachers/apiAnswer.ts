@@ -91,7 +91,7 @@ const OpenAiAnswer = v.looseObject({
       }),
     }),
   ),
-  usage: loose(v.looseObject({ prompt_tokens: count, completion_tokens: count })),
+  usage: loose(v.object({ prompt_tokens: count, completion_tokens: count })),
 });
 
 const AnthropicAnswer = v.looseObject({
@@ -99,7 +99,7 @@ const AnthropicAnswer = v.looseObject({
   content: Parts,
   stop_reason: looseText,
   usage: loose(
-    v.looseObject({
+    v.object({
       input_tokens: count,
       output_tokens: count,
       cache_creation_input_tokens: count,
@@ -125,7 +125,7 @@ interface ServerError {
   code: string;
 }
 
-/** White space and control characters of a foreign text as single spaces, and no more of it than a message needs. */
+/** White space and control characters of a foreign text without a key as single spaces, and no more of it than a message needs. */
 function excerpt(foreign: string): string {
   // eslint-disable-next-line no-control-regex
   const line = foreign.replace(/[\u0000-\u0020\u007f-\u009f\u2028\u2029]+/g, ' ').trim();
@@ -134,9 +134,13 @@ function excerpt(foreign: string): string {
 
 const isHtml = (body: string): boolean => /^[\s\ufeff]*<(!doctype|html|head|body|\?xml|!--)/i.test(body);
 
-function parseJson(body: string): unknown {
+/**
+ * The value of a JSON text, or undefined. The key is taken out of the texts in it, not out of the JSON: there any character
+ * may be written as \u and a number, and texts are shortened later, after which a part of a key could not be found.
+ */
+function parseJson(body: string, clean: (text: string) => string): unknown {
   try {
-    return JSON.parse(body) as unknown;
+    return JSON.parse(body, (_, value: unknown) => (typeof value === 'string' ? clean(value) : value)) as unknown;
   } catch {
     return undefined;
   }
@@ -160,11 +164,17 @@ function errorIn(value: unknown): ServerError | undefined {
 /**
  * The failure that a status stands for. Retried: 408, 409, 425, 429, 5xx. Never: any other 4xx.
  *
- * @param body its text as far as it was read, the key already taken out.
+ * @param body its text as far as it was read.
+ * @param clean takes the key out of a text.
  */
-export function failureOfStatus(status: number, body: string, retryAfterMs: number | undefined): ApiFailure {
-  const told = errorIn(parseJson(body));
-  const said = isHtml(body) ? 'an HTML page' : excerpt(told?.message ?? body);
+export function failureOfStatus(
+  status: number,
+  body: string,
+  retryAfterMs: number | undefined,
+  clean: (text: string) => string,
+): ApiFailure {
+  const told = errorIn(parseJson(body, clean));
+  const said = isHtml(body) ? 'an HTML page' : excerpt(told?.message ?? clean(body));
   const message = `status ${status}${said === '' ? '' : `: ${said}`}`;
   const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
   if (status === 0 || (status >= 300 && status < 400)) {
@@ -189,7 +199,8 @@ export function failureOfStatus(status: number, body: string, retryAfterMs: numb
 /**
  * A body of status 200. Its content type is not asked for: servers and proxies say what they like.
  *
- * @param body whole, the key already taken out of nothing: `clean` does that to every text that is kept.
+ * @param body whole.
+ * @param clean takes the key out of a text.
  */
 export function readAnswer(dialect: ApiDialect, body: string, clean: (text: string) => string): ApiAnswer | ApiFailure {
   const unknown = { spent: 'unknown' } as const;
@@ -198,26 +209,20 @@ export function readAnswer(dialect: ApiDialect, body: string, clean: (text: stri
     return failure('html', 'retry', message, unknown);
   }
   if (body.trim() === '') return failure('garbled', 'retry', 'expected an answer, got an empty body', unknown);
-  const value = parseJson(body);
+  const value = parseJson(body, clean);
   if (value === undefined) {
     return failure('garbled', 'retry', `expected JSON, got ${excerpt(clean(body)).slice(0, 120)}`, unknown);
   }
   const result = dialect === 'openai' ? readOpenAi(value) : readAnthropic(value);
-  if (result !== undefined) {
-    const cleaned = { ...result };
-    if (cleaned.text !== undefined) cleaned.text = clean(cleaned.text);
-    if (cleaned.kind === 'answer' && cleaned.model !== undefined) cleaned.model = clean(excerpt(cleaned.model));
-    if (cleaned.kind === 'failure') cleaned.message = clean(cleaned.message);
-    return cleaned;
-  }
+  if (result !== undefined) return result;
   const told = errorIn(value);
   if (told === undefined) {
     return failure('garbled', 'retry', `expected an answer, got ${excerpt(clean(body)).slice(0, 120)}`, unknown);
   }
   // Routers answer 200 and put the error of the server behind them into the body, its status as the code.
   const status = Number(/^\d{3}\b/.exec(told.code)?.[0] ?? NaN);
-  if (status >= 400) return failureOfStatus(status, clean(body), undefined);
-  return failure('server', 'retry', `the server reports: ${excerpt(clean(told.message))}`, unknown);
+  if (status >= 400) return failureOfStatus(status, body, undefined, clean);
+  return failure('server', 'retry', `the server reports: ${excerpt(told.message)}`, unknown);
 }
 
 const usageOf = (prompt: number | undefined, completion: number | undefined): { usage?: Usage } =>
@@ -258,7 +263,7 @@ function readOpenAi(value: unknown): ApiAnswer | ApiFailure | undefined {
             : 'stop',
     said: refusal === '' ? said : excerpt(refusal),
     ...known,
-    ...(model === undefined ? {} : { model }),
+    ...(model === undefined ? {} : { model: excerpt(model) }),
     // Some servers number their answers and begin anew, so the number alone does not tell two answers apart.
     ...(id === undefined ? {} : { identity: JSON.stringify([id, created ?? 0, usage ?? 0]) }),
   });
@@ -283,7 +288,7 @@ function readAnthropic(value: unknown): ApiAnswer | ApiFailure | undefined {
     finish: ANTHROPIC_STOPS[stop ?? ''] ?? 'stop',
     said: stop ?? '',
     ...usageOf(prompt, usage?.output_tokens),
-    ...(model === undefined ? {} : { model }),
+    ...(model === undefined ? {} : { model: excerpt(model) }),
     ...(id === undefined ? {} : { identity: JSON.stringify([id, 0, usage ?? 0]) }),
   });
 }

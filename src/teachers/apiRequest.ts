@@ -117,8 +117,15 @@ const SECRET_LENGTH = 8;
  */
 export function keyRemover(key: string | undefined): (text: string) => string {
   if (key === undefined || key.length < SECRET_LENGTH) return (text) => text;
-  const forms = [...new Set([key, encodeURIComponent(key), key.replaceAll('/', '\\/')])];
-  return (text) => forms.reduce((left, form) => left.replaceAll(form, '[key]'), text);
+  // As it is, as JSON may write it (any character as \u and its number, some after a backslash), or as addresses do.
+  const inJson = Array.from(key, (character) => {
+    const code = character.charCodeAt(0).toString(16).padStart(4, '0');
+    const plain = /[\w]/.test(character) ? character : `\\\\?\\${character}`;
+    return `(?:${plain}|\\\\u${code.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`)})`;
+  }).join('');
+  const forms = new RegExp(inJson, 'g');
+  const inAddresses = encodeURIComponent(key);
+  return (text) => text.replace(forms, '[key]').replaceAll(inAddresses, '[key]');
 }
 
 export interface Sending {
@@ -199,7 +206,7 @@ async function exchange(
   const good = response.status === 200;
   if (!good) {
     const { bytes } = await readBody(response, MAX_ERROR_BYTES).catch(() => ({ bytes: new Uint8Array(0) }));
-    return failureOfStatus(response.status, clean(new TextDecoder().decode(bytes)), wait);
+    return failureOfStatus(response.status, new TextDecoder().decode(bytes), wait, clean);
   }
   const unknown = { spent: 'unknown' } as const;
   let read: Awaited<ReturnType<typeof readBody>>;

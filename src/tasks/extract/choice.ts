@@ -13,10 +13,14 @@ const REASON = /\b(?:because|since|while|whereas|given that)\b/i;
 
 /** A mention that is ruled out: "not B", "rather than (B)". */
 const NEGATION =
-  /(?:\bnot|\brather than|\binstead of|n't be|n't|\bneither|\bnor|\bexcept)\s+(?:option |choice |the |answer )*\(?$/i;
+  /(?:\bnot|\brather than|\binstead of|n't be|n't|\bneither|\bnor|\bexcept)[*_]*\s+(?:option |choice |the |answer )*[*_]*\(?$/i;
 
 /** Whether the words right before a mention exclude it. */
 const isRuledOut = (text: string, at: number): boolean => NEGATION.test(text.slice(Math.max(0, at - 60), at));
+
+/** What says of the letter before it that it is not the answer: "B is wrong", "B) is not correct". */
+const REJECTED =
+  /^[)*_]*\s+(?:is|was)(?:\s+(?:wrong|incorrect|false|eliminated|ruled out)\b|(?:n't|n’t|\s+not)\s+(?:the )?(?:right|correct|best|true|answer)\b)/i;
 
 interface Mention {
   letter: string;
@@ -54,6 +58,8 @@ function findLetters(text: string, choices: readonly string[] | undefined, optio
     }
     const letter = (match[1] ?? match[2] ?? bare)!.toUpperCase();
     if (isRuledOut(text, match.index)) continue;
+    const rest = text.slice(match.index + match[0].length, match.index + match[0].length + 60);
+    if (REJECTED.test(rest)) continue;
     if (bare === 'A') {
       const after = text.slice(match.index + 1, match.index + 200);
       const isArticle = /^\s+(?!(?:or|and|is|was|because|since|but|as|which|for|to|would|fits|seems)\b)\p{L}/u.test(
@@ -61,7 +67,7 @@ function findLetters(text: string, choices: readonly string[] | undefined, optio
       );
       const own = choices?.[0]?.trim().toLowerCase();
       const namesOwnOption =
-        own !== undefined && own !== '' && after.trimStart().toLowerCase().startsWith(own.slice(0, 100));
+        own !== undefined && own !== '' && startsWithWords(after.trimStart().toLowerCase(), own.slice(0, 100));
       const saysOption = /\b(?:option|choice|letter)\s+$/i.test(text.slice(Math.max(0, match.index - 20), match.index));
       if (isArticle && !namesOwnOption && !saysOption) continue;
     }
@@ -69,6 +75,10 @@ function findLetters(text: string, choices: readonly string[] | undefined, optio
   }
   return found;
 }
+
+/** Whether a text begins with another and goes on with a new word: "wooden" does not begin with "wood". */
+const startsWithWords = (text: string, start: string): boolean =>
+  text.startsWith(start) && !/^[\p{L}\d]/u.test(text.slice(start.length));
 
 interface Span {
   letter: string;
@@ -118,7 +128,7 @@ const distinct = (mentions: readonly Mention[]): string[] => [...new Set(mention
 /**
  * The option that a text gives as its answer, as a letter. In this order, on the text after the last revision and before
  * any invented next question: the sentence after the last "answer is" (its one letter, else its one option text); a
- * first line that is nothing but an option; a last sentence that concludes ("therefore …") with one letter; the only
+ * first line that is nothing but an option, unless it begins the list of all of them; a last sentence that concludes ("therefore …") with one letter; the only
  * letter of the text; the only option text of the text. Where letter and option text disagree the letter counts: it is
  * what the prompt asks for.
  *
@@ -147,6 +157,9 @@ function decide(text: string, choices: readonly string[] | undefined, optionCoun
     if (/^\s*(?:not|n't)\b/i.test(after)) continue;
     const sentence = optionSentence(after);
     let letters = distinct(findLetters(sentence, choices, optionCount));
+    // A small letter that is the whole sentence; a text may be cut off after the article "a".
+    const alone = /^[\s"'“*_:]*([b-z]|a(?=[.!"'”*_]))[\s"'”*_]*[.!]?[\s"'”*_]*$/.exec(sentence)?.[1]?.toUpperCase();
+    if (alone !== undefined && LETTERS.slice(0, optionCount).includes(alone)) letters = [alone];
     if (letters.length > 1) letters = distinct(findLetters(sentence.split(REASON, 1)[0]!, choices, optionCount));
     if (letters.length === 1) return { answer: letters[0]!, rule: 'answer phrase' };
     if (letters.length > 1) return { rule: 'answer phrase, several options' };
@@ -161,7 +174,8 @@ function decide(text: string, choices: readonly string[] | undefined, optionCoun
     const index = LETTERS.indexOf(opening[1]!.toUpperCase());
     const rest = opening[2]!.trim().replace(/[.!]$/, '').toLowerCase();
     const isOwnText = choices?.[index]?.trim().toLowerCase() === rest;
-    if (index >= 0 && index < optionCount && (rest === '' || isOwnText)) {
+    const isList = index === 0 && /^[^\n]*\n\s*\(?[Bb](?:[).:]|\s*(?:\n|$))/.test(text);
+    if (index >= 0 && index < optionCount && (rest === '' || isOwnText) && !isList) {
       return { answer: LETTERS[index]!, rule: 'first line is an option' };
     }
   }

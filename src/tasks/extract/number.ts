@@ -22,14 +22,25 @@ interface FoundNumber {
   start: number;
   end: number;
   /**
-   * An operand of something not worked out ("16 - 4"), one end of a range ("5-7", "5 to 7", "2:30"), or digits that go on
+   * An operand of something not worked out ("16 - 4"), one end of a range ("5-7", "5 to 7", "2:30"), one of several
+   * ("3 or 4"), or digits that go on
    * after a comma or point in no way that is English ("3,5", "1.234,50", "2,2,2").
    */
   unfinished: boolean;
+  /** The first of "between 3 and 4". */
+  opensRange: boolean;
 }
 
 /** What may stand between two numbers that belong to one expression. A colon only without spaces: "Step 1: 29" is none. */
-const OPERATOR = /^(?:\s*[-−–+*×÷/^]\s*|:|\s*x\s*|\s+(?:minus|plus|times|divided by|to|over)\s+)$/i;
+const OPERATOR =
+  /^(?:%?\s*(?:[-−–+*×÷/^]|\\(?:times|cdot|div)(?![a-z]))\s*|:|\s*x\s*|\s+(?:minus|plus|times|divided by|to|or|over)\s+)$/i;
+
+/** A number of them in words right after the digits: "2 million". */
+const SCALES: Readonly<Record<string, number>> = { hundred: 1e2, thousand: 1e3, million: 1e6, billion: 1e9 };
+const SCALE = /^\s+(hundred|thousand|million|billion)\b/i;
+
+/** A sign in words before a number; "minus" only where it cannot be an operator ("10 apples minus 3"). */
+const SIGN_WORD = /(?:\bnegative|(?:^|[:=(*]|\b(?:is|be|was|to|equals))\s*minus)\s+$/i;
 
 /** All numbers of a text in order, simple fractions and mixed numbers as their value. */
 export function findNumbers(source: string): FoundNumber[] {
@@ -40,22 +51,27 @@ export function findNumbers(source: string): FoundNumber[] {
     const [whole, lead, , inner, digits] = match;
     const isOperator = lead !== '' && operatorBefore(text, match.index);
     const negative = /[-−–]/.test(lead !== '' ? lead! : inner!) && !isOperator;
-    const magnitude = Number(digits!.replaceAll(',', ''));
-    const value = negative && magnitude !== 0 ? -magnitude : magnitude;
     const start = isOperator ? match.index + lead!.length : match.index;
     const end = match.index + whole.length;
+    const scale = SCALES[SCALE.exec(text.slice(end, end + 20))?.[1]?.toLowerCase() ?? ''] ?? 1;
+    const magnitude = Number(digits!.replaceAll(',', ''));
+    const before = text.slice(Math.max(0, start - 20), start);
+    const isNegative = (negative || SIGN_WORD.test(before)) && magnitude !== 0;
+    const value = isNegative ? -magnitude : magnitude;
 
     const previous = found.at(-1);
     const between = previous === undefined ? '' : text.slice(previous.end, start);
     if (previous !== undefined && between === '/' && value !== 0 && text[end] !== '/') {
-      previous.value /= value;
+      previous.value *= scale / value;
       previous.end = end;
       joinMixed(text, found);
       continue;
     }
-    const isOperand = OPERATOR.test(between);
+    const isOperand = OPERATOR.test(between) || (/\band\s+$/i.test(between) && previous!.opensRange);
     if (isOperand) previous!.unfinished = true;
-    found.push({ value, start, end, unfinished: isOperand || /^[,.]\d/.test(text.slice(end, end + 2)) });
+    const opensRange = /\bbetween\s+$/i.test(before);
+    const unfinished = isOperand || opensRange || /^[,.]\d/.test(text.slice(end, end + 2));
+    found.push({ value: value * scale, start, end, unfinished, opensRange });
   }
   return found;
 }
@@ -89,6 +105,10 @@ export function numberText(value: number): string {
 /** "=", in signs or words. */
 const EQUALS = /=|\b(?:equals|(?:is|are) equal to|makes|comes to|totals|(?:for|giving) a total of)\b/gi;
 
+/** What follows a first operand that has a unit: "5 apples + 3 apples". */
+const OPERAND_WITH_UNIT =
+  /^\s+(?!(?:as|because|since|so|and|or|if|when|for|from|with|given)\b)\p{L}+\s+(?:[+*×÷]|[-−–]\s)\s*[$€£¥]?\d/iu;
+
 /** What a segment commits to; `worked` where it gives a working and its result ("9 + 9 = 18"). */
 interface Commitment {
   /** Null where nothing was worked out ("5-7", "16 - 4"). */
@@ -103,7 +123,8 @@ interface Commitment {
 function committed(segment: string): Commitment | undefined {
   const first = findNumbers(segment)[0];
   if (first === undefined) return undefined;
-  const beforeEquals = /^\s*=/.test(segment.slice(first.end));
+  const after = segment.slice(first.end);
+  const beforeEquals = /^\s*=/.test(after) || OPERAND_WITH_UNIT.test(after);
   if (first.unfinished || beforeEquals) {
     const equals = [...segment.matchAll(EQUALS)].at(-1);
     if (equals !== undefined && equals.index >= first.end) {
@@ -130,18 +151,27 @@ function firstSentence(text: string): string {
  * "1/2" is 0.5, "$1,234.50" 1234.5, "3." 3.
  */
 export function extractNumber(text: string): Extraction {
-  const own = withoutNextQuestion(text);
+  const own = plainDigits(withSlashes(withoutNextQuestion(text)));
   return fromBoxed(own) ?? fromPhrase(own) ?? fromLast(own);
 }
 
-/** LaTeX fractions of plain terms as "a/b". */
+/** LaTeX fractions of plain terms as "a/b", after a whole number with a space between. */
 const withSlashes = (latex: string): string =>
-  latex.replace(/\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}/g, '$1/$2').replaceAll('{,}', ',');
+  latex
+    .replace(/(?<=\d)\s?(?=\\[dt]?frac(?![a-z]))/g, ' ')
+    .replace(/\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}/g, '$1/$2')
+    .replaceAll('{,}', ',');
+
+/** "½" as "1/2", after a whole number with a space between; digits of full width as ordinary ones. */
+const plainDigits = (text: string): string =>
+  text
+    .replace(/(?<=\d)(?=[¼-¾⅐-⅞])/g, ' ')
+    .replace(/[¼-¾⅐-⅞０-９]/g, (sign) => sign.normalize('NFKC').replace('\u2044', '/'));
 
 function fromBoxed(text: string): Extraction | undefined {
   const last = lastBoxed(text);
   if (typeof last !== 'string') return undefined;
-  const value = committed(withSlashes(last))?.value;
+  const value = committed(last)?.value;
   return typeof value === 'number' ? { answer: numberText(value), rule: 'boxed' } : undefined;
 }
 

@@ -183,10 +183,8 @@ describe.skipIf(data === undefined)('real benchmarks (needs PUPIL_DATA)', () => 
         const counts = [...'ABCDE']
           .slice(0, classes)
           .map((letter) => part.filter((item) => item.target === letter).length);
-        // Items of one question stay together, which may put a class ahead by as many as there are duplicates.
-        expect(Math.max(...counts) - Math.min(...counts), `${share}: ${counts.join(' ')}`).toBeLessThanOrEqual(
-          result.duplicates + 1,
-        );
+        // Items of one question stay together: a pair at the end may put its class ahead.
+        expect(Math.max(...counts) - Math.min(...counts), `${share}: ${counts.join(' ')}`).toBeLessThanOrEqual(1);
         const outer = new Set(result.train);
         expect(part.every((item) => outer.has(item))).toBe(true);
       }

@@ -236,6 +236,21 @@ describe('splitItems', () => {
     expect(splitItems({ train: skewed, test: [] }, split({ balanceTargets: true })).train).toHaveLength(30);
   });
 
+  it('balanced targets: equal by items, though questions occur twice', () => {
+    const repeated: TaskItem[] = Array.from({ length: 200 }, (_, i) => ({
+      id: `s${i}`,
+      // Five questions of B twice.
+      question: `S ${i >= 190 ? i - 95 : i}`,
+      choices: ['x', 'y'],
+      target: i < 90 ? 'A' : 'B',
+    }));
+    for (const trainCount of [40, 100, 160]) {
+      const { train } = splitItems({ train: repeated, test: [] }, split({ balanceTargets: true, trainCount }));
+      expect(train.filter(({ target }) => target === 'A')).toHaveLength(trainCount / 2);
+      expect(train).toHaveLength(trainCount);
+    }
+  });
+
   it('smaller shares are parts of larger ones', () => {
     const { train } = splitItems({ pool: items }, split({ trainCount: 30 }));
     for (const [small, large] of [
