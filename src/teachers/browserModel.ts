@@ -8,12 +8,9 @@ import type {
   Tensor,
 } from '@huggingface/transformers';
 import { PupilError } from '../base/errors';
+import type { TeacherDtype } from '../config/browserProvider';
 
 type Library = typeof import('@huggingface/transformers');
-
-/** Forms of the weights that the Hub's ONNX repositories have, by the library's names. */
-export const TEACHER_DTYPES = ['fp32', 'fp16', 'q8', 'int8', 'uint8', 'q4', 'bnb4', 'q4f16'] as const;
-export type TeacherDtype = (typeof TEACHER_DTYPES)[number];
 
 export interface TeacherModelRequest {
   source:
