@@ -9,6 +9,7 @@ import type {
 } from '@huggingface/transformers';
 import { PupilError } from '../base/errors';
 import type { TeacherDtype } from '../config/browserProvider';
+import { expectFiles, loadError, wordsOf } from './browserModelErrors';
 
 type Library = typeof import('@huggingface/transformers');
 
@@ -119,6 +120,7 @@ export class BrowserModel implements TeacherModelApi {
   ): Promise<LoadedTeacherModel> {
     return this.inTurn(async () => {
       await this.dispose();
+      if (request.source.kind === 'files') expectFiles(request.source, request.dtype);
       const library = await this.import();
       const name = request.source.kind === 'hub' ? request.source.repository : request.source.name;
       const revision = setSource(library, request.source);
@@ -198,7 +200,7 @@ export class BrowserModel implements TeacherModelApi {
     } catch (cause) {
       throw new PupilError(
         'teacher',
-        `teacher model: the answer to a prompt of ${promptTokens} tokens failed: ${words(cause)}`,
+        `teacher model: the answer to a prompt of ${promptTokens} tokens failed: ${wordsOf(cause)}`,
         'A smaller model, shorter answers, or device "wasm" may do.',
         { cause },
       );
@@ -311,32 +313,4 @@ function letMessagesIn(model: PreTrainedModel): void {
     });
     return forward(inputs);
   };
-}
-
-const words = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, 300);
-
-function loadError(
-  name: string,
-  { source, dtype }: TeacherModelRequest,
-  device: LoadedTeacherModel['device'],
-  cause: unknown,
-): PupilError {
-  const said = words(cause);
-  const hint = /not found|404|could not locate/i.test(said)
-    ? `It needs config.json, tokenizer.json and the weights of dtype ${dtype} in onnx/; many repositories have them under onnx-community.`
-    : /unauthorized|forbidden|401|403/i.test(said)
-      ? 'This repository wants a token, and its licence accepted on the Hub.'
-      : /failed to fetch|network/i.test(said)
-        ? 'Is there a network? Files on disk can be picked instead.'
-        : /memory|allocat|size/i.test(said)
-          ? 'Choose a smaller model or dtype q4.'
-          : device === 'webgpu'
-            ? 'Device "wasm", another dtype or another model may do.'
-            : 'Choose another dtype or model.';
-  return new PupilError(
-    'teacher',
-    `teacher model: expected a text-generation model in ${source.kind === 'hub' ? `the repository ${name}` : `the picked folder ${name}`}, it did not load: ${said}`,
-    hint,
-    { cause },
-  );
 }
