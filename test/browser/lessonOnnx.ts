@@ -19,7 +19,9 @@ async function fetched(name: string): Promise<Uint8Array> {
 }
 
 export async function lessonOnnx(): Promise<LessonOnnx> {
-  const student = Object.fromEntries(await Promise.all(NAMES.map(async (name) => [name, await fetched(name)] as const)));
+  const student = Object.fromEntries(
+    await Promise.all(NAMES.map(async (name) => [name, await fetched(name)] as const)),
+  );
   const checkpoint = await openCheckpoint(openMemoryRoot(student).open, 'lesson');
   const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
   for (const name of checkpoint.tensorNames) {
