@@ -149,7 +149,8 @@ export class BrowserModel implements TeacherModelApi {
           chatTemplate: hasChatTemplate(tokenizer),
         };
       } catch (cause) {
-        throw loadError(name, request, device, cause);
+        const where = request.source.kind === 'hub' ? `the repository ${name}` : `the picked folder ${name}`;
+        throw loadError(where, { dtype: request.dtype, device }, cause);
       }
     });
   }

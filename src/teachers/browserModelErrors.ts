@@ -2,7 +2,6 @@
 // are named beforehand, the rest follows from the words of the library and its runtime. It loads nothing.
 import { PupilError } from '../base/errors';
 import { TEACHER_DTYPES, TEACHER_WEIGHTS, type TeacherDtype } from '../config/browserProvider';
-import type { LoadedTeacherModel, TeacherModelRequest } from './browserModel';
 
 export const wordsOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).slice(0, 300);
@@ -11,7 +10,7 @@ const NEEDED = ['config.json', 'tokenizer.json', 'tokenizer_config.json'];
 
 /** @throws PupilError `teacher` naming every picked file that is missing, and the forms of weights that are there. */
 export function expectFiles(
-  { name, files }: Extract<TeacherModelRequest['source'], { kind: 'files' }>,
+  { name, files }: { name: string; files: Readonly<Record<string, Blob>> },
   dtype: TeacherDtype,
 ): void {
   const isThere = (path: string): boolean => Object.hasOwn(files, path);
@@ -31,9 +30,9 @@ export function expectFiles(
 }
 
 /** The first whose words are found tells what to do. */
-const HINTS: readonly [RegExp, (request: TeacherModelRequest) => string][] = [
+const HINTS: readonly [RegExp, (dtype: TeacherDtype) => string][] = [
   [
-    /unsupported model type|no known|not a .*causal/i,
+    /unsupported model type/i,
     () =>
       'This is no text-generation model that transformers.js knows: choose one of the Hub’s tasks “text generation”.',
   ],
@@ -44,7 +43,7 @@ const HINTS: readonly [RegExp, (request: TeacherModelRequest) => string][] = [
   ],
   [
     /could not locate|not found/i,
-    ({ dtype }) =>
+    (dtype) =>
       `Check the name and the revision. It needs config.json, tokenizer.json and onnx/${TEACHER_WEIGHTS[dtype]} (dtype ${dtype}); many repositories have them under onnx-community.`,
   ],
   [/failed to fetch|network|load failed/i, () => 'Is there a network? Files on disk can be picked instead.'],
@@ -55,18 +54,20 @@ const HINTS: readonly [RegExp, (request: TeacherModelRequest) => string][] = [
   [/not support fp16/i, () => 'This device has no 16-bit floats: choose dtype q4, q8 or fp32.'],
 ];
 
-/** What the library or its runtime threw while loading, with what to do. */
+/**
+ * What the library or its runtime threw while loading, with what to do.
+ *
+ * @param where the repository or the folder, in words.
+ */
 export function loadError(
-  name: string,
-  request: TeacherModelRequest,
-  device: LoadedTeacherModel['device'],
+  where: string,
+  { dtype, device }: { dtype: TeacherDtype; device: 'webgpu' | 'wasm' },
   cause: unknown,
 ): PupilError {
   const said = wordsOf(cause);
   const hint =
-    HINTS.find(([pattern]) => pattern.test(said))?.[1](request) ??
+    HINTS.find(([pattern]) => pattern.test(said))?.[1](dtype) ??
     (device === 'webgpu' ? 'Device wasm, another dtype or another model may do.' : 'Choose another dtype or model.');
-  const where = request.source.kind === 'hub' ? `the repository ${name}` : `the picked folder ${name}`;
   return new PupilError(
     'teacher',
     `teacher model: expected a text-generation model in ${where}, it did not load: ${said}`,
