@@ -4,7 +4,7 @@
 import { mount } from 'svelte';
 import App from './App.svelte';
 import { automationFor } from './automation';
-import { createSessionClient } from './client';
+import { createSessionClient, createTeacherModelClient } from './client';
 import './page.css';
 import { Playground } from './state/playground.svelte';
 
@@ -15,6 +15,7 @@ const playground = new Playground(session, {
   now: () => new Date(),
   persist: async () => navigator.storage?.persist(),
   locks: navigator.locks, // absent where the page is not from a secure address
+  teacherModel: createTeacherModelClient,
   save: (name, bytes) => {
     const address = URL.createObjectURL(new Blob([bytes.slice()]));
     const link = Object.assign(document.createElement('a'), { href: address, download: name });

@@ -13,7 +13,7 @@ export type { Quality } from '../teachers/judge';
 
 /** A model behind an API, how it is asked, and what it may cost. */
 export interface ApiSettings {
-  /** Of config/apiProviders.ts. */
+  /** Of config/apiProviders.ts; of a teacher, `browser` as well (config/browserProvider.ts). */
   provider: string;
   /** In place of the provider's own; needed for `other`. */
   baseUrl?: string;

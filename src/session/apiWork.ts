@@ -3,12 +3,13 @@
 import * as v from 'valibot';
 import { PupilError } from '../base/errors';
 import { findProvider, readBaseUrl, readKey, type ApiProvider } from '../config/apiProviders';
+import { BROWSER_PROVIDER } from '../config/browserProvider';
 import { integer, nonEmptyText, positive, real } from '../config/fields';
 import { listProblems } from '../config/problems';
 import type { AnswerStore } from '../storage/answerStore';
 import { endInWords, nearnessOf } from '../teachers/apiAdvice';
 import { estimateLesson, type LessonPlan } from '../teachers/apiPlan';
-import { systemClock, type ChatSettings, type Clock } from '../teachers/apiRequest';
+import { systemClock, type ChatSettings, type Clock, type SendOnce } from '../teachers/apiRequest';
 import { teachLesson, type LessonResult } from '../teachers/apiTeacher';
 import type { ApiSettings, ApiSummary, TeachEstimate, TeachEvent } from './apiProtocol';
 import type { RunControl } from './control';
@@ -75,9 +76,20 @@ export function openApi(what: string, settings: ApiSettings): OpenApi {
   if (key !== undefined && target.protocol === 'http:' && nearnessOf(target.hostname) === 'public') {
     warnings.push(`the key goes to ${target.host} without encryption: use https where the server has it`);
   }
+  return { provider, baseUrl, key, chat: chatOf(settings, provider, baseUrl), warnings };
+}
+
+/** A model of this browser, as an API that can be asked; its name must say all that its answers depend on. */
+export function openBrowserModel(settings: ApiSettings): OpenApi {
+  const { baseUrl } = BROWSER_PROVIDER;
+  const chat = chatOf(settings, BROWSER_PROVIDER, baseUrl);
+  return { provider: BROWSER_PROVIDER, baseUrl, key: undefined, chat, warnings: [] };
+}
+
+function chatOf(settings: ApiSettings, { dialect }: ApiProvider, baseUrl: string): ChatSettings {
   const { model, system, temperature, topP, maxTokens } = settings;
-  const chat: ChatSettings = {
-    dialect: provider.dialect,
+  return {
+    dialect,
     baseUrl,
     model,
     ...(system === undefined ? {} : { system }),
@@ -85,7 +97,6 @@ export function openApi(what: string, settings: ApiSettings): OpenApi {
     ...(topP === undefined ? {} : { topP }),
     maxTokens,
   };
-  return { provider, baseUrl, key, chat, warnings };
 }
 
 /** At once: as many as the provider bears, or as the request allows. */
@@ -112,6 +123,8 @@ export interface ApiWorkOptions {
   answers: AnswerStore;
   control: RunControl;
   onEvent: (event: TeachEvent) => void;
+  /** A teacher that is not asked by HTTP. */
+  sendOnce?: SendOnce;
   /** For tests. */
   fetch?: typeof fetch;
   clock?: Clock;
@@ -127,7 +140,7 @@ export async function askPlan(
   plan: LessonPlan,
   { provider, baseUrl, key, warnings }: OpenApi,
   settings: ApiSettings,
-  { control, onEvent, answers, clock = systemClock, fetch: ownFetch }: ApiWorkOptions,
+  { control, onEvent, answers, clock = systemClock, fetch: ownFetch, sendOnce }: ApiWorkOptions,
 ): Promise<{ result: LessonResult; summary: ApiSummary }> {
   const startedAt = clock.now();
   const log = (level: 'info' | 'warning', message: string): void => onEvent({ type: 'log', level, message });
@@ -145,6 +158,7 @@ export async function askPlan(
     ...(total === undefined ? {} : { timeouts: { firstByteMs: total, totalMs: total } }),
     key,
     fetch: ownFetch ?? ((input, init) => fetch(input, init)),
+    ...(sendOnce === undefined ? {} : { sendOnce }),
     clock,
     signal: control.signal,
     gate: () =>

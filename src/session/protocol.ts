@@ -5,6 +5,7 @@ import type { PlainError } from '../base/errors';
 import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 import type { FileRoot } from '../sources/fileRoot';
 import type { CorpusMixName } from '../tasks/lesson/corpus';
+import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
 import type {
   DemonstrationsPreview,
@@ -26,6 +27,7 @@ export type {
 } from './previewTypes';
 export type { FileRoot } from '../sources/fileRoot';
 export type { ItemFailure } from '../teachers/apiTeacher';
+export type { AnswerLocally } from '../teachers/localTeacher';
 export type { Demonstration } from '../teachers/demonstration';
 export type { FormatGuess } from '../teachers/diskGuess';
 export type {
@@ -227,7 +229,12 @@ export interface SessionApi {
    * Resolves whatever the teacher does; rejects only for requests that cannot start. {@link SessionApi.pause} holds requests
    * back, {@link SessionApi.stop} ends it; the same request again goes on, since answers are kept by what was asked.
    */
-  teach(request: TeachRequest, onEvent: (event: TeachEvent) => void): Promise<TeachSummary>;
+  teach(
+    request: TeachRequest,
+    onEvent: (event: TeachEvent) => void,
+    /** For the provider `browser` alone: the model that answers. */
+    answer?: AnswerLocally,
+  ): Promise<TeachSummary>;
   /** Sends nothing. */
   estimateJudging(request: JudgeRequest): Promise<TeachEstimate>;
   /** As {@link SessionApi.teach}: pause, stop and the same request again. */

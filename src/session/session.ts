@@ -23,6 +23,7 @@ import { PUPIL_VERSION, userAgent } from './load';
 import { previewDemonstrations, previewTask } from './preview';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
+  AnswerLocally,
   AskAnswer,
   AskRequest,
   CheckResult,
@@ -235,9 +236,9 @@ export class Session implements SessionApi {
     return estimateForRequest(request, this.teachPlaces());
   }
 
-  teach(request: TeachRequest, onEvent: (event: TeachEvent) => unknown): Promise<TeachSummary> {
+  teach(request: TeachRequest, onEvent: (event: TeachEvent) => unknown, answer?: AnswerLocally): Promise<TeachSummary> {
     const control = new RunControl();
-    const options = { ...this.teachPlaces(), control, onEvent: safely(onEvent) };
+    const options = { ...this.teachPlaces(), control, onEvent: safely(onEvent), answer };
     return this.exclusively('teach', () => teachForRequest(request, options), control);
   }
 

@@ -3,6 +3,7 @@
 import * as v from 'valibot';
 import { PupilError } from '../base/errors';
 import { TASK_IDS } from '../config/experiment';
+import { BROWSER_PROVIDER } from '../config/browserProvider';
 import { integer, nonEmptyText } from '../config/fields';
 import { MappingSchema } from '../config/taskSchema';
 import { openFileRoot, type FileRoot } from '../sources/fileRoot';
@@ -13,7 +14,17 @@ import { TASKS } from '../tasks/registry';
 import type { TaskItem } from '../tasks/task';
 import { planLesson, type LessonPlan } from '../teachers/apiPlan';
 import type { TeacherTask } from '../teachers/demonstration';
-import { API_ENTRIES, askPlan, estimateWork, openApi, readRequest, type ApiWorkOptions, type OpenApi } from './apiWork';
+import { sendLocally, type AnswerLocally } from '../teachers/localTeacher';
+import {
+  API_ENTRIES,
+  askPlan,
+  estimateWork,
+  openApi,
+  openBrowserModel,
+  readRequest,
+  type ApiWorkOptions,
+  type OpenApi,
+} from './apiWork';
 import { dataFiles, type DataFiles } from './dataFiles';
 import { jsonLines } from './jsonLines';
 import type { TeachEstimate, TeachRequest, TeachSummary } from './protocol';
@@ -83,7 +94,7 @@ async function readWanted(
 async function openRequest(request: TeachRequest, { answers, open = openFileRoot }: TeachPlaces): Promise<Opened> {
   const parsed = readRequest('teach', RequestSchema, request);
   const { model, limit, samples, family, label = model } = parsed;
-  const api = openApi('teach', request);
+  const api = parsed.provider === BROWSER_PROVIDER.id ? openBrowserModel(request) : openApi('teach', request);
   const wanted = await readWanted(parsed, dataFiles(open(request.files)), (text) => api.warnings.push(text));
   const items = wanted.items.slice(0, limit ?? wanted.items.length);
   const plan = await planLesson({ task: wanted.task, items, chat: api.chat, samples, label, family }, answers);
@@ -107,10 +118,20 @@ export async function estimateForRequest(request: TeachRequest, places: TeachPla
  */
 export async function teachForRequest(
   request: TeachRequest,
-  options: ApiWorkOptions & TeachPlaces,
+  { answer, ...options }: ApiWorkOptions & TeachPlaces & { answer?: AnswerLocally | undefined },
 ): Promise<TeachSummary> {
+  if ((request.provider === BROWSER_PROVIDER.id) !== (answer !== undefined)) {
+    throw new PupilError(
+      'usage',
+      `teach: expected a model to answer for the provider ${BROWSER_PROVIDER.id} and for no other, got ${request.provider}`,
+      'The page has one in its section Teachers; the command line asks models behind an API.',
+    );
+  }
   const { plan, api } = await openRequest(request, options);
-  const { result, summary } = await askPlan(plan, api, request, options);
+  const { result, summary } = await askPlan(plan, api, request, {
+    ...options,
+    ...(answer === undefined ? {} : { sendOnce: sendLocally(answer) }),
+  });
   const { demonstrations, correct, accuracy, interval } = result;
   if (request.out !== undefined && demonstrations.length > 0) {
     await openFileRoot(request.out.root).write(request.out.path, jsonLines(demonstrations));

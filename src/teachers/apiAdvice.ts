@@ -171,5 +171,6 @@ const FAILING_ADVICE: Readonly<Record<string, string>> = {
   rejected: 'The server refuses these requests: check model, temperature and the other settings by its message.',
   'rate-limit': 'Lower the number of requests at once, or go on later.',
   html: 'The base URL may be that of a web page, or a proxy wants a login.',
+  model: 'The model in this browser fails: fewer tokens an answer, a smaller model or another device may do.',
   duplicate: 'A proxy between here and the server keeps answers without looking at the question: go around it.',
 };

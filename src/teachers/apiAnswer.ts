@@ -38,7 +38,8 @@ export type FailureReason =
   | 'unauthorised'
   | 'not-found'
   | 'payment'
-  | 'redirect';
+  | 'redirect'
+  | 'model'; // one beside us could not answer
 
 export interface ApiFailure {
   kind: 'failure';

@@ -25,6 +25,9 @@ export interface ChatRequest extends ChatSettings {
   sample: number;
 }
 
+/** One attempt at a request, until its signal is aborted. Never rejects. */
+export type SendOnce = (request: ChatRequest, signal: AbortSignal) => Promise<ApiAnswer | ApiFailure>;
+
 /** Time as it passes here: a test puts its own in place. */
 export interface Clock {
   /** Milliseconds since 1970. */

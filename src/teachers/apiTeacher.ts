@@ -18,7 +18,7 @@ import { failure, type ApiAnswer, type ApiFailure, type FailureReason, type Usag
 import { addUsage, boundedUsage, Budget, costOf, NO_USAGE, type BudgetLimits, type Prices } from './apiBudget';
 import { QUEUE_RULES, runQueue, type QueueEnd, type QueueRules } from './apiQueue';
 import { spentBefore, waitingJobs, type Job, type LessonPlan } from './apiPlan';
-import { sendRequest, type Clock } from './apiRequest';
+import { sendRequest, type Clock, type SendOnce } from './apiRequest';
 import { makeDemonstration, type Demonstration, type TeacherItem } from './demonstration';
 
 /** How far a lesson is. */
@@ -53,6 +53,8 @@ export interface LessonOptions {
   rules?: Partial<QueueRules>;
   key?: string | undefined;
   fetch: typeof fetch;
+  /** A teacher that is not asked by HTTP; in place of key, fetch and timeouts. */
+  sendOnce?: SendOnce;
   clock: Clock;
   /** Of the jitter; it has no part in what is asked. */
   seed?: number;
@@ -227,11 +229,13 @@ type CountedAnswer = ApiAnswer & { usage: Usage; counted: boolean };
 
 /** Sends a job's request once; refuses an answer that was given to another request before. */
 function sender(
-  { fetch, clock, key, provider, timeouts = provider.timeouts, onTrouble }: LessonOptions,
+  { fetch, clock, key, provider, timeouts = provider.timeouts, onTrouble, sendOnce }: LessonOptions,
   durations: Map<string, number>,
   { jobs, entries }: LessonPlan,
 ): (job: Job, signal: AbortSignal) => Promise<CountedAnswer | ApiFailure> {
   const { limitField } = provider;
+  const once: SendOnce =
+    sendOnce ?? ((request, signal) => sendRequest(request, { fetch, clock, key, limitField, timeouts, signal }));
   // By response, the prompt that it answered. Several samples of one prompt may well be equal.
   const seen = new Map<string, string>();
   const nameOf = (identity: string, text: string): string => `${identity}\n${text}`;
@@ -242,7 +246,7 @@ function sender(
   }
   return async ({ hash, request, worst }, signal) => {
     const sentAt = clock.now();
-    const outcome = await sendRequest(request, { fetch, clock, key, limitField, timeouts, signal });
+    const outcome = await once(request, signal);
     durations.set(hash, Math.max(0, clock.now() - sentAt));
     if (outcome.kind === 'failure') {
       if (outcome.reason !== 'stopped') onTrouble?.(`${outcome.reason}: ${outcome.message}`);

@@ -8,12 +8,10 @@ import type {
   Tensor,
 } from '@huggingface/transformers';
 import { PupilError } from '../base/errors';
+import type { TeacherDtype } from '../config/browserProvider';
+import { expectFiles, loadError, wordsOf } from './browserModelErrors';
 
 type Library = typeof import('@huggingface/transformers');
-
-/** Forms of the weights that the Hub's ONNX repositories have, by the library's names. */
-export const TEACHER_DTYPES = ['fp32', 'fp16', 'q8', 'int8', 'uint8', 'q4', 'bnb4', 'q4f16'] as const;
-export type TeacherDtype = (typeof TEACHER_DTYPES)[number];
 
 export interface TeacherModelRequest {
   source:
@@ -122,6 +120,7 @@ export class BrowserModel implements TeacherModelApi {
   ): Promise<LoadedTeacherModel> {
     return this.inTurn(async () => {
       await this.dispose();
+      if (request.source.kind === 'files') expectFiles(request.source, request.dtype);
       const library = await this.import();
       const name = request.source.kind === 'hub' ? request.source.repository : request.source.name;
       const revision = setSource(library, request.source);
@@ -150,7 +149,8 @@ export class BrowserModel implements TeacherModelApi {
           chatTemplate: hasChatTemplate(tokenizer),
         };
       } catch (cause) {
-        throw loadError(name, request, device, cause);
+        const where = request.source.kind === 'hub' ? `the repository ${name}` : `the picked folder ${name}`;
+        throw loadError(where, { dtype: request.dtype, device }, cause);
       }
     });
   }
@@ -201,7 +201,7 @@ export class BrowserModel implements TeacherModelApi {
     } catch (cause) {
       throw new PupilError(
         'teacher',
-        `teacher model: the answer to a prompt of ${promptTokens} tokens failed: ${words(cause)}`,
+        `teacher model: the answer to a prompt of ${promptTokens} tokens failed: ${wordsOf(cause)}`,
         'A smaller model, shorter answers, or device "wasm" may do.',
         { cause },
       );
@@ -314,32 +314,4 @@ function letMessagesIn(model: PreTrainedModel): void {
     });
     return forward(inputs);
   };
-}
-
-const words = (error: unknown): string => (error instanceof Error ? error.message : String(error)).slice(0, 300);
-
-function loadError(
-  name: string,
-  { source, dtype }: TeacherModelRequest,
-  device: LoadedTeacherModel['device'],
-  cause: unknown,
-): PupilError {
-  const said = words(cause);
-  const hint = /not found|404|could not locate/i.test(said)
-    ? `It needs config.json, tokenizer.json and the weights of dtype ${dtype} in onnx/; many repositories have them under onnx-community.`
-    : /unauthorized|forbidden|401|403/i.test(said)
-      ? 'This repository wants a token, and its licence accepted on the Hub.'
-      : /failed to fetch|network/i.test(said)
-        ? 'Is there a network? Files on disk can be picked instead.'
-        : /memory|allocat|size/i.test(said)
-          ? 'Choose a smaller model or dtype q4.'
-          : device === 'webgpu'
-            ? 'Device "wasm", another dtype or another model may do.'
-            : 'Choose another dtype or model.';
-  return new PupilError(
-    'teacher',
-    `teacher model: expected a text-generation model in ${source.kind === 'hub' ? `the repository ${name}` : `the picked folder ${name}`}, it did not load: ${said}`,
-    hint,
-    { cause },
-  );
 }

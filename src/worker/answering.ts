@@ -33,6 +33,8 @@ export const SESSION_METHODS = [
   'pretrain',
   'estimateTeaching',
   'teach',
+  'estimateJudging',
+  'judge',
   'listRuns',
   'deleteRun',
   'listArtefacts',

@@ -1,5 +1,5 @@
 // teacherModel.test.ts: the teacher in the browser, in its worker: an ONNX file of the bundled student, made here, answers
-// through transformers.js and onnxruntime-web as our own engine does, token for token; wrong files and hosts are told apart.
+// through transformers.js and onnxruntime-web as our own engine does, token for token, on WebAssembly and on WebGPU; wrong files and hosts are told apart.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { createTeacherModelClient, type TeacherModelClient } from '../../src/app/client';
 import { openCheckpoint } from '../../src/formats/checkpointIndex';
@@ -13,9 +13,8 @@ import { openMemoryRoot } from '../../src/sources/memory';
 import { lessonItems } from '../../src/tasks/lesson/families';
 import { choicePrompt, COT_TRIGGER } from '../../src/tasks/task';
 import { BrowserModel } from '../../src/teachers/browserModel';
-import { onnxOfLlama, type LlamaConfig } from '../fixtures/onnxStudent';
+import { lessonOnnx } from './lessonOnnx';
 
-const NAMES = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'model.safetensors'];
 const PROMPTS = lessonItems('kinds', 'development', { count: 4, seed: 0 }).map(
   (item) => `${choicePrompt(item)} ${COT_TRIGGER}\nThe thing that`,
 );
@@ -25,24 +24,8 @@ let student: Record<string, Uint8Array>;
 /** What is picked: the Hub's layout, without our safetensors. */
 let files: Record<string, Blob>;
 
-async function fetched(name: string): Promise<Uint8Array> {
-  const response = await fetch(`/students/lesson/${name}`);
-  if (!response.ok) throw new Error(`${name}: ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
-}
-
 beforeAll(async () => {
-  student = Object.fromEntries(await Promise.all(NAMES.map(async (name) => [name, await fetched(name)] as const)));
-  const checkpoint = await openCheckpoint(openMemoryRoot(student).open, 'lesson');
-  const tensors = new Map<string, { shape: readonly number[]; data: Float32Array }>();
-  for (const name of checkpoint.tensorNames) {
-    tensors.set(name, { shape: checkpoint.info(name).shape, data: await checkpoint.readF32(name) });
-  }
-  const onnx = onnxOfLlama(checkpoint.config as unknown as LlamaConfig, (name) => tensors.get(name)!);
-  files = Object.fromEntries(
-    NAMES.filter((name) => name.endsWith('.json')).map((name) => [name, new Blob([student[name]!.slice()])]),
-  );
-  files['onnx/model.onnx'] = new Blob([onnx]);
+  ({ student, files } = await lessonOnnx());
 });
 
 /** The same by our own engine, over the same weights. */
@@ -112,6 +95,19 @@ describe('a teacher in the browser', () => {
     );
     expect(answers.every(({ newTokens }) => newTokens > 30)).toBe(true);
     expect(answers.every(({ stopped }) => stopped === 'eos')).toBe(true);
+  });
+
+  it('says the same on WebGPU', async () => {
+    const loaded = await teacher.load(
+      { source: { kind: 'files', name: 'lesson', files }, device: 'webgpu', dtype: 'fp32' },
+      () => undefined,
+    );
+    expect(loaded).toMatchObject({ device: 'webgpu', dtype: 'fp32' });
+    // One answer: on a software adapter it takes half a minute.
+    const { text, newTokens } = await ask();
+    const [expected] = await ours(PROMPTS.slice(0, 1));
+    expect({ text, tokens: newTokens }).toEqual({ text: expected!.text, tokens: expected!.tokens + 1 });
+    await load(files);
   });
 
   it('samples by its seed', async () => {

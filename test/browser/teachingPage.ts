@@ -36,10 +36,16 @@ export interface Page extends ReturnType<typeof show> {
 }
 
 /** The page with its section Teachers open. */
-export async function teachersPage(session: TeachingSession, memory = new Memory(), query = ''): Promise<Page> {
+export async function teachersPage(
+  session: TeachingSession,
+  memory = new Memory(),
+  query = '',
+  more: Parameters<typeof show>[2] = {},
+): Promise<Page> {
   const saved = new Map<string, string>();
   const page = show(session, query, {
     memory,
+    ...more,
     save: (name, bytes) => void saved.set(name, new TextDecoder().decode(bytes)),
   });
   await page.playground.open();

@@ -12,6 +12,7 @@ import { toNotice, type Notice } from './notice';
 import { RunView } from './run.svelte';
 import { SelfCheck } from './selfCheck.svelte';
 import { StoredRuns } from './storedRuns.svelte';
+import type { LocalModel } from './teacherPlace';
 import { Teachers } from './teachers.svelte';
 
 export class Playground {
@@ -29,7 +30,7 @@ export class Playground {
   preparing = $state(false);
 
   readonly busy = $derived.by(
-    () => this.preparing || this.run.active || this.check.running || this.ask.asking || this.teachers.api.running,
+    () => this.preparing || this.run.active || this.check.running || this.ask.asking || this.teachers.asking,
   );
   readonly canRun = $derived.by(() => this.device.status === 'ready' && !this.busy && this.experiments.missing === '');
 
@@ -43,6 +44,8 @@ export class Playground {
       persist?: () => Promise<unknown>;
       /** Tells the tabs of one browser apart. */
       locks?: Locks | undefined;
+      /** Starts a worker for a teacher in this browser. */
+      teacherModel?: () => LocalModel;
       /** Hands a file to the person. */
       save?: (name: string, bytes: Uint8Array) => void;
     },
@@ -59,6 +62,13 @@ export class Playground {
       experiments: this.experiments,
       memory: place.memory,
       prepareData: () => this.experiments.prepareData(this.pageBase),
+      teacherModel: () => {
+        if (place.teacherModel !== undefined) return place.teacherModel();
+        throw new PupilError(
+          'browser',
+          'teacher model: expected a page that starts workers for models, this one has none',
+        );
+      },
       save: (name, bytes) => place.save?.(name, bytes),
     });
   }

@@ -1,9 +1,15 @@
 // teacherPlace.ts: what the parts of the section Teachers share: the session, the experiment they change, and how an entry of
 // demonstrations is put into it. It shows nothing.
 import type { ExperimentInput } from '../../config/experiment';
-import type { PickedContents, RejectedRow, SessionApi } from '../../session/protocol';
+import type { PickedContents, RejectedRow, SessionApi, TeacherModelApi } from '../../session/protocol';
 import type { Experiments, PreparedRun } from './experiments.svelte';
 import type { KeyValue } from './keyValue';
+
+/** A model in a worker of its own. */
+export type LocalModel = TeacherModelApi & {
+  /** Ends the worker at once. */
+  terminate(): void;
+};
 
 export interface TeacherPlace {
   session: SessionApi;
@@ -11,6 +17,8 @@ export interface TeacherPlace {
   memory: KeyValue;
   /** The chosen experiment with its data files, without its student. */
   prepareData: () => Promise<PreparedRun>;
+  /** Starts a worker for a model; none is loaded yet. */
+  teacherModel: () => LocalModel;
   /** Hands a file to the person. */
   save: (name: string, bytes: Uint8Array) => void;
 }

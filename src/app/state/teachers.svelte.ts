@@ -1,7 +1,8 @@
 // teachers.svelte.ts: where demonstrations of the chosen experiment come from: its teachers as they are, files of the person's
-// own, a teacher behind an API, and tasks of one's own. Each part is in its own file; here is what they share, and the files
+// own, a teacher behind an API or in this browser, and tasks of one's own. Each part is in its own file; here is what they share, and the files
 // that the browser keeps for them.
 import { ApiTeacher } from './apiTeacher.svelte';
+import { BrowserTeacher } from './browserTeacher.svelte';
 import { DiskImport } from './diskImport.svelte';
 import { Mixture } from './mixture.svelte';
 import { toNotice, type Notice } from './notice';
@@ -13,6 +14,7 @@ export class Teachers {
   readonly disk: DiskImport;
   readonly task: TaskImport;
   readonly api: ApiTeacher;
+  readonly browser: BrowserTeacher;
   kept = $state.raw<readonly { path: string; sizeBytes: number }[]>([]);
   notice = $state.raw<Notice>();
 
@@ -21,6 +23,12 @@ export class Teachers {
     this.disk = new DiskImport(place);
     this.task = new TaskImport(place);
     this.api = new ApiTeacher(place);
+    this.browser = new BrowserTeacher(place);
+  }
+
+  /** Whether a teacher is being asked. */
+  get asking(): boolean {
+    return this.api.running || this.browser.running;
   }
 
   /** The files that the browser keeps for experiments. */
