@@ -9,6 +9,7 @@ import type { Experiment, ScorerName, TaskId } from '../config/experiment';
 import type { Series, SeriesCell, SeriesRun } from '../config/series';
 import { summariseSeries, type AnswerRow, type SeriesRunResult } from '../report/series';
 import { renderSeries } from '../report/seriesHtml';
+import { seriesText } from '../report/seriesText';
 import type { RunReport } from '../report/types';
 import type { ApiWorkOptions } from '../session/apiWork';
 import type { RunPlan } from '../session/plan';
@@ -140,7 +141,7 @@ export function writeSeriesReport(
   series: Series,
   cells: readonly SeriesCell[],
   runs: readonly SeriesRun[],
-): void {
+): string {
   const report = summariseSeries(
     series,
     cells,
@@ -154,6 +155,7 @@ export function writeSeriesReport(
   );
   writeFileAtomically(join(folder, 'series.json'), `${JSON.stringify(report, null, 2)}\n`);
   writeFileAtomically(join(folder, 'series.html'), renderSeries(report));
+  return seriesText(report);
 }
 
 /**

@@ -55,10 +55,10 @@ function stateOf(folder: string, run: LoadedRun): 'finished' | 'begun' | 'new' {
 /** `25 %, both, seed 1` */
 const titleOf = (run: LoadedRun): string => [...run.cell.labels, `seed ${run.seed}`].join(', ');
 
-/** The table as far as there are runs, and what it has. */
-async function writeTable(folder: string, { series, cells, runs }: LoadedSeries): Promise<void> {
+/** The table as far as there are runs, and what it has; resolves with it as text. */
+async function writeTable(folder: string, { series, cells, runs }: LoadedSeries): Promise<string> {
   const { writeSeriesReport } = await import('./nodeHost');
-  writeSeriesReport(folder, series, cells, runs);
+  return writeSeriesReport(folder, series, cells, runs);
 }
 
 /** All runs that are missing (of its shard, where there is one), in order. 130 after Ctrl-C; 1 where a run failed; the same command goes on from there. */
@@ -92,6 +92,7 @@ export async function runSeries(
   });
   const again = resumeCommand(name, out, flags);
   let code: ExitCode = 0;
+  let table = '';
   if (missing.length > 0) {
     try {
       code = await withSession(
@@ -130,7 +131,7 @@ export async function runSeries(
               output.progressPrefix = `[${i + 1}/${runs.length}] `;
               tellRun(output, run, i, runs.length, states[i] === 'begun' ? 'resumed' : 'started');
               const summary = await make(run, states[i] === 'begun');
-              await writeTable(folder, loaded);
+              table = await writeTable(folder, loaded);
               if (summary.state === 'stopped') return 130;
               // A loss that is no number is that run's own; whatever else went wrong would go wrong with the next as well.
               if (summary.state === 'failed' && summary.error?.code !== 'training') return 1;
@@ -148,11 +149,14 @@ export async function runSeries(
       if (resumable(error)) output.note(`the series can be continued: ${again}`);
       throw error;
     }
-  } else await writeTable(folder, loaded);
+  } else table = await writeTable(folder, loaded);
   const ends = runs.map((run) => stateOf(join(folder, run.id), run) === 'finished');
   const finished = ends.filter(Boolean).length;
   output.result('series', { name: series.name, folder, runs: runs.length, finished }, () =>
-    [`${finished} of ${runs.length} runs finished: ${join(folder, 'series.html')}`].join('\n'),
+    [
+      ...(table === '' ? [] : [table]),
+      `${finished} of ${runs.length} runs finished: ${join(folder, 'series.html')}`,
+    ].join('\n'),
   );
   if (ends.some((end, i) => own(i) && !end)) output.note(`the series can be continued: ${again}`);
   return code;

@@ -88,6 +88,14 @@ describe('run of a series', () => {
     expect(result.hosts[0]).toMatchObject({ keepIn: out() });
     expect(result.err).toContain('run 2 of 4: 100 %, seed 0');
     expect(result.out).toContain(`4 of 4 runs finished: ${join(out(), 'series.html')}`);
+    expect(result.out).toContain(
+      [
+        'share  System                 C',
+        '50 %   Self-refined  75.0 ± 0.0',
+        '100 %  Self-refined  75.0 ± 0.0',
+        'strict accuracy %, mean ± sd over seeds',
+      ].join('\n'),
+    );
     const experiments = requests(result).map(({ experiment }) => experiment as Experiment);
     expect(experiments.map(({ seed, demonstrations }) => [seed, demonstrations[0]!.fraction])).toEqual([
       [0, 0.5],
