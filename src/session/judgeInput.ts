@@ -1,4 +1,4 @@
-// judgeInput.ts: which answers a judge is asked about: the lines of runs' predictions, named as the rows of Tables 13 and 14,
+// judgeInput.ts: which answers a judge is asked about: the lines of runs' predictions and of teachers' demonstrations, named as the rows of Tables 13 and 14,
 // and a seeded choice among them. It asks nobody.
 import * as v from 'valibot';
 import { PupilError } from '../base/errors';
@@ -19,6 +19,20 @@ const PredictionSchema = v.object({
   target: v.string(),
   text: v.string(),
 });
+
+/** A line of demonstrations.jsonl: a teacher's answer, a row of Table 13. */
+const DemonstrationSchema = v.object({
+  teacher: nonEmptyText,
+  taskId: nonEmptyText,
+  itemId: nonEmptyText,
+  instruction: v.string(),
+  question: nonEmptyText,
+  target: v.string(),
+  answer: v.string(),
+});
+
+/** The CoT prompt's trigger, which no judge sees. */
+const TRIGGER = / ?Let's think step by step\s*$/;
 
 /** An answer that may be judged. */
 export interface Candidate {
@@ -78,13 +92,24 @@ export async function readCandidates(
   return out;
 }
 
+/** A teacher's answer, with the question as the plain prompt has it. */
+function demonstrationOf(value: unknown, run: string): Candidate | undefined {
+  const parsed = v.safeParse(DemonstrationSchema, value);
+  if (!parsed.success) return undefined;
+  const { teacher, taskId, itemId, instruction, question, target, answer } = parsed.output;
+  const asked = [instruction, question.replace(TRIGGER, '')].filter((text) => text !== '').join('\n');
+  return { run, system: teacher, taskId, itemId, question: asked, target, answer };
+}
+
 function candidate(value: unknown, run: string, place: string): Candidate {
+  const taught = demonstrationOf(value, run);
+  if (taught !== undefined) return taught;
   const parsed = v.safeParse(PredictionSchema, value);
   if (!parsed.success) {
     const [issue] = parsed.issues;
     throw new PupilError(
       'data',
-      `judge: ${place}: expected a line of predictions.jsonl, ${v.getDotPath(issue) ?? 'the line'}: ${issue.message}`,
+      `judge: ${place}: expected a line of predictions.jsonl or demonstrations.jsonl, ${v.getDotPath(issue) ?? 'the line'}: ${issue.message}`,
     );
   }
   const { system, prompt, taskId, itemId, question, target, text } = parsed.output;

@@ -265,7 +265,10 @@ describe('pupil judge', () => {
     const [first] = ROWS;
     for (const [line, expected] of [
       ['{"system": "Baseline"', 'predictions.jsonl:2: not JSON'],
-      [JSON.stringify({ ...first, text: 3 }), 'predictions.jsonl:2: expected a line of predictions.jsonl, text'],
+      [
+        JSON.stringify({ ...first, text: 3 }),
+        'predictions.jsonl:2: expected a line of predictions.jsonl or demonstrations.jsonl, text',
+      ],
       [JSON.stringify({ ...first, question: undefined }), 'the question beside its answer'],
       [JSON.stringify(first), 'occurs twice'],
     ] as const) {

@@ -27,7 +27,7 @@ export function registerJudge(program: Command, context: VerbContext): void {
   const command = program
     .command('judge')
     .description("let a model behind an API rate students' answers from 1 to 3 (Tables 12 to 14), resumable")
-    .argument('<runs...>', 'folders of runs, or files of predictions')
+    .argument('<runs...>', 'folders of runs, or files of predictions or of demonstrations (a teacher, Table 13)')
     .option('--systems <names...>', 'rows of the table, by their names (default: all as in Table 14)')
     .option('--tasks <names...>', 'tasks, by their names in the runs (default: all)')
     .option('--limit <n>', 'so many questions of each task, the same for all systems; 50 in the paper', integerIn(1))

@@ -67,6 +67,51 @@ it('judges without a GPU; what crosses its border is plain data', async () => {
   }
 });
 
+it('rates teachers by their demonstrations, as Table 13, without the trigger of the CoT prompt', async () => {
+  const demonstration = {
+    ...{ id: 'T/C-7', teacher: 'A teacher', taskId: 'C', itemId: 'C-7', instruction: 'Choose.', target: 'B' },
+    ...{
+      question: "Question: Which [[7]]?\nAnswer: Let's think step by step",
+      answer: 'Number 7.',
+      family: 'out-family',
+    },
+  };
+  const files = { ...(request.files as { files: Record<string, Uint8Array> }).files };
+  files['demonstrations.jsonl'] = new TextEncoder().encode(`${JSON.stringify(demonstration)}\n`);
+  const prompts: string[] = [];
+  const api = judging(() => Date.now());
+  const reply = api.reply.bind(api);
+  api.reply = (body, headers) => {
+    prompts.push(body);
+    return reply(body, headers);
+  };
+  const clock = new VirtualClock();
+  const judged = (await clock.drive(
+    judgeForRequest(
+      {
+        ...request,
+        predictions: [...request.predictions, { run: 'r, teachers', path: 'demonstrations.jsonl' }],
+        files: { kind: 'memory', files },
+      },
+      {
+        answers: new MemoryAnswerStore(),
+        control: new RunControl(),
+        onEvent: () => undefined,
+        fetch: fakeFetch(api, clock),
+        clock,
+      },
+    ),
+  ))!;
+  expect(judged.table.rows.map(({ system, all }) => [system, all.n])).toEqual([
+    ['Self-refined', 9],
+    ['A teacher', 1],
+  ]);
+  const asked = prompts.filter((body) => body.includes('Choose.'));
+  expect(asked).toHaveLength(1);
+  expect(asked[0]).toContain('Which [[7]]?');
+  expect(asked[0]).not.toContain('step by step');
+});
+
 it('a stop ends it with what there is, and the same request goes on', async () => {
   const answers = new MemoryAnswerStore();
   const start = (onEvent: (event: TeachEvent, control: RunControl) => void) => {
