@@ -97,4 +97,19 @@ describe('a run', () => {
     expect(fromParquet.warnings.join('\n')).toContain('csqa-00000-of-00001.parquet:3: expected an answer in answerKey');
     expect(content(fromParquet)).toEqual(content(await prepared('jsonl')));
   });
+
+  it('reads a task that is only evaluated without any training file', async () => {
+    const experiment = parseExperiment({
+      name: 'x',
+      student: { source: { kind: 'bundled', name: 'lesson' } },
+      prompt: { wrapper: 'none', maxPromptTokens: 400 },
+      tasks: [{ id: 'csqa', name: 'C', files: { test: ['csqa-test.jsonl'] }, use: ['evaluate'] }],
+      demonstrations: [],
+      phases: { instruct: false, selfRefine: false },
+      evaluation: { maxNewTokens: 32 },
+    });
+    const root = openMemoryRoot({ 'csqa-test.jsonl': bytesOf('csqa_test.jsonl') });
+    const { tasks } = await prepare(experiment, root, loaded, { vocabSize: 477, maxPositions: 512 });
+    expect(tasks.map(({ items, summary }) => [items.length, summary.trainItems])).toEqual([[2, 0]]);
+  });
 });
