@@ -1,8 +1,6 @@
 // session.ts: one GPU device and at most one piece of work on it at a time: what a page's worker exposes and the command line
 // drives. It joins the floors below and decides nothing about training itself.
 import { PupilError } from '../base/errors';
-import { Gpu, type AcquireOptions } from '../gpu/device';
-import { setLinearChoice } from '../kernels/linearChoice';
 import { inspect } from '../recipes/inspect';
 import { openFileRoot } from '../sources/fileRoot';
 import type { OpenRoot } from '../sources/openRoot';
@@ -10,16 +8,16 @@ import { MemoryAnswerStore, type AnswerStore } from '../storage/answerStore';
 import { MemoryKeptFiles, type KeptFileStore } from '../storage/keptFiles';
 import { MirroredRunStore } from '../storage/mirror';
 import { expectRunId, type RunStore } from '../storage/runStore';
-import { FilesVariantStore, MemoryVariantStore, type VariantStore } from '../storage/variantStore';
+import { MemoryVariantStore, type VariantStore } from '../storage/variantStore';
 import { Asker, exampleQuestions } from './ask';
 import { checkKernels } from './check';
 import { RunControl } from './control';
+import { DevicePlace, type GpuProvider } from './devicePlace';
 import { examine } from './doctor';
 import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { estimateJudging, judgeForRequest } from './judge';
 import { expectKeptName, keepFile, keptPath, readKeptFile, withKeptFiles } from './keptFiles';
-import { PUPIL_VERSION, userAgent } from './load';
 import { previewDemonstrations, previewTask } from './preview';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
@@ -60,35 +58,29 @@ import { executeRun } from './run';
 import { storedArtefact, storedRuns } from './stored';
 import { readExperiment } from './taskItems';
 import { estimateForRequest, teachForRequest, type TeachPlaces } from './teach';
-import { findVariants, measureVariants, variantKey, type FoundVariants } from './variants';
-
-/** A GPU, or how to get one; asked for once, at the first use. */
-export type GpuProvider = GPU | (() => GPU | Promise<GPU>);
+import { measureVariants } from './variants';
 
 type Listener = (event: SessionEvent) => unknown;
 
 export class Session implements SessionApi {
-  private options: DeviceOptions = {};
-  private gpu: Gpu | undefined;
-  /** What this session's adapter computes with, once a device was open. */
-  private variants: FoundVariants | undefined;
-  private variantsOf = '';
+  private readonly place: DevicePlace;
   /** The run or evaluation under way. */
   private work: { control: RunControl; ended: Promise<unknown> } | undefined;
   private busyWith: string | undefined;
   private readonly asker: Asker;
 
   constructor(
-    private readonly provider: GpuProvider,
+    provider: GpuProvider,
     private readonly store: RunStore,
     /** Where measured variants are remembered, unless `open` names a place. */
-    private readonly variantStore: VariantStore = new MemoryVariantStore(),
-    private readonly measure = measureVariants,
+    variantStore: VariantStore = new MemoryVariantStore(),
+    measure = measureVariants,
     /** Where the answers of teachers are kept. */
     private readonly answers: AnswerStore = new MemoryAnswerStore(),
     /** Where files are kept that a person gave to the page. */
     private readonly kept: KeptFileStore = new MemoryKeptFiles(),
   ) {
+    this.place = new DevicePlace(provider, variantStore, measure);
     this.asker = new Asker(store);
   }
 
@@ -97,26 +89,23 @@ export class Session implements SessionApi {
    */
   async open(options: DeviceOptions = {}): Promise<void> {
     await this.exclusively('open', async () => {
-      this.options = options;
       this.close();
-      this.variants = undefined;
-      await this.device('auto');
+      await this.place.open(options);
     });
   }
 
   /** Gives the device back. */
   close(): void {
     this.asker.release();
-    this.gpu?.destroy();
-    this.gpu = undefined;
+    this.place.close();
   }
 
   doctor(): Promise<DoctorReport> {
-    return examine(this.gpu, () => this.webGpu(), this.variants);
+    return examine(this.place.current, () => this.place.webGpu(), this.place.found);
   }
 
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary> {
-    return this.exclusively('check', async () => checkKernels(await this.device(), filter, onResult));
+    return this.exclusively('check', async () => checkKernels(await this.place.device(), filter, onResult));
   }
 
   run(request: RunRequest, onEvent: Listener): Promise<RunSummary> {
@@ -127,7 +116,7 @@ export class Session implements SessionApi {
         expectRunId(request.runId);
         const experiment = readExperiment(request.experiment);
         const { tier } = experiment.student;
-        const gpu = await this.device(tier);
+        const gpu = await this.place.device(tier);
         const out = request.out === undefined ? undefined : openFileRoot(request.out);
         const store = out === undefined ? this.store : new MirroredRunStore(this.store, out, request.runId);
         return executeRun({
@@ -139,7 +128,7 @@ export class Session implements SessionApi {
           control,
           resume: request.resume === true,
           force: request.force === true,
-          tierIsOpen: tier === 'auto' && (this.options.tier ?? 'auto') === 'auto',
+          tierIsOpen: tier === 'auto' && (this.place.tier ?? 'auto') === 'auto',
           listener: safely(onEvent),
         });
       },
@@ -172,7 +161,7 @@ export class Session implements SessionApi {
 
   inspect(request: InspectRequest): Promise<void> {
     return this.exclusively('inspect', async () =>
-      inspect(await this.device(this.options.tier ?? 'f32'), {
+      inspect(await this.place.device(this.place.tier ?? 'f32'), {
         kind: request.kind,
         files: openFileRoot(request.files),
         out: openFileRoot(request.out),
@@ -187,7 +176,7 @@ export class Session implements SessionApi {
       'evaluate',
       async () => {
         const experiment = readExperiment(request.experiment);
-        const gpu = await this.device(experiment.student.tier);
+        const gpu = await this.place.device(experiment.student.tier);
         return evaluateAlone({
           gpu,
           request,
@@ -208,7 +197,7 @@ export class Session implements SessionApi {
       async () => {
         if (request.runId !== undefined) expectRunId(request.runId);
         const experiment = readExperiment(request.experiment);
-        return this.asker.ask(await this.device(experiment.student.tier), request, experiment, control.signal);
+        return this.asker.ask(await this.place.device(experiment.student.tier), request, experiment, control.signal);
       },
       control,
     );
@@ -220,14 +209,14 @@ export class Session implements SessionApi {
 
   exportStudent(request: ExportRequest): Promise<ExportSummary> {
     const [files, out] = [openFileRoot(request.files), openFileRoot(request.out)];
-    return this.exclusively('export', () => exportStudent({ ...request, files, out, gpu: () => this.device() }));
+    return this.exclusively('export', () => exportStudent({ ...request, files, out, gpu: () => this.place.device() }));
   }
 
   pretrain(request: PretrainRequest, onStep: (step: PretrainStep) => unknown): Promise<PretrainOutcome> {
     const control = new RunControl();
     return this.exclusively(
       'pretrain',
-      async () => pretrainForRequest(await this.device(), request, safely(onStep), control.signal),
+      async () => pretrainForRequest(await this.place.device(), request, safely(onStep), control.signal),
       control,
     );
   }
@@ -303,60 +292,6 @@ export class Session implements SessionApi {
 
   private teachPlaces(): TeachPlaces {
     return { answers: this.answers, open: (root) => this.filesOf(root) };
-  }
-
-  private webGpu(): Promise<GPU> {
-    const { provider } = this;
-    return Promise.resolve(typeof provider === 'function' ? provider() : provider);
-  }
-
-  /** The open device; a new one where none is open or the last was lost. */
-  private async openDevice(): Promise<Gpu> {
-    if (this.gpu !== undefined) {
-      try {
-        this.gpu.throwIfFailed();
-        return this.gpu;
-      } catch {
-        this.close();
-      }
-    }
-    const { tier, requireHardware, expectVendor } = this.options;
-    this.gpu = await Gpu.acquire(await this.webGpu(), {
-      ...(tier === undefined ? {} : { tier }),
-      ...(requireHardware === undefined ? {} : { requireHardware }),
-      ...(expectVendor === undefined ? {} : { expectVendor }),
-    });
-    return this.gpu;
-  }
-
-  /** What the open device's adapter computes with; found once, unless a lost device came back as another adapter. */
-  private async variantsFor(gpu: Gpu): Promise<FoundVariants> {
-    const { variantFiles, measure = false } = this.options;
-    const key = variantKey(gpu, userAgent(), PUPIL_VERSION);
-    if (this.variants !== undefined && this.variantsOf === key) return this.variants;
-    this.variants = await findVariants({
-      gpu,
-      key,
-      store: variantFiles === undefined ? this.variantStore : new FilesVariantStore(openFileRoot(variantFiles)),
-      measure: () => this.measure(async () => Gpu.acquire(await this.webGpu())),
-      anew: measure,
-    });
-    this.variantsOf = key;
-    return this.variants;
-  }
-
-  /**
-   * The device with the variants of its adapter and the tier that the work wants, unless the session was opened with a tier on
-   * purpose. What the work before it set (a resumed run's variants, say) is forgotten.
-   */
-  private async device(wanted: NonNullable<AcquireOptions['tier']> = 'f32'): Promise<Gpu> {
-    const gpu = await this.openDevice();
-    const { choice, autoTier } = await this.variantsFor(gpu);
-    const said = this.options.tier ?? 'auto';
-    const tier = said === 'auto' ? wanted : said;
-    gpu.useTier(tier === 'auto' ? autoTier.tier : tier);
-    setLinearChoice(gpu, choice);
-    return gpu;
   }
 
   private expectWork(what: string): { control: RunControl } {
