@@ -6,7 +6,7 @@ import { parseModelConfig } from '../src/formats/modelConfig';
 import { writeSafetensors } from '../src/formats/safetensorsWrite';
 import { RandomStream } from '../src/base/random';
 import { elementCount } from '../src/base/dtypes';
-import { parameterShapes } from '../src/model/student';
+import { parameterShapes } from '../src/model/parameterShapes';
 import { openMemoryRoot } from '../src/sources/memory';
 
 /** The shape of story_llama: a decoder of 656 thousand parameters. */

@@ -5,7 +5,7 @@ import { elementCount } from '../base/dtypes';
 import type { ModelConfig } from '../formats/modelConfig';
 import type { BatchLimits } from './batch';
 import { linearShape, parseLinearNames } from './linearNames';
-import { parameterShapes, type Quantization } from './student';
+import { parameterShapes, type Quantization } from './parameterShapes';
 
 /** What is on the GPU at one time beside weights and adapter. Stages follow one another. */
 export type MemoryStage =

@@ -7,7 +7,8 @@ import { openCheckpoint, type Checkpoint } from '../formats/checkpointIndex';
 import { parseModelConfig } from '../formats/modelConfig';
 import { readPeftAdapter, type AdapterFile } from '../formats/peft';
 import type { Gpu } from '../gpu/device';
-import { Student, type Quantization } from '../model/student';
+import { Student } from '../model/student';
+import { type Quantization } from '../model/parameterShapes';
 
 /** A place to read from; sources/fileRoot.ts has several. */
 export interface ReadableFiles {

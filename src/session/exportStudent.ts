@@ -10,7 +10,7 @@ import { parseModelConfig, type ModelConfig } from '../formats/modelConfig';
 import { writePeftAdapter, type AdapterFile } from '../formats/peft';
 import { inLibraryOrder, writeSafetensors, type TensorData } from '../formats/safetensorsWrite';
 import type { Gpu } from '../gpu/device';
-import { parameterShapes } from '../model/student';
+import { parameterShapes } from '../model/parameterShapes';
 import { throughNf4 } from '../model/studentWeights';
 import { filesIn, loadAdapterFile } from '../recipes/files';
 import type { OpenRoot } from '../sources/openRoot';

@@ -6,7 +6,7 @@ import { PROBED_BY } from '../config/scorerNames';
 import { openCheckpoint } from '../formats/checkpointIndex';
 import { parseModelConfig } from '../formats/modelConfig';
 import type { MemoryParts } from '../model/memory';
-import { parameterCount } from '../model/student';
+import { parameterCount } from '../model/parameterShapes';
 import { totalSteps, unitTokens } from '../recipes/batches';
 import { probeUnits } from '../recipes/evaluate';
 import { planInstruct } from '../recipes/instruct';

@@ -7,7 +7,8 @@ import { parseModelConfig } from '../formats/modelConfig';
 import { inLibraryOrder, writeSafetensors } from '../formats/safetensorsWrite';
 import { arrayPart, jsonPart, readArrayPart, readJsonPart, type CheckpointPart } from '../formats/trainingCheckpoint';
 import type { Gpu } from '../gpu/device';
-import { parameterCount, type Student } from '../model/student';
+import { type Student } from '../model/student';
+import { parameterCount } from '../model/parameterShapes';
 import { Trainer } from '../model/trainer';
 import { optimizer } from '../optim/optimizer';
 import {

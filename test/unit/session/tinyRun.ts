@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { RandomStream } from '../../../src/base/random';
 import { parseModelConfig } from '../../../src/formats/modelConfig';
 import { inLibraryOrder, writeSafetensors } from '../../../src/formats/safetensorsWrite';
-import { parameterShapes } from '../../../src/model/student';
+import { parameterShapes } from '../../../src/model/parameterShapes';
 import { PUPIL_VERSION } from '../../../src/session/load';
 import type { RunState } from '../../../src/session/runState';
 
