@@ -4,7 +4,7 @@ import type { Checkpoint } from '../src/formats/checkpointIndex';
 import type { Gpu } from '../src/gpu/device';
 import { Adapter } from '../src/model/adapter';
 import { Generator } from '../src/model/generator';
-import { LINEAR_NAMES } from '../src/model/linearNames';
+import { LINEAR_NAMES } from '../src/base/linearNames';
 import { Student } from '../src/model/student';
 import { inTurns, type Contender } from './measure';
 import { meterDevice } from './meter';

@@ -3,7 +3,8 @@
 // jax-js counts references: every function here consumes its arrays; `.ref` marks those used again.
 import { jit, nn, numpy as np, valueAndGrad, type OwnedFunction } from '@jax-js/jax';
 import type { ModelConfig } from '../src/formats/modelConfig';
-import { LINEAR_NAMES, modulePath, type LinearName } from '../src/model/linearNames';
+import { LINEAR_NAMES, type LinearName } from '../src/base/linearNames';
+import { modulePath } from '../src/model/linearNames';
 import { ropeTables } from '../src/kernels/rope';
 import { peerArray, peerIntegers } from './peer';
 
@@ -111,7 +112,7 @@ export type PeerStep = OwnedFunction<
 /** One whole training step as one jitted function: loss, gradients of all weights, AdamW. */
 export function peerTrainingStep(config: ModelConfig, tokensPerSequence: number): PeerStep {
   const half = config.headSize / 2;
-  const tables = ropeTables(tokensPerSequence, config.headSize, config.ropeTheta);
+  const tables = ropeTables(tokensPerSequence, config.headSize, config.rope);
   const cos = peerArray(tables.cos, [tokensPerSequence, 1, half]);
   const sin = peerArray(tables.sin, [tokensPerSequence, 1, half]);
   const loss = lossOf(config, tokensPerSequence, cos, sin);

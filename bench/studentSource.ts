@@ -30,8 +30,8 @@ export const STORY_LLAMA: JsonObject = {
 
 /** Random weights as Hugging Face initialises Llama: normal(0, 0.02), norms 1. Seeded by name. */
 export async function randomCheckpoint(config: JsonObject): Promise<Checkpoint> {
-  const { matrices, norms } = parameterShapes(parseModelConfig(config));
-  const tensors = [...matrices, ...norms].map(({ name, shape }) => {
+  const { matrices, vectors } = parameterShapes(parseModelConfig(config));
+  const tensors = [...matrices, ...vectors].map(({ name, shape }) => {
     const random = new RandomStream(1, name);
     const data = Float32Array.from({ length: elementCount(shape) }, () =>
       shape.length === 1 ? 1 : 0.02 * random.nextNormal(),

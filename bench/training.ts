@@ -6,7 +6,7 @@ import { RandomStream } from '../src/base/random';
 import type { Gpu } from '../src/gpu/device';
 import { Adapter } from '../src/model/adapter';
 import { packSequences, targetsIn, type PackedBatch } from '../src/model/batch';
-import { LINEAR_NAMES } from '../src/model/linearNames';
+import { LINEAR_NAMES } from '../src/base/linearNames';
 import { Student } from '../src/model/student';
 import { parameterCount } from '../src/model/parameterShapes';
 import { Trainer } from '../src/model/trainer';

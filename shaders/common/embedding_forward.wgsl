@@ -1,5 +1,5 @@
 // embedding_forward: looks up the token embeddings.
-//   y[n, c] = table[ids[n], c]
+//   y[n, c] = scale · table[ids[n], c]
 // Shapes   ids (N) u32, table (V, C) f32, y (N, C) f32; row-major. The bound table may be rows
 //          [table_first, table_first + table_rows) of a larger one; tokens outside are left to other dispatches.
 // Grid     one invocation per element of the slice's rows of y.
@@ -9,6 +9,7 @@
 override width: u32; // C
 override table_first: u32 = 0;
 override table_rows: u32;
+override scale: f32 = 1.0;
 
 struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 @group(0) @binding(0) var<uniform> rows: RowSlice;
@@ -28,6 +29,6 @@ fn embedding_forward(
   }
   let row = ids[i / width] - table_first; // wraps to a huge number below the bound part
   if (row < table_rows) {
-    y[i] = table[row * width + i % width];
+    y[i] = scale * table[row * width + i % width];
   }
 }

@@ -1,5 +1,5 @@
 // embedding_forward_f16: looks up the token embeddings, stored as halves.
-//   y[n, c] = table[ids[n], c]
+//   y[n, c] = scale · table[ids[n], c]
 // Shapes   ids (N) u32, table (V, C) f16, two to a word (needs no shader-f16), y (N, C) f32; row-major. The bound table may be rows
 //          [table_first, table_first + table_rows) of a larger one; tokens outside are left to other dispatches.
 // Grid     one invocation per element of the slice's rows of y.
@@ -9,6 +9,7 @@
 override width: u32; // C
 override table_first: u32 = 0;
 override table_rows: u32;
+override scale: f32 = 1.0;
 
 struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 @group(0) @binding(0) var<uniform> rows: RowSlice;
@@ -30,6 +31,6 @@ fn embedding_forward_f16(
   if (row < table_rows) {
     let element = row * width + i % width;
     let pair = unpack2x16float(table[element / 2u]);
-    y[i] = select(pair.x, pair.y, (element & 1u) == 1u);
+    y[i] = scale * select(pair.x, pair.y, (element & 1u) == 1u);
   }
 }

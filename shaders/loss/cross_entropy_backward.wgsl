@@ -1,6 +1,7 @@
 // cross_entropy_backward: the logits of one chunk of the vocabulary become their own gradient, in place.
 //   d_logits[m, j] = row_weights[m] · ( exp(logits[m, j] − logsumexp[m]) − [chunk·SIZE + j = targets[m]] )
-//   which is the gradient of −Σ_m row_weights[m] · (logits[m, targets[m]] − logsumexp[m]).
+//   which is the gradient of −Σ_m row_weights[m] · (logits[m, targets[m]] − logsumexp[m]). With a soft cap c the logits are
+//   the capped ones, c·tanh(u/c), and d_logits is with respect to u: times 1 − (logits/c)².
 // Shapes   logits (M, width) with width = min(SIZE, V − chunk·SIZE), targets (M) u32, chunk (1) u32 its number from 0,
 //          logsumexp (M), row_weights (M); f32, row-major.
 // Grid     one workgroup per row, its lanes side by side over the columns; no two write the same cell.
@@ -12,6 +13,7 @@ struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 override lanes: u32 = 64;
 override V: u32;
 override SIZE: u32; // tokens in every chunk but the last
+override cap: f32 = 0.0; // soft cap c of the logits; 0: none
 
 @group(0) @binding(0) var<uniform> rows: RowSlice;
 @group(0) @binding(1) var<storage, read_write> logits: array<f32>;
@@ -37,7 +39,12 @@ fn cross_entropy_backward(
   let weight = row_weights[row];
   let hit = targets[row] - chunk_start; // wraps to a huge number for a target in an earlier chunk
   for (var j = lane; j < width; j += lanes) {
-    let probability = exp(logits[base + j] - normalizer);
-    logits[base + j] = weight * (probability - select(0.0, 1.0, j == hit));
+    let logit = logits[base + j];
+    let gradient = weight * (exp(logit - normalizer) - select(0.0, 1.0, j == hit));
+    if (cap > 0.0) {
+      logits[base + j] = gradient * (1.0 - (logit / cap) * (logit / cap));
+    } else {
+      logits[base + j] = gradient;
+    }
   }
 }

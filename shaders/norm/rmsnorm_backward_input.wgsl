@@ -1,12 +1,15 @@
 // rmsnorm_backward_input: gradient of the loss with respect to the input of an RMSNorm.
 //   d_x[n, c] += r · (weight[c] · d_y[n, c] − x[n, c] · r² / C · Σ_i weight[i] · d_y[n, i] · x[n, i])      r = inverse_rms[n]
 // Paper    Zhang, Sennrich 2019, arXiv:1910.07467, eq. 4, differentiated.
-// Shapes   x, d_y, d_x (N, C), weight (C), inverse_rms (N); f32, row-major.
-// Grid     one workgroup per row; prelude lane_reductions.wgsl.
-// Effect   ADDS into d_x (the residual stream's gradient).
+// Shapes   x, d_y, d_x (N, H·C), weight (C), inverse_rms (N, H); f32, row-major. H groups of C columns are normalised
+//          each by itself (queries and keys per head); H = 1 for a whole row.
+// Grid     one workgroup per row and group; prelude lane_reductions.wgsl.
+// Effect   ADDS into d_x (the residual stream's gradient); with accumulate = false WRITES it.
 // Pairs    kernels/rmsnorm.ts · reference/rmsnorm.ts · test/kernels/rmsnorm.test.ts
 
 override width: u32; // C
+override heads: u32 = 1; // H
+override accumulate: bool = true;
 
 struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 @group(0) @binding(0) var<uniform> rows: RowSlice;
@@ -22,8 +25,8 @@ fn rmsnorm_backward_input(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let n = rows.first + workgroup.x + workgroup.y * workgroups.x;
-  if (n >= rows.end) {
+  let n = rows.first * heads + workgroup.x + workgroup.y * workgroups.x;
+  if (n >= rows.end * heads) {
     return;
   }
   let at = n * width;
@@ -34,6 +37,7 @@ fn rmsnorm_backward_input(
   let r = inverse_rms[n];
   let along = sum_over_lanes(lane, product) * r * r / f32(width);
   for (var c = lane; c < width; c += lanes) {
-    d_x[at + c] += r * (weight[c] * d_y[at + c] - x[at + c] * along);
+    let gradient = r * (weight[c] * d_y[at + c] - x[at + c] * along);
+    d_x[at + c] = select(gradient, d_x[at + c] + gradient, accumulate);
   }
 }

@@ -1,12 +1,14 @@
 // rmsnorm_forward: root-mean-square normalisation of each row.
 //   r[n] = 1 / sqrt(Σ_c x[n, c]² / C + ε);   y[n, c] = weight[c] · (x[n, c] · r[n])
 // Paper    Zhang, Sennrich 2019, arXiv:1910.07467, eq. 4; ε inside the root as in Llama.
-// Shapes   x, y (N, C), weight (C), inverse_rms (N); f32, row-major.
-// Grid     one workgroup per row; prelude lane_reductions.wgsl.
+// Shapes   x, y (N, H·C), weight (C), inverse_rms (N, H); f32, row-major. H groups of C columns are normalised each by
+//          itself (queries and keys per head); H = 1 for a whole row.
+// Grid     one workgroup per row and group; prelude lane_reductions.wgsl.
 // Effect   WRITES y and inverse_rms (kept for the backward).
 // Pairs    kernels/rmsnorm.ts · reference/rmsnorm.ts · test/kernels/rmsnorm.test.ts
 
 override width: u32; // C
+override heads: u32 = 1; // H
 override epsilon: f32;
 
 struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
@@ -22,8 +24,8 @@ fn rmsnorm_forward(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let n = rows.first + workgroup.x + workgroup.y * workgroups.x;
-  if (n >= rows.end) {
+  let n = rows.first * heads + workgroup.x + workgroup.y * workgroups.x;
+  if (n >= rows.end * heads) {
     return;
   }
   let at = n * width;

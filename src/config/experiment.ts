@@ -9,7 +9,7 @@ import { ExperimentSchema } from './schema';
 import type { Experiment } from './schema';
 
 export { SCORERS } from './phaseSchema';
-export { LINEAR_NAMES, DEMONSTRATION_FORMATS } from './schema';
+export { DEMONSTRATION_FORMATS } from './schema';
 export { TASK_IDS, TASK_USES } from './taskSchema';
 export type {
   AdapterConfig,
@@ -20,7 +20,6 @@ export type {
   Experiment,
   ExperimentInput,
   InstructConfig,
-  LinearName,
   PromptConfig,
   SamplingConfig,
   ScorerName,

@@ -3,13 +3,10 @@
 //
 // Origins: "paper" = arXiv 2405.00402; where it is silent or contradicts itself the field's description says so.
 import * as v from 'valibot';
+import { LINEAR_NAMES } from '../base/linearNames';
 import { ControlSchema, InstructSchema, scorer, SelfRefineSchema } from './phaseSchema';
 import { field, fileList, integer, nonEmptyText, pathHint, positive, real } from './fields';
 import { TaskSchema, type TASK_IDS, type TASK_USES } from './taskSchema';
-
-/** The seven linear layers of a decoder block, named as in safetensors. */
-export const LINEAR_NAMES = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
-export type LinearName = (typeof LINEAR_NAMES)[number];
 
 /** A folder below `public/students/`, and no way out of it. */
 const bundledName = v.pipe(

@@ -1,7 +1,8 @@
-// elementwise.ts: sums of tensors, and picking and placing of rows. It is not the place for activations (swiglu.ts).
+// elementwise.ts: sums of tensors, biases, and picking and placing of rows. It is not the place for activations (swiglu.ts).
 import gatherWgsl from '../../shaders/common/elementwise_gather.wgsl?raw';
 import scatterWgsl from '../../shaders/common/elementwise_scatter.wgsl?raw';
 import addWgsl from '../../shaders/common/elementwise_add.wgsl?raw';
+import addBiasWgsl from '../../shaders/common/add_bias.wgsl?raw';
 import addIntoWgsl from '../../shaders/common/elementwise_add_into.wgsl?raw';
 import { Dispatch, linearGrid, type Command, type Grid } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
@@ -11,6 +12,7 @@ import { expectTensor, type Tensor } from '../gpu/tensor';
 
 const ADD = kernelSource('elementwise_add', addWgsl);
 const ADD_INTO = kernelSource('elementwise_add_into', addIntoWgsl);
+const ADD_BIAS = kernelSource('add_bias', addBiasWgsl);
 const GATHER = kernelSource('elementwise_gather', gatherWgsl);
 const SCATTER = kernelSource('elementwise_scatter', scatterWgsl);
 
@@ -42,6 +44,17 @@ export function addInto(gpu: Gpu, tensors: { x: Tensor; y: Tensor }, options: Ro
   for (const name of ['x', 'y'] as const) expectTensor('addInto', name, tensors[name], [rows.capacity, width], 'f32');
   const { x, y } = tensors;
   return [new Dispatch(gpu, ADD_INTO, { bind: { x, y }, constants: { width }, rows, grid: elementGrid(gpu, width) })];
+}
+
+/** y[n] += bias for the rows in use; y (N, O), bias (O) f32, O = width. ADDS into y. Throws `shape`. */
+export function addBias(gpu: Gpu, tensors: { bias: Tensor; y: Tensor }, options: RowsAndWidth): Command[] {
+  const { rows, width } = options;
+  const { bias, y } = tensors;
+  expectTensor('addBias', 'bias', bias, [width], 'f32');
+  expectTensor('addBias', 'y', y, [rows.capacity, width], 'f32');
+  return [
+    new Dispatch(gpu, ADD_BIAS, { bind: { bias, y }, constants: { width }, rows, grid: elementGrid(gpu, width) }),
+  ];
 }
 
 /**

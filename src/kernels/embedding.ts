@@ -50,15 +50,15 @@ function bindableParts(gpu: Gpu, table: Tensor): TablePart[] {
 }
 
 /**
- * y[n] = table[ids[n]]; ids (N) u32 below V, table (V, C) f32 or f16, y (N, C) f32, N = rows.capacity. WRITES y; a row whose
+ * y[n] = scale · table[ids[n]]; ids (N) u32 below V, table (V, C) f32 or f16, y (N, C) f32, N = rows.capacity. WRITES y; a row whose
  * id is V or more is left as it was. The f16 table needs no `shader-f16`. Throws `shape`.
  */
 export function embeddingForward(
   gpu: Gpu,
   tensors: { ids: Tensor; table: Tensor; y: Tensor },
-  options: { rows: Rows },
+  options: { rows: Rows; scale?: number },
 ): Command[] {
-  const { rows } = options;
+  const { rows, scale = 1 } = options;
   const { ids, table, y } = tensors;
   const width = y.shape[1] ?? 0;
   expectTensor('embeddingForward', 'ids', ids, [rows.capacity], 'u32');
@@ -68,7 +68,7 @@ export function embeddingForward(
     (part) =>
       new Dispatch(gpu, table.dtype === 'f16' ? FORWARD_F16 : FORWARD, {
         bind: { ids, table: part.table, y },
-        constants: { width, table_first: part.first, table_rows: part.count },
+        constants: { width, table_first: part.first, table_rows: part.count, scale },
         rows,
         grid: elementGrid(gpu, width),
       }),

@@ -6,15 +6,20 @@ import type { Gpu } from '../gpu/device';
 import { kernelSource } from '../gpu/pipelines';
 import type { Rows } from '../gpu/rows';
 import { expectTensor, view, type Tensor } from '../gpu/tensor';
+import safeTanhWgsl from '../../shaders/common/safe_tanh.wgsl?raw';
 import backwardWgsl from '../../shaders/loss/cross_entropy_backward.wgsl?raw';
+import softcapWgsl from '../../shaders/loss/logit_softcap.wgsl?raw';
 import updateWgsl from '../../shaders/loss/logsumexp_update.wgsl?raw';
 import reduceWgsl from '../../shaders/common/lane_reductions.wgsl?raw';
+import { elementGrid } from './elementwise';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from './linear';
 import { wideLanes } from './wideLanes';
 import { weightRows, type DenseWeight } from './weights';
 
 const LOGSUMEXP_UPDATE = kernelSource('logsumexp_update', updateWgsl, reduceWgsl);
 const CROSS_ENTROPY_BACKWARD = kernelSource('cross_entropy_backward', backwardWgsl);
+
+const LOGIT_SOFTCAP = kernelSource('logit_softcap', softcapWgsl, safeTanhWgsl);
 
 /** Rows [start, start + shape[0]) of a head's weight. */
 export interface VocabularyChunk extends DenseWeight {
@@ -142,8 +147,19 @@ function chunkLogits(logits: Tensor, chunk: VocabularyChunk): Tensor {
   return view(logits, 0, [logits.shape[0]!, chunk.shape[0]], `logits ${chunk.start}`);
 }
 
+/** y ← c·tanh(y/c) for the rows in use; y (M, V) f32. WRITES y in place; nothing where there is no cap. Throws `shape`. */
+export function softcapLogits(gpu: Gpu, y: Tensor, options: { rows: Rows; cap: number | undefined }): Command[] {
+  const { rows, cap } = options;
+  if (cap === undefined) return [];
+  expectTensor('softcapLogits', 'y', y, [rows.capacity, -1], 'f32');
+  const width = y.shape[1]!;
+  return [
+    new Dispatch(gpu, LOGIT_SOFTCAP, { bind: { y }, constants: { width, cap }, rows, grid: elementGrid(gpu, width) }),
+  ];
+}
+
 /**
- * Log-probability of each row's target under the head: logits = x Wᵀ, logsumexp over the vocabulary,
+ * Log-probability of each row's target under the head: logits = x Wᵀ (softly capped where `cap` is given), logsumexp over the vocabulary,
  * tokenLogps = targetLogit − logsumexp.
  *
  * @param tensors x (M, C), targets (M) u32, logits (M, Vc) scratch; WRITES logsumexp, targetLogit, tokenLogps (M).
@@ -153,10 +169,10 @@ function chunkLogits(logits: Tensor, chunk: VocabularyChunk): Tensor {
 export function headForward(
   gpu: Gpu,
   tensors: HeadTensors & { targetLogit: Tensor; tokenLogps: Tensor },
-  options: { rows: Rows; weight: DenseWeight },
+  options: { rows: Rows; weight: DenseWeight; cap?: number | undefined },
 ): Command[] {
   const { x, targets, logits, logsumexp, targetLogit, tokenLogps } = tensors;
-  const { rows, weight } = options;
+  const { rows, weight, cap } = options;
   const chunks = checkedChunks(gpu, 'headForward', tensors, rows, weight);
   expectTensor('headForward', 'targetLogit', targetLogit, [rows.capacity], 'f32');
   expectTensor('headForward', 'tokenLogps', tokenLogps, [rows.capacity], 'f32');
@@ -164,6 +180,7 @@ export function headForward(
     const y = chunkLogits(logits, chunk);
     return [
       ...linearForward(gpu, { x, y }, { rows, weight: chunk }),
+      ...softcapLogits(gpu, y, { rows, cap }),
       new Dispatch(gpu, LOGSUMEXP_UPDATE, {
         bind: {
           logits: y,
@@ -182,7 +199,8 @@ export function headForward(
 }
 
 /**
- * Gradient of −Σ_m rowWeights[m]·tokenLogps[m]: dLogits = rowWeights·(softmax − onehot), dX = dLogits W,
+ * Gradient of −Σ_m rowWeights[m]·tokenLogps[m]: dLogits = rowWeights·(softmax − onehot), times
+ * 1 − (logits/c)² under a soft cap c, dX = dLogits W,
  * dW += dLogitsᵀ x. Logits are computed anew chunk by chunk.
  *
  * @param tensors as in the forward, logsumexp from it; rowWeights (M). WRITES dX (M, C); ADDS dWeight (V, C) f32, absent
@@ -194,10 +212,10 @@ export function headForward(
 export function headBackward(
   gpu: Gpu,
   tensors: HeadTensors & { rowWeights: Tensor; dX: Tensor; dWeight?: Tensor | undefined },
-  options: { rows: Rows; weight: DenseWeight; reuseLogits?: boolean },
+  options: { rows: Rows; weight: DenseWeight; reuseLogits?: boolean; cap?: number | undefined },
 ): Command[] {
   const { x, targets, logits, logsumexp, rowWeights, dX, dWeight } = tensors;
-  const { rows, weight } = options;
+  const { rows, weight, cap } = options;
   const [V, C] = weight.shape;
   const chunks = checkedChunks(gpu, 'headBackward', tensors, rows, weight);
   expectTensor('headBackward', 'rowWeights', rowWeights, [rows.capacity], 'f32');
@@ -209,10 +227,12 @@ export function headBackward(
     const width = chunk.shape[0];
     const dY = chunkLogits(logits, chunk);
     return [
-      ...(reuse ? [] : linearForward(gpu, { x, y: dY }, { rows, weight: chunk })),
+      ...(reuse
+        ? []
+        : [...linearForward(gpu, { x, y: dY }, { rows, weight: chunk }), ...softcapLogits(gpu, dY, { rows, cap })]),
       new Dispatch(gpu, CROSS_ENTROPY_BACKWARD, {
         bind: { logits: dY, targets, logsumexp, row_weights: rowWeights, chunk: chunkNumber(gpu, i) },
-        constants: { lanes, V, SIZE: chunks[0]!.shape[0] },
+        constants: { lanes, V, SIZE: chunks[0]!.shape[0], cap: cap ?? 0 },
         rows,
         grid: (count) => linearGrid(gpu, count),
       }),

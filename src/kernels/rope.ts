@@ -2,6 +2,7 @@
 // cos are good to 2⁻¹¹ only and are never used.
 import ropeWgsl from '../../shaders/attention/rope.wgsl?raw';
 import { expectShape } from '../base/errors';
+import type { RopeRule } from '../formats/families/family';
 import { Dispatch, type Command } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import { kernelSource } from '../gpu/pipelines';
@@ -11,16 +12,11 @@ import { elementGrid } from './elementwise';
 
 const ROPE = kernelSource('rope', ropeWgsl);
 
-/** The frequency correction that Llama 3 checkpoints ask for (`rope_scaling` with `rope_type: "llama3"`). */
-export interface Llama3RopeScaling {
-  factor: number;
-  lowFreqFactor: number;
-  highFreqFactor: number;
-  originalMaxPositionEmbeddings: number;
-}
-
-/** The angle per position of each pair i < K/2: theta^(−2i/K), corrected where the checkpoint asks for it. */
-export function ropeFrequencies(headSize: number, theta: number, scaling?: Llama3RopeScaling): Float64Array {
+/**
+ * The angle per position of each pair i < K/2: θ^(−2i/K), corrected where the checkpoint asks for it.
+ * Source of the corrections: transformers 4.57, modeling_rope_utils.py.
+ */
+export function ropeFrequencies(headSize: number, { theta, scaling }: RopeRule): Float64Array {
   expectShape(
     Number.isInteger(headSize) && headSize > 0 && headSize % 2 === 0,
     () => `ropeTables: the head size must be even, got ${headSize}`,
@@ -30,6 +26,10 @@ export function ropeFrequencies(headSize: number, theta: number, scaling?: Llama
     const plain = theta ** (-(2 * i) / headSize);
     frequencies[i] = plain;
     if (scaling === undefined) continue;
+    if (scaling.kind === 'linear') {
+      frequencies[i] = plain / scaling.factor;
+      continue;
+    }
     const wavelength = (2 * Math.PI) / plain;
     const { factor, lowFreqFactor, highFreqFactor, originalMaxPositionEmbeddings: original } = scaling;
     if (wavelength > original / lowFreqFactor) frequencies[i] = plain / factor;
@@ -42,16 +42,15 @@ export function ropeFrequencies(headSize: number, theta: number, scaling?: Llama
 }
 
 /**
- * cos and sin of position · theta^(−2i/K) (Su et al. 2021, arXiv:2104.09864), each (maxPositions, K/2), computed in f64 and
+ * cos and sin of position · {@link ropeFrequencies} (Su et al. 2021, arXiv:2104.09864), each (maxPositions, K/2), computed in f64 and
  * rounded once. Throws `shape` for an odd head size.
  */
 export function ropeTables(
   maxPositions: number,
   headSize: number,
-  theta: number,
-  scaling?: Llama3RopeScaling,
+  rule: RopeRule,
 ): { cos: Float32Array<ArrayBuffer>; sin: Float32Array<ArrayBuffer> } {
-  const frequencies = ropeFrequencies(headSize, theta, scaling);
+  const frequencies = ropeFrequencies(headSize, rule);
   const half = frequencies.length;
   const cos = new Float32Array(maxPositions * half);
   const sin = new Float32Array(maxPositions * half);

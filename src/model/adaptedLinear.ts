@@ -4,12 +4,14 @@ import type { Command } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import type { Rows } from '../gpu/rows';
 import type { Tensor } from '../gpu/tensor';
+import { addBias } from '../kernels/elementwise';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from '../kernels/linear';
 import { loraBackward, loraForward, type Dropout } from '../kernels/lora';
 import type { Adapter } from './adapter';
 import type { Activations, BackwardScratch } from './blockTensors';
 import type { DropoutState } from './dropout';
-import { modulePath, type LinearName } from './linearNames';
+import { type LinearName } from '../base/linearNames';
+import { modulePath } from './linearNames';
 import type { Student } from './student';
 
 /** What every layer of a block is made for. */
@@ -35,7 +37,7 @@ function dropoutOption(ctx: BlockContext, stream: number, width: number): { drop
   return { dropout: { rate, counters: ctx.dropout.counters(stream), scratch: narrowed(ctx.dropout.scratch, width) } };
 }
 
-/** y = x·Wᵀ + scale·(drop(x)·Aᵀ)·Bᵀ */
+/** y = x·Wᵀ + bias + scale·(drop(x)·Aᵀ)·Bᵀ */
 export function linear(
   ctx: BlockContext,
   layer: number,
@@ -45,8 +47,13 @@ export function linear(
   lora: Activations['lora'],
 ): Command[] {
   const { gpu, rows, student } = ctx;
-  const weight = student.layers[layer]!.linear[name];
-  return [...linearForward(gpu, { x, y }, { rows, weight }), ...loraBranch(ctx, layer, name, x, y, lora)];
+  const { linear: weights, biases } = student.layers[layer]!;
+  const bias = biases[name];
+  return [
+    ...linearForward(gpu, { x, y }, { rows, weight: weights[name] }),
+    ...(bias === undefined ? [] : addBias(gpu, { bias, y }, { rows, width: bias.shape[0]! })),
+    ...loraBranch(ctx, layer, name, x, y, lora),
+  ];
 }
 
 /** The branch alone: h = drop(x)·Aᵀ, y += scale·h·Bᵀ; nothing where the layer is not adapted. */

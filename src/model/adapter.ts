@@ -6,7 +6,8 @@ import { RandomStream, streamId } from '../base/random';
 import type { AdapterFile } from '../formats/peft';
 import type { Arena, Tensor } from '../gpu/tensor';
 import { FlatParameters } from './flatParameters';
-import { LINEAR_NAMES, linearShape, modulePath, parseLinearNames, type LinearName } from './linearNames';
+import { LINEAR_NAMES, type LinearName } from '../base/linearNames';
+import { linearShape, modulePath, parseLinearNames } from './linearNames';
 import type { Student } from './student';
 
 export interface AdapterSettings {

@@ -1,22 +1,31 @@
-// decoder.ts: the Llama decoder as prepared GPU commands: the forward of each block and, in mirror order, its backward. No
+// decoder.ts: the decoder's blocks as prepared GPU commands: the forward of each block and, in mirror order, its backward. No
 // autograd: what a block saves for its backward is the Activations type (blockTensors.ts). It reads row counts and ids from
 // tensors, so the same commands serve every batch up to the capacity they were made for.
 //
-//   h   = x + o(attention(rope(q(n)), rope(k(n)), v(n)))      n = rmsnorm(x)
-//   x'  = h + down(silu(gate(m)) ⊙ up(m))                     m = rmsnorm(h)
+//   h   = x + [norm] o(attention(rope([norm] q(n)), rope([norm] k(n)), v(n)))      n = rmsnorm(x)
+//   x'  = h + [norm] down(act(gate(m)) ⊙ up(m))                                    m = rmsnorm(h)
 //
-// Each linear layer is base + LoRA (adaptedLinear.ts). A further model family changes the block here and linearNames.ts.
+// What is in brackets, the activation, biases, windows and soft caps are as the family's Decoder says
+// (formats/families/family.ts). Each linear layer is base + LoRA (adaptedLinear.ts).
 import type { Command } from '../gpu/commands';
 import type { Tensor } from '../gpu/tensor';
-import { attentionBackward, attentionDecode, attentionForward, kvCacheWrite } from '../kernels/attention';
+import { PupilError } from '../base/errors';
+import {
+  attentionBackward,
+  attentionDecode,
+  attentionForward,
+  kvCacheWrite,
+  type AttentionOptions,
+} from '../kernels/attention';
 import { add } from '../kernels/elementwise';
 import { rmsnormBackwardInput, rmsnormBackwardWeight, rmsnormForward } from '../kernels/rmsnorm';
 import { rope } from '../kernels/rope';
 import { swigluBackward, swigluForward } from '../kernels/swiglu';
 import { linear, linearBackward, loraBranch, type BlockContext } from './adaptedLinear';
-import type { Activations, BackwardScratch, Scratch } from './blockTensors';
-import type { LinearName } from './linearNames';
-import type { LayerWeights, Student } from './student';
+import type { Activations, BackwardScratch, NormInput, Scratch } from './blockTensors';
+import { normPath, type NormName } from './linearNames';
+import type { LinearName } from '../base/linearNames';
+import type { Student } from './student';
 
 /** Where a packed batch's structure is read from. */
 export interface BatchStructure {
@@ -32,26 +41,85 @@ export interface LayerCache {
   readonly slots: Tensor; // u32 (N)
 }
 
-function norms(student: Student, layer: number): LayerWeights {
-  return student.layers[layer]!;
+/** Factor of a norm that the family has. */
+function norm(student: Student, layer: number, name: NormName): Tensor {
+  const weight = student.layers[layer]!.norms[name];
+  if (weight === undefined) throw new PupilError('shape', `decoder: a ${student.config.modelType} has no ${name} norm`);
+  return weight;
+}
+
+/** What attention kernels need to know of a layer. */
+function attentionOptions({ rows, student }: BlockContext, layer: number): AttentionOptions {
+  const { heads, kvHeads, headSize, attentionScale, attentionSoftcap, windows } = student.config;
+  const window = windows[layer];
+  return {
+    rows,
+    heads,
+    kvHeads,
+    headSize,
+    // 1/√K is the kernels' own factor, rounded their way: named only where a family has another.
+    ...(attentionScale === 1 / Math.sqrt(headSize) ? {} : { scale: attentionScale }),
+    ...(attentionSoftcap === undefined ? {} : { softcap: attentionSoftcap }),
+    ...(window === undefined ? {} : { window }),
+  };
 }
 
 /** q, k, v with RoPE applied. */
 function projections(ctx: BlockContext, layer: number, x: Tensor, positions: Tensor, act: Activations): Command[] {
   const { gpu, rows, student } = ctx;
-  const { heads, kvHeads, headSize, rmsNormEps } = student.config;
+  const { heads, kvHeads, headSize, rmsNormEps: epsilon } = student.config;
   const tables = { positions, cos: student.ropeCos, sin: student.ropeSin };
+  const { unnormed } = act;
   return [
     ...rmsnormForward(
       gpu,
-      { x, weight: norms(student, layer).inputNorm, y: act.normed, inverseRms: act.inverseRms },
-      { rows, epsilon: rmsNormEps },
+      { x, weight: norm(student, layer, 'input'), y: act.normed, inverseRms: act.inverseRms },
+      { rows, epsilon },
     ),
-    ...linear(ctx, layer, 'q_proj', act.normed, act.q, act.lora),
-    ...linear(ctx, layer, 'k_proj', act.normed, act.k, act.lora),
+    ...linear(ctx, layer, 'q_proj', act.normed, unnormed?.q.x ?? act.q, act.lora),
+    ...linear(ctx, layer, 'k_proj', act.normed, unnormed?.k.x ?? act.k, act.lora),
     ...linear(ctx, layer, 'v_proj', act.normed, act.v, act.lora),
+    ...(unnormed === undefined
+      ? []
+      : [
+          ...rmsnormForward(
+            gpu,
+            { ...unnormed.q, weight: norm(student, layer, 'query'), y: act.q },
+            { rows, epsilon, heads },
+          ),
+          ...rmsnormForward(
+            gpu,
+            { ...unnormed.k, weight: norm(student, layer, 'key'), y: act.k },
+            { rows, epsilon, heads: kvHeads },
+          ),
+        ]),
     ...rope(gpu, { x: act.q, ...tables }, { rows, heads, headSize }),
     ...rope(gpu, { x: act.k, ...tables }, { rows, heads: kvHeads, headSize }),
+  ];
+}
+
+/** A branch's last layer, normalised where the family does, into `scratch.branch`. */
+function branchOutput(
+  ctx: BlockContext,
+  layer: number,
+  name: 'o_proj' | 'down_proj',
+  x: Tensor,
+  act: Activations,
+  scratch: Scratch,
+): Command[] {
+  const { gpu, rows, student } = ctx;
+  if (act.branches === undefined) return linear(ctx, layer, name, x, scratch.branch, act.lora);
+  const [branch, normName] =
+    name === 'o_proj'
+      ? ([act.branches.attention, 'attentionBranch'] as const)
+      : ([act.branches.feedForward, 'feedForwardBranch'] as const);
+  return [
+    ...linear(ctx, layer, name, x, branch.x, act.lora),
+    ...rmsnormForward(
+      gpu,
+      { ...branch, weight: norm(student, layer, normName), y: scratch.branch },
+      { rows, epsilon: student.config.rmsNormEps },
+    ),
   ];
 }
 
@@ -65,15 +133,15 @@ function outputAndMlp(
   scratch: Scratch,
 ): Command[] {
   const { gpu, rows, student } = ctx;
-  const { hiddenSize: width, rmsNormEps } = student.config;
+  const { hiddenSize: width, rmsNormEps, activation } = student.config;
   const commands = [
-    ...linear(ctx, layer, 'o_proj', act.attended, scratch.branch, act.lora),
+    ...branchOutput(ctx, layer, 'o_proj', act.attended, act, scratch),
     ...add(gpu, { a: x, b: scratch.branch, y: act.middle }, { rows, width }),
     ...rmsnormForward(
       gpu,
       {
         x: act.middle,
-        weight: norms(student, layer).postAttentionNorm,
+        weight: norm(student, layer, 'feedForward'),
         y: act.middleNormed,
         inverseRms: act.middleInverseRms,
       },
@@ -81,15 +149,18 @@ function outputAndMlp(
     ),
     ...linear(ctx, layer, 'gate_proj', act.middleNormed, act.gate, act.lora),
     ...linear(ctx, layer, 'up_proj', act.middleNormed, act.up, act.lora),
-    ...swigluForward(gpu, { gate: act.gate, up: act.up, y: act.hidden }, { rows }),
+    ...swigluForward(gpu, { gate: act.gate, up: act.up, y: act.hidden }, { rows, activation }),
   ];
   if (xOut !== undefined) {
     commands.push(
-      ...linear(ctx, layer, 'down_proj', act.hidden, scratch.branch, act.lora),
+      ...branchOutput(ctx, layer, 'down_proj', act.hidden, act, scratch),
       ...add(gpu, { a: act.middle, b: scratch.branch, y: xOut }, { rows, width }),
     );
+  } else if (act.branches !== undefined) {
+    // Recomputing for the backward: the norm after down_proj needs its input again.
+    commands.push(...branchOutput(ctx, layer, 'down_proj', act.hidden, act, scratch));
   } else {
-    // Recomputing for the backward: of down_proj only h = drop(x)·Aᵀ is needed; what is added to `branch` is not read.
+    // Of down_proj only h = drop(x)·Aᵀ is needed; what is added to `branch` is not read.
     commands.push(...loraBranch(ctx, layer, 'down_proj', act.hidden, scratch.branch, act.lora));
   }
   return commands;
@@ -107,7 +178,7 @@ export function blockForward(
   cache?: LayerCache,
 ): Command[] {
   const { gpu, rows, student } = ctx;
-  const { heads, kvHeads, headSize } = student.config;
+  const { kvHeads, headSize } = student.config;
   return [
     ...projections(ctx, layer, x, structure.positions, act),
     ...(cache === undefined
@@ -127,7 +198,7 @@ export function blockForward(
         y: act.attended,
         logsumexp: act.logsumexp,
       },
-      { rows, heads, kvHeads, headSize },
+      attentionOptions(ctx, layer),
     ),
     ...outputAndMlp(ctx, layer, x, xOut, act, scratch),
   ];
@@ -147,7 +218,7 @@ export function blockDecode(
   cacheCapacity: number,
 ): Command[] {
   const { gpu, rows, student } = ctx;
-  const { heads, kvHeads, headSize } = student.config;
+  const { kvHeads, headSize } = student.config;
   return [
     ...projections(ctx, layer, x, positions, act),
     ...kvCacheWrite(
@@ -158,7 +229,7 @@ export function blockDecode(
     ...attentionDecode(
       gpu,
       { q: act.q, keyCache: cache.keys, valueCache: cache.values, ...cached, y: act.attended },
-      { rows, heads, kvHeads, headSize, cacheCapacity },
+      { ...attentionOptions(ctx, layer), cacheCapacity },
     ),
     ...outputAndMlp(ctx, layer, x, xOut, act, scratch),
   ];
@@ -179,9 +250,8 @@ export function blockBackward(
   needsInputGradient: boolean,
 ): Command[] {
   const { gpu, rows, student } = ctx;
-  const { heads, kvHeads, headSize } = student.config;
+  const { heads, kvHeads, headSize, activation } = student.config;
   const full = ctx.adapter === undefined ? student.parameters : undefined;
-  const weights = norms(student, layer);
   const back = (
     name: LinearName,
     input: Tensor,
@@ -189,27 +259,52 @@ export function blockBackward(
     dInput: Tensor | undefined,
     accumulate: boolean,
   ): Command[] => linearBackward(ctx, layer, name, { x: input, dY, dX: dInput, accumulate }, act.lora, s);
-  const normBackward = (input: Tensor, weight: Tensor, inverseRms: Tensor, name: string): Command[] => [
+  const normBackward = (input: Tensor, inverseRms: Tensor, name: NormName): Command[] => [
     ...(full === undefined
       ? []
-      : rmsnormBackwardWeight(gpu, { x: input, inverseRms, dY: s.dNormed, dWeight: full.gradientOf(name) }, { rows })),
-    ...rmsnormBackwardInput(gpu, { x: input, weight, inverseRms, dY: s.dNormed, dX }, { rows }),
+      : rmsnormBackwardWeight(
+          gpu,
+          { x: input, inverseRms, dY: s.dNormed, dWeight: full.gradientOf(normPath(student.config, layer, name)) },
+          { rows },
+        )),
+    ...rmsnormBackwardInput(
+      gpu,
+      { x: input, weight: norm(student, layer, name), inverseRms, dY: s.dNormed, dX },
+      { rows },
+    ),
   ];
+  /** ∂L of what a branch's last layer gives, from ∂L of what joins the residual stream: dX itself where no norm is between. */
+  const branchBackward = (branch: NormInput | undefined, name: NormName): { dY: Tensor; commands: Command[] } =>
+    branch === undefined
+      ? { dY: dX, commands: [] }
+      : {
+          dY: s.dBranch!,
+          commands: rmsnormBackwardInput(
+            gpu,
+            { ...branch, weight: norm(student, layer, name), dY: dX, dX: s.dBranch! },
+            { rows, accumulate: false },
+          ),
+        };
+  const { unnormed } = act;
+  const dUnnormed = s.dUnnormed ?? { q: s.dQ, k: s.dK };
   const tables = { positions: structure.positions, cos: student.ropeCos, sin: student.ropeSin };
   const dInput = needsInputGradient ? s.dNormed : undefined;
+  const feedForward = branchBackward(act.branches?.feedForward, 'feedForwardBranch');
+  const attention = branchBackward(act.branches?.attention, 'attentionBranch');
 
   const commands: Command[] = [
-    ...back('down_proj', act.hidden, dX, s.dHidden, false),
-    ...swigluBackward(gpu, { gate: act.gate, up: act.up, dY: s.dHidden, dGate: s.dGate, dUp: s.dUp }, { rows }),
+    ...feedForward.commands,
+    ...back('down_proj', act.hidden, feedForward.dY, s.dHidden, false),
+    ...swigluBackward(
+      gpu,
+      { gate: act.gate, up: act.up, dY: s.dHidden, dGate: s.dGate, dUp: s.dUp },
+      { rows, activation },
+    ),
     ...back('up_proj', act.middleNormed, s.dUp, s.dNormed, false),
     ...back('gate_proj', act.middleNormed, s.dGate, s.dNormed, true),
-    ...normBackward(
-      act.middle,
-      weights.postAttentionNorm,
-      act.middleInverseRms,
-      `model.layers.${layer}.post_attention_layernorm.weight`,
-    ),
-    ...back('o_proj', act.attended, dX, s.dAttended, false),
+    ...normBackward(act.middle, act.middleInverseRms, 'feedForward'),
+    ...attention.commands,
+    ...back('o_proj', act.attended, attention.dY, s.dAttended, false),
     ...attentionBackward(
       gpu,
       {
@@ -226,18 +321,28 @@ export function blockBackward(
         dK: s.dK,
         dV: s.dV,
       },
-      { rows, heads, kvHeads, headSize },
+      attentionOptions(ctx, layer),
     ),
     ...rope(gpu, { x: s.dQ, ...tables }, { rows, heads, headSize, inverse: true }),
     ...rope(gpu, { x: s.dK, ...tables }, { rows, heads: kvHeads, headSize, inverse: true }),
+    ...(unnormed === undefined
+      ? []
+      : [
+          ...rmsnormBackwardInput(
+            gpu,
+            { ...unnormed.q, weight: norm(student, layer, 'query'), dY: s.dQ, dX: dUnnormed.q },
+            { rows, heads, accumulate: false },
+          ),
+          ...rmsnormBackwardInput(
+            gpu,
+            { ...unnormed.k, weight: norm(student, layer, 'key'), dY: s.dK, dX: dUnnormed.k },
+            { rows, heads: kvHeads, accumulate: false },
+          ),
+        ]),
     ...back('v_proj', act.normed, s.dV, dInput, false),
-    ...back('k_proj', act.normed, s.dK, dInput, true),
-    ...back('q_proj', act.normed, s.dQ, dInput, true),
+    ...back('k_proj', act.normed, dUnnormed.k, dInput, true),
+    ...back('q_proj', act.normed, dUnnormed.q, dInput, true),
   ];
-  if (needsInputGradient) {
-    commands.push(
-      ...normBackward(x, weights.inputNorm, act.inverseRms, `model.layers.${layer}.input_layernorm.weight`),
-    );
-  }
+  if (needsInputGradient) commands.push(...normBackward(x, act.inverseRms, 'input'));
   return commands;
 }

@@ -12,6 +12,7 @@ import { Rows } from '../gpu/rows';
 import type { Arena, Tensor } from '../gpu/tensor';
 import { gatherRows, scatterRows } from '../kernels/elementwise';
 import { embeddingForward } from '../kernels/embedding';
+import { softcapLogits } from '../kernels/head';
 import { linearForward } from '../kernels/linear';
 import { rmsnormForward } from '../kernels/rmsnorm';
 import { FINISHED, sampleTokens } from '../kernels/sampling';
@@ -140,7 +141,7 @@ export class Generator {
       ...embeddingForward(
         gpu,
         { ids: t.ids, table: student.embedding.data, y: promptX[0]! },
-        { rows: this.promptRows },
+        { rows: this.promptRows, scale: config.embeddingScale },
       ),
       ...student.layers.flatMap((_, l) =>
         blockForward(
@@ -178,6 +179,7 @@ export class Generator {
         { rows, epsilon: config.rmsNormEps },
       ),
       ...linearForward(gpu, { x: normed, y: logits }, { rows, weight: student.head }),
+      ...softcapLogits(gpu, logits, { rows, cap: config.finalSoftcap }),
       ...sampleTokens(
         gpu,
         {
@@ -208,7 +210,11 @@ export class Generator {
     const activations = makeActivations(arena, student, adapter, B, 'decode');
     const scratch = { branch: arena.tensor('decode branch', [B, C]) };
     this.step = [
-      ...embeddingForward(gpu, { ids: t.nextIds, table: student.embedding.data, y: hidden[0]! }, { rows }),
+      ...embeddingForward(
+        gpu,
+        { ids: t.nextIds, table: student.embedding.data, y: hidden[0]! },
+        { rows, scale: config.embeddingScale },
+      ),
       ...student.layers.flatMap((_, l) =>
         blockDecode(
           context(rows),

@@ -1,10 +1,8 @@
-// linearNames.ts: the seven linear layers of a decoder block, by Hugging Face's names, with their sizes. A further family
-// that names or sizes them otherwise changes this file and decoder.ts, nothing else.
-import type { ModelConfig } from '../formats/modelConfig';
+// linearNames.ts: where the linear layers of a decoder block are in a checkpoint, and their sizes. All families here name
+// them alike.
 import { PupilError } from '../base/errors';
-
-export const LINEAR_NAMES = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] as const;
-export type LinearName = (typeof LINEAR_NAMES)[number];
+import { LINEAR_NAMES, type LinearName } from '../base/linearNames';
+import type { Decoder } from '../formats/families/family';
 
 /** Module path as in safetensors, without `.weight`. */
 export function modulePath(layer: number, name: LinearName): string {
@@ -12,8 +10,43 @@ export function modulePath(layer: number, name: LinearName): string {
   return `model.layers.${layer}.${block}.${name}`;
 }
 
+/** The RMSNorms of a block; those of branches and of queries and keys are in some families only. */
+export type NormName = 'input' | 'attentionBranch' | 'feedForward' | 'feedForwardBranch' | 'query' | 'key';
+
+/** The norms that a block of this decoder has, in the order of its forward. */
+export function normNames(config: Decoder): NormName[] {
+  return [
+    'input',
+    ...(config.qkNorms ? (['query', 'key'] as const) : []),
+    ...(config.branchNorms ? (['attentionBranch'] as const) : []),
+    'feedForward',
+    ...(config.branchNorms ? (['feedForwardBranch'] as const) : []),
+  ];
+}
+
+/** Tensor name as in safetensors. With norms after the branches, `post_attention_layernorm` is one of those. */
+export function normPath(config: Decoder, layer: number, name: NormName): string {
+  const block = `model.layers.${layer}`;
+  switch (name) {
+    case 'input':
+      return `${block}.input_layernorm.weight`;
+    case 'query':
+      return `${block}.self_attn.q_norm.weight`;
+    case 'key':
+      return `${block}.self_attn.k_norm.weight`;
+    case 'attentionBranch':
+      return `${block}.post_attention_layernorm.weight`;
+    case 'feedForward':
+      return config.branchNorms
+        ? `${block}.pre_feedforward_layernorm.weight`
+        : `${block}.post_attention_layernorm.weight`;
+    case 'feedForwardBranch':
+      return `${block}.post_feedforward_layernorm.weight`;
+  }
+}
+
 /** (outputs, inputs) of a linear layer. */
-export function linearShape(config: ModelConfig, name: LinearName): [O: number, C: number] {
+export function linearShape(config: Decoder, name: LinearName): [O: number, C: number] {
   const C = config.hiddenSize;
   const F = config.intermediateSize;
   const Q = config.heads * config.headSize;

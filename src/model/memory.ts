@@ -71,7 +71,9 @@ const PREFILL_TOKENS = 2048;
 /** Bytes that one block of N rows keeps for its backward; `loraWidth` is the sum of its adapters' ranks. */
 export function activationBytes(config: ModelConfig, loraWidth: number, N: number): number {
   const { hiddenSize: C, intermediateSize: F, heads: H, kvHeads, headSize: K } = config;
-  return 4 * N * (3 * C + 3 * F + 2 * H * K + 2 * kvHeads * K + H + 2 + loraWidth);
+  const branches = config.branchNorms ? 2 * (C + 1) : 0;
+  const unnormed = config.qkNorms ? (H + kvHeads) * (K + 1) : 0;
+  return 4 * N * (3 * C + 3 * F + 2 * H * K + 2 * kvHeads * K + H + 2 + loraWidth + branches + unnormed);
 }
 
 /** Whether all blocks keep their activations, or run their forward again in the backward. The bits are the same. */
@@ -89,14 +91,14 @@ function nf4Bytes(elements: number, double: boolean): number {
 
 /** Bytes of a frozen student, RoPE tables included. */
 export function weightBytes(config: ModelConfig, quantize: Quantization, tier: 'f32' | 'f16'): number {
-  const { matrices, norms } = parameterShapes(config);
+  const { matrices, vectors } = parameterShapes(config);
   const dense = tier === 'f16' ? 2 : 4;
   let bytes = 2 * 4 * config.maxPositions * (config.headSize / 2);
   for (const { name, shape } of matrices) {
     const quantized = name.startsWith('model.layers.') && quantize !== 'none';
     bytes += quantized ? nf4Bytes(elementCount(shape), quantize === 'nf4-double') : dense * elementCount(shape);
   }
-  for (const { shape } of norms) bytes += 4 * elementCount(shape);
+  for (const { shape } of vectors) bytes += 4 * elementCount(shape);
   return bytes;
 }
 
@@ -139,8 +141,9 @@ export function trainerBytes(
   };
   if (!trains) return parts;
   const backward = 4 * N * (C + 2 * H * K + 2 * kvHeads * K + H + 3 * F + (adapter.loraWidth === 0 ? 0 : adapter.rank));
+  const normed = 4 * N * ((config.branchNorms ? C : 0) + (config.qkNorms ? (H + kvHeads) * K : 0));
   const dropout = stage.dropout ? 4 * N * Math.max(C, F, H * K) : 0;
-  parts.activationsBytes += backward + 4 * N * C + dropout;
+  parts.activationsBytes += backward + normed + 4 * N * C + dropout;
   parts.headBytes += 4 * M * C;
   parts.optimizerBytes = (stage.optimizer === 'adamw' ? 2 : 1) * 4 * adapter.elements;
   parts.fixedBytes += 4 * adapter.elements; // staging of one array while a checkpoint is made
@@ -177,8 +180,8 @@ function loadingBytes(config: ModelConfig, quantize: Quantization): number {
 
 /** What a run will hold at its peak, by part. */
 export function planMemory(config: ModelConfig, request: MemoryRequest): MemoryPlan {
-  const { matrices, norms } = parameterShapes(config);
-  const parameters = [...matrices, ...norms].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const { matrices, vectors } = parameterShapes(config);
+  const parameters = [...matrices, ...vectors].reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const weightsBytes = weightBytes(config, request.quantize, request.tier);
   const { rank, targets } = request.adapter;
   const elements = adapterElements(config, request.adapter);

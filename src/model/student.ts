@@ -10,15 +10,18 @@ import type { Arena, Tensor } from '../gpu/tensor';
 import { ropeTables } from '../kernels/rope';
 import type { DenseWeight, LinearWeight } from '../kernels/weights';
 import { FlatParameters } from './flatParameters';
-import { LINEAR_NAMES, modulePath, type LinearName } from './linearNames';
+import { LINEAR_NAMES, type LinearName } from '../base/linearNames';
+import { modulePath, normNames, normPath, type NormName } from './linearNames';
 import { parameterShapes, type Quantization } from './parameterShapes';
 import { flatWeights, loadWeights, type LoadedWeights, type LoadOptions } from './studentLoading';
 
 /** One decoder block. */
 export interface LayerWeights {
-  readonly inputNorm: Tensor; // (C)
-  readonly postAttentionNorm: Tensor; // (C)
+  /** Factors of its norms, (C), of queries and keys (K); those that the family has. */
+  readonly norms: Readonly<Partial<Record<NormName, Tensor>>>;
   readonly linear: Readonly<Record<LinearName, LinearWeight>>;
+  /** (O) */
+  readonly biases: Readonly<Partial<Record<LinearName, Tensor>>>;
 }
 
 export class Student {
@@ -67,6 +70,8 @@ export class Student {
         'Train an adapter, or use quantize "none".',
       );
     }
+    if (options.trainable === true) expectTrainable(config);
+    expectNoOthers(checkpoint, config);
     const arena = gpu.arena('student');
     try {
       const weights = await loadWeights(gpu, arena, checkpoint, config, options);
@@ -79,16 +84,17 @@ export class Student {
 
   /** A trainable student with random weights: normal(0, 0.02), norms 1 (as Hugging Face initialises Llama). Seeded by name. */
   static initialize(gpu: Gpu, config: ModelConfig, seed: number): Student {
+    expectTrainable(config);
     const arena = gpu.arena('student');
-    const { matrices, norms } = parameterShapes(config);
-    const flat = new FlatParameters(gpu, arena, 'student', matrices, norms);
+    const { matrices, vectors } = parameterShapes(config);
+    const flat = new FlatParameters(gpu, arena, 'student', matrices, vectors);
     const values = new Float32Array(flat.elements);
     for (const { name, shape } of matrices) {
       const random = new RandomStream(seed, name);
       const { offset } = flat.entries.get(name)!;
       for (let i = 0; i < elementCount(shape); i++) values[offset + i] = 0.02 * random.nextNormal();
     }
-    for (const { name, shape } of norms) {
+    for (const { name, shape } of vectors) {
       const { offset } = flat.entries.get(name)!;
       values.fill(1, offset, offset + elementCount(shape));
     }
@@ -109,13 +115,17 @@ export class Student {
   ): Student {
     const embedding = weights.dense('model.embed_tokens.weight');
     const layers = Array.from({ length: config.layers }, (_, layer) => ({
-      inputNorm: weights.norm(`model.layers.${layer}.input_layernorm.weight`),
-      postAttentionNorm: weights.norm(`model.layers.${layer}.post_attention_layernorm.weight`),
+      norms: Object.fromEntries(
+        normNames(config).map((name) => [name, weights.vector(normPath(config, layer, name))]),
+      ) as LayerWeights['norms'],
+      biases: Object.fromEntries(
+        config.biases.map((name) => [name, weights.vector(`${modulePath(layer, name)}.bias`)]),
+      ) as LayerWeights['biases'],
       linear: Object.fromEntries(
         LINEAR_NAMES.map((name) => [name, weights.linear(`${modulePath(layer, name)}.weight`)]),
       ) as Record<LinearName, LinearWeight>,
     }));
-    const tables = ropeTables(config.maxPositions, config.headSize, config.ropeTheta);
+    const tables = ropeTables(config.maxPositions, config.headSize, config.rope);
     const half = config.headSize / 2;
     return new Student(
       gpu,
@@ -124,11 +134,36 @@ export class Student {
       quantization,
       embedding,
       layers,
-      weights.norm('model.norm.weight'),
+      weights.vector('model.norm.weight'),
       config.tiedEmbeddings ? embedding : weights.dense('lm_head.weight'),
       arena.upload('rope cos', [config.maxPositions, half], 'f32', tables.cos),
       arena.upload('rope sin', [config.maxPositions, half], 'f32', tables.sin),
       weights.parameters,
     );
   }
+}
+
+/** The backward of whole weights is written for plain Llama: gradients of biases and of further norms are not computed. */
+function expectTrainable(config: ModelConfig): void {
+  const { biases, qkNorms, branchNorms, embeddingScale, normOffset } = config;
+  if (biases.length === 0 && !qkNorms && !branchNorms && embeddingScale === 1 && normOffset === 0) return;
+  throw new PupilError(
+    'config',
+    `student: expected a decoder without biases, q/k norms, branch norms and scaled embeddings to train all of its weights, got a ${config.modelType} that has some`,
+    'Train an adapter: that works with every family.',
+  );
+}
+
+/** Weights that the config does not account for would be left out in silence, and the student would be another one. */
+function expectNoOthers(checkpoint: Checkpoint, config: ModelConfig): void {
+  const { matrices, vectors } = parameterShapes(config);
+  const known = new Set([...matrices, ...vectors].map(({ name }) => name));
+  if (config.tiedEmbeddings) known.add('lm_head.weight'); // some files store the one matrix twice
+  const other = checkpoint.tensorNames.find((name) => /\.(weight|bias)$/.test(name) && !known.has(name));
+  if (other === undefined) return;
+  throw new PupilError(
+    'checkpoint',
+    `${checkpoint.name}: the weights hold "${other}", which the decoder that config.json describes (${config.modelType}) does not have`,
+    'config.json and the weights belong to different models, or the file is of a relative that this engine does not compute.',
+  );
 }

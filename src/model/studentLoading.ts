@@ -24,7 +24,8 @@ export interface LoadOptions {
 export interface LoadedWeights {
   linear(name: string): LinearWeight;
   dense(name: string): DenseWeight;
-  norm(name: string): Tensor;
+  /** A norm's factor or a bias. */
+  vector(name: string): Tensor;
   /** Set when all of them are trainable. */
   parameters?: FlatParameters;
 }
@@ -35,7 +36,7 @@ export function flatWeights(flat: FlatParameters): LoadedWeights {
     const data = flat.value(name);
     return { kind: 'f32', shape: [data.shape[0]!, data.shape[1]!], data };
   };
-  return { linear: dense, dense, norm: (name) => flat.value(name), parameters: flat };
+  return { linear: dense, dense, vector: (name) => flat.value(name), parameters: flat };
 }
 
 /**
@@ -49,8 +50,8 @@ export async function loadWeights(
   config: ModelConfig,
   options: LoadOptions,
 ): Promise<LoadedWeights> {
-  const { matrices, norms } = parameterShapes(config);
-  const all = [...matrices, ...norms];
+  const { matrices, vectors } = parameterShapes(config);
+  const all = [...matrices, ...vectors];
   const total = all.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   let done = 0;
   const advance = (shape: readonly number[]): void => {
@@ -60,7 +61,7 @@ export async function loadWeights(
   };
 
   if (options.trainable === true) {
-    const flat = new FlatParameters(gpu, arena, 'student', matrices, norms);
+    const flat = new FlatParameters(gpu, arena, 'student', matrices, vectors);
     for (const { name, shape } of all) {
       gpu.write(flat.value(name), await readChecked(checkpoint, name, shape));
       advance(shape);
@@ -84,15 +85,17 @@ export async function loadWeights(
     }
     advance(shape);
   }
-  const norm = new Map<string, Tensor>();
-  for (const { name, shape } of norms) {
-    norm.set(name, arena.upload(name, shape, 'f32', await readChecked(checkpoint, name, shape)));
+  const vector = new Map<string, Tensor>();
+  for (const { name, shape, offset } of vectors) {
+    const values = await readChecked(checkpoint, name, shape);
+    if (offset !== 0) for (let i = 0; i < values.length; i++) values[i]! += offset; // 1 + w in f32, as transformers has it
+    vector.set(name, arena.upload(name, shape, 'f32', values));
     advance(shape);
   }
   await gpu.settled();
   return {
     linear: (name) => linear.get(name)!,
     dense: (name) => dense.get(name)!,
-    norm: (name) => norm.get(name)!,
+    vector: (name) => vector.get(name)!,
   };
 }

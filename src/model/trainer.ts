@@ -7,7 +7,7 @@ import { Recorder, ClearCommand, type Command, type KernelTiming } from '../gpu/
 import type { Gpu } from '../gpu/device';
 import { StagingRing } from '../gpu/readback';
 import { view, type Arena, type Tensor } from '../gpu/tensor';
-import { vocabularyChunks } from '../kernels/head';
+import { softcapLogits, vocabularyChunks } from '../kernels/head';
 import { linearForward } from '../kernels/linear';
 import type { Adapter } from './adapter';
 import { sequencesIn, targetsIn, tokensIn, type BatchLimits, type PackedBatch } from './batch';
@@ -182,7 +182,10 @@ export class Trainer {
       const arena = gpu.arena('logits');
       try {
         const y = arena.tensor('logits', [rows.capacity, Vc]);
-        const commands = linearForward(gpu, { x: graph.finalNormed, y }, { rows, weight: chunk });
+        const commands = [
+          ...linearForward(gpu, { x: graph.finalNormed, y }, { rows, weight: chunk }),
+          ...softcapLogits(gpu, y, { rows, cap: student.config.finalSoftcap }),
+        ];
         await gpu.settled();
         this.submit(commands);
         const part = await gpu.readF32(y);

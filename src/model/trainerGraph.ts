@@ -153,7 +153,11 @@ function forwardCommands(flow: Flow, dropout: DropoutState | undefined): Command
   const rows = batch.rows.tokens;
   const ctx = blockContext(flow, dropout);
   return [
-    ...embeddingForward(gpu, { ids: batch.ids, table: student.embedding.data, y: x(0) }, { rows }),
+    ...embeddingForward(
+      gpu,
+      { ids: batch.ids, table: student.embedding.data, y: x(0) },
+      { rows, scale: config.embeddingScale },
+    ),
     ...student.layers.flatMap((_, l) => blockForward(ctx, l, x(l), x(l + 1), batch.structure, act(l), scratch)),
     ...rmsnormForward(
       gpu,
@@ -173,7 +177,7 @@ function headCommands(flow: Flow): Command[] {
     ...headForward(
       gpu,
       { x: headInput, targets: batch.targets, logits, logsumexp, targetLogit, tokenLogps },
-      { rows, weight: student.head },
+      { rows, weight: student.head, cap: config.finalSoftcap },
     ),
   ];
 }
@@ -212,7 +216,7 @@ function prepareBackward(
           // Tied, the head's gradient and the embedding's add up in one matrix.
           dWeight: full?.gradientOf(config.tiedEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight'),
         },
-        { rows: targetRows, weight: student.head, reuseLogits: true },
+        { rows: targetRows, weight: student.head, reuseLogits: true, cap: config.finalSoftcap },
       ),
       new ClearCommand(dFinal),
       new ClearCommand(dX),

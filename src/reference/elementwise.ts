@@ -5,6 +5,11 @@ export function add(a: ArrayLike<number>, b: ArrayLike<number>): Float64Array {
   return Float64Array.from(a, (value, i) => value + b[i]!);
 }
 
+/** y[n, o] + bias[o]; y (N, O), bias (O). Derivative with respect to y: dY itself. */
+export function addBias(y: ArrayLike<number>, bias: ArrayLike<number>): Float64Array {
+  return Float64Array.from(y, (value, i) => value + bias[i % bias.length]!);
+}
+
 /** y[m, c] = x[index[m], c]; x (N, C), y (M, C). */
 export function gatherRows(x: ArrayLike<number>, index: ArrayLike<number>, C: number): Float64Array {
   const y = new Float64Array(index.length * C);

@@ -1,9 +1,9 @@
 // embedding.ts: float64 spec of the token embedding and of its table's gradient; pure functions in plain loops, no GPU.
 
-/** y[n, c] = table[ids[n], c]; table (V, C), y (N, C). */
-export function embeddingForward(ids: ArrayLike<number>, table: ArrayLike<number>, C: number): Float64Array {
+/** y[n, c] = scale · table[ids[n], c]; table (V, C), y (N, C). */
+export function embeddingForward(ids: ArrayLike<number>, table: ArrayLike<number>, C: number, scale = 1): Float64Array {
   const y = new Float64Array(ids.length * C);
-  for (let n = 0; n < ids.length; n++) for (let c = 0; c < C; c++) y[n * C + c] = table[ids[n]! * C + c]!;
+  for (let n = 0; n < ids.length; n++) for (let c = 0; c < C; c++) y[n * C + c] = scale * table[ids[n]! * C + c]!;
   return y;
 }
 

@@ -4,6 +4,8 @@ export interface HeadSizes {
   M: number;
   C: number;
   V: number;
+  /** c of c·tanh(logit/c); absent: none. */
+  cap?: number;
 }
 
 export interface HeadForward {
@@ -15,12 +17,12 @@ export interface HeadForward {
   tokenLogps: Float64Array;
 }
 
-/** logits = x Wᵀ; tokenLogps[m] = logits[m, targets[m]] − log Σ_j exp(logits[m, j]). x (M, C), weight (V, C), targets (M). */
+/** logits = x Wᵀ, or c·tanh(x Wᵀ/c) under a soft cap; tokenLogps[m] = logits[m, targets[m]] − log Σ_j exp(logits[m, j]). x (M, C), weight (V, C), targets (M). */
 export function headForward(
   x: ArrayLike<number>,
   weight: ArrayLike<number>,
   targets: ArrayLike<number>,
-  { M, C, V }: HeadSizes,
+  { M, C, V, cap }: HeadSizes,
 ): HeadForward {
   const logits = new Float64Array(M * V);
   const logsumexp = new Float64Array(M);
@@ -31,8 +33,9 @@ export function headForward(
     for (let j = 0; j < V; j++) {
       let sum = 0;
       for (let c = 0; c < C; c++) sum += x[m * C + c]! * weight[j * C + c]!;
-      logits[m * V + j] = sum;
-      most = Math.max(most, sum);
+      const logit = cap === undefined ? sum : cap * Math.tanh(sum / cap);
+      logits[m * V + j] = logit;
+      most = Math.max(most, logit);
     }
     let sum = 0;
     for (let j = 0; j < V; j++) sum += Math.exp(logits[m * V + j]! - most);
@@ -46,7 +49,8 @@ export function headForward(
 
 /**
  * Gradient of −Σ_m rowWeights[m]·tokenLogps[m]:
- * dLogits[m, j] = rowWeights[m]·(softmax(logits[m])[j] − [j = targets[m]]); dX = dLogits W; dWeight = dLogitsᵀ x.
+ * dLogits[m, j] = rowWeights[m]·(softmax(logits[m])[j] − [j = targets[m]]), times 1 − (logits[m, j]/c)² under a soft cap;
+ * dX = dLogits W; dWeight = dLogitsᵀ x.
  */
 export function headBackward(
   x: ArrayLike<number>,
@@ -55,7 +59,7 @@ export function headBackward(
   rowWeights: ArrayLike<number>,
   sizes: HeadSizes,
 ): { dLogits: Float64Array; dX: Float64Array; dWeight: Float64Array } {
-  const { M, C, V } = sizes;
+  const { M, C, V, cap } = sizes;
   const { logits, logsumexp } = headForward(x, weight, targets, sizes);
   const dLogits = new Float64Array(M * V);
   const dX = new Float64Array(M * C);
@@ -63,7 +67,8 @@ export function headBackward(
   for (let m = 0; m < M; m++) {
     for (let j = 0; j < V; j++) {
       const probability = Math.exp(logits[m * V + j]! - logsumexp[m]!);
-      const d = rowWeights[m]! * (probability - (j === targets[m] ? 1 : 0));
+      const slope = cap === undefined ? 1 : 1 - (logits[m * V + j]! / cap) ** 2;
+      const d = rowWeights[m]! * (probability - (j === targets[m] ? 1 : 0)) * slope;
       dLogits[m * V + j] = d;
       for (let c = 0; c < C; c++) {
         dX[m * C + c]! += d * weight[j * C + c]!;

@@ -143,9 +143,9 @@ async function writeWeights(
   account: RoundingAccount,
   write: (path: string, bytes: Uint8Array) => Promise<void>,
 ): Promise<MergedDtype> {
-  const { matrices, norms } = parameterShapes(config);
+  const { matrices, vectors } = parameterShapes(config);
   const specs: { name: string; shape: readonly number[]; dtype: MergedDtype }[] = [];
-  for (const { name, shape } of [...matrices, ...norms]) {
+  for (const { name, shape } of [...matrices, ...vectors]) {
     specs.push({ name, shape, dtype: await mergedDtype(settings, name) });
   }
   const sizeOf = ({ shape, dtype }: (typeof specs)[number]): number => DTYPE_BYTES[dtype] * elementCount(shape);

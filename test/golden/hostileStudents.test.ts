@@ -50,8 +50,8 @@ const UNTIED: JsonObject = { ...CONFIG, tie_word_embeddings: false };
 
 /** Random weights of a config, each rounded by `round`. */
 function randomWeights(config: JsonObject, round: (value: number) => number = Math.fround): Weights {
-  const { matrices, norms } = parameterShapes(parseModelConfig(config));
-  const entries = [...matrices, ...norms].map(({ name, shape }) => {
+  const { matrices, vectors } = parameterShapes(parseModelConfig(config));
+  const entries = [...matrices, ...vectors].map(({ name, shape }) => {
     const random = new RandomStream(11, name);
     const [centre, spread] = shape.length === 1 ? [1, 0.1] : [0, 0.2];
     const count = shape.reduce((product, size) => product * size, 1);

@@ -18,7 +18,7 @@ describe('rope invariants', () => {
     try {
       const [N, heads, headSize] = [17, 3, 10];
       const start = Float32Array.from(normals('rope', N * heads * headSize));
-      const tables = ropeTables(N, headSize, 10_000);
+      const tables = ropeTables(N, headSize, { theta: 10_000 });
       const rows = new Rows(gpu, arena, 'test', N);
       rows.set(N);
       const x = arena.upload('x', [N, heads * headSize], 'f32', start);
@@ -46,7 +46,7 @@ describe('rope invariants', () => {
   });
 
   it('tables hold cos and sin of position · theta^(−2i/K) to f32 rounding, also at position 4095', () => {
-    const { cos, sin } = ropeTables(4096, 64, 500_000);
+    const { cos, sin } = ropeTables(4096, 64, { theta: 500_000 });
     for (const [position, i] of [
       [0, 0],
       [4095, 0],
@@ -60,13 +60,19 @@ describe('rope invariants', () => {
   });
 
   it('an odd head size is refused', () => {
-    expect(() => ropeTables(4, 5, 10_000)).toThrow(/head size must be even, got 5/);
+    expect(() => ropeTables(4, 5, { theta: 10_000 })).toThrow(/head size must be even, got 5/);
+  });
+
+  it('linear scaling divides every position by the factor', () => {
+    const scaled = ropeFrequencies(16, { theta: 10_000, scaling: { kind: 'linear', factor: 4 } });
+    ropeFrequencies(16, { theta: 10_000 }).forEach((frequency, i) => expect(scaled[i]).toBe(frequency / 4));
   });
 
   it("Llama 3's correction keeps short wavelengths, divides long ones, and blends between", () => {
-    const scaling = { factor: 32, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositionEmbeddings: 8192 };
-    const plain = ropeFrequencies(64, 500_000);
-    const scaled = ropeFrequencies(64, 500_000, scaling);
+    const correction = { factor: 32, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositionEmbeddings: 8192 };
+    const scaling = { kind: 'llama3', ...correction } as const;
+    const plain = ropeFrequencies(64, { theta: 500_000 });
+    const scaled = ropeFrequencies(64, { theta: 500_000, scaling });
     let blended = 0;
     plain.forEach((frequency, i) => {
       const wavelength = (2 * Math.PI) / frequency;

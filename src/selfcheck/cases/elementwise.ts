@@ -1,5 +1,5 @@
-// elementwise.ts: cases of elementwise_add, elementwise_add_into, elementwise_gather and elementwise_scatter.
-import { add, addInto, gatherRows, scatterRows } from '../../kernels/elementwise';
+// elementwise.ts: cases of elementwise_add, elementwise_add_into, add_bias, elementwise_gather and elementwise_scatter.
+import { add, addBias, addInto, gatherRows, scatterRows } from '../../kernels/elementwise';
 import * as reference from '../../reference/elementwise';
 import type { CaseFamily, KernelCase } from '../harness';
 import { added, integers, normals, padded, rowsInUse } from './samples';
@@ -52,6 +52,22 @@ function addIntoCase({ claim, N, C, capacity }: Size): KernelCase {
   };
 }
 
+function biasCase({ claim, N, C, capacity }: Size): KernelCase {
+  const bias = normals(`bias ${claim}`, C);
+  const initial = normals(`y ${claim}`, capacity * C);
+  const shape = [capacity, C];
+  const expected = Float64Array.from(initial);
+  expected.set(reference.addBias(initial.subarray(0, N * C), bias));
+  return {
+    kernel: 'add_bias',
+    name: claim,
+    inputs: { bias: { shape: [C], data: bias } },
+    outputs: { y: { shape, initial, expected } },
+    commands: (gpu, { bias, y }, arena) =>
+      addBias(gpu, { bias: bias!, y: y! }, { rows: rowsInUse(gpu, arena, capacity, N), width: C }),
+  };
+}
+
 function gatherCase(claim: string, N: number, C: number, M: number, capacity: number): KernelCase {
   const x = normals(`gather ${claim}`, N * C);
   const index = integers(`gather index ${claim}`, M, N);
@@ -93,6 +109,7 @@ export const elementwiseCases: CaseFamily = {
   cases: () => [
     ...[...SIZES, MANY].map(addCase),
     ...SIZES.map(addIntoCase),
+    ...SIZES.map(biasCase),
     gatherCase('(N,M,C)=(1,1,1): one element', 1, 1, 1, 1),
     gatherCase('(N,M,C)=(7,13,33): rows picked more than once', 7, 33, 13, 13),
     gatherCase('(N,M,C)=(9,4,64) of capacity 6: rows behind the count stay untouched', 9, 64, 4, 6),

@@ -5,7 +5,15 @@ import * as reference from '../../reference/embedding';
 import type { CaseFamily, KernelCase } from '../harness';
 import { added, integers, normals, padded, rowsInUse } from './samples';
 
-function forward(claim: string, N: number, V: number, C: number, capacity: number, dtype: 'f32' | 'f16'): KernelCase {
+function forward(
+  claim: string,
+  N: number,
+  V: number,
+  C: number,
+  capacity: number,
+  dtype: 'f32' | 'f16',
+  scale = 1,
+): KernelCase {
   const exact = normals(`table ${claim}`, V * C);
   const table = dtype === 'f32' ? exact : exact.map((x) => f16ToNumber(numberToF16(x)));
   const ids = integers(`ids ${claim}`, N, V);
@@ -20,12 +28,12 @@ function forward(claim: string, N: number, V: number, C: number, capacity: numbe
     outputs: {
       y: {
         shape: [capacity, C],
-        expected: padded(reference.embeddingForward(ids, table, C), capacity * C),
-        tolerance: { atol: 0, rtol: 0, reason: 'a copy is exact' },
+        expected: padded(reference.embeddingForward(ids, table, C, scale), capacity * C),
+        ...(scale === 1 ? { tolerance: { atol: 0, rtol: 0, reason: 'a copy is exact' } } : {}),
       },
     },
     commands: (gpu, { ids, table, y }, arena) =>
-      embeddingForward(gpu, { ids: ids!, table: table!, y: y! }, { rows: rowsInUse(gpu, arena, capacity, N) }),
+      embeddingForward(gpu, { ids: ids!, table: table!, y: y! }, { rows: rowsInUse(gpu, arena, capacity, N), scale }),
   };
 }
 
@@ -72,6 +80,7 @@ export const embeddingCases: CaseFamily = {
       forward('(N,V,C)=(1,1,1): one element', 1, 1, 1, 1, dtype),
       forward('(N,V,C)=(13,7,33): odd C', 13, 7, 33, 13, dtype),
       forward('(N,V,C)=(5,50,64) of capacity 8: rows behind the count stay untouched', 5, 50, 64, 8, dtype),
+      forward('(N,V,C)=(5,9,33): scaled', 5, 9, 33, 5, dtype, Math.fround(Math.sqrt(33))),
     ]),
     forward('(N,V,C)=(65537,3,65): more than 65,535 workgroups', 65_537, 3, 65, 65_537, 'f32'),
     backward('(N,V,C)=(1,1,1): one element', [0], 1, 1, 1),

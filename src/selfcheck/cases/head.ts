@@ -4,7 +4,7 @@ import { f16ToNumber, numberToF16 } from '../../base/dtypes';
 import { RandomStream } from '../../base/random';
 import { Rows } from '../../gpu/rows';
 import type { Gpu } from '../../gpu/device';
-import { headBackward, headForward } from '../../kernels/head';
+import { headBackward, headForward, softcapLogits } from '../../kernels/head';
 import type { DenseWeight } from '../../kernels/weights';
 import * as reference from '../../reference/head';
 import type { CaseFamily, CaseInput, KernelCase } from '../harness';
@@ -19,6 +19,8 @@ interface Shape {
   Vc: number;
   kind?: 'f32' | 'f16';
   scale?: number;
+  /** Soft cap of the logits. */
+  cap?: number;
   why: string;
 }
 
@@ -30,6 +32,8 @@ const SHAPES: Shape[] = [
   { M: 4, C: 3, V: 150, Vc: 70, why: 'odd C: chunks of 64 though the scratch holds 70' },
   { M: 3, C: 64, V: 19, Vc: 1, why: 'a row of 256 bytes: 19 chunks of 1' },
   { M: 3, C: 10, V: 300, Vc: 128, kind: 'f16', why: 'f16 weight, 3 chunks' },
+  { M: 5, used: 4, C: 12, V: 259, Vc: 64, cap: 3, why: 'softly capped, 5 chunks' },
+  { M: 3, C: 5, V: 70, Vc: 70, scale: 10, cap: 30, why: 'softly capped, logits far beyond the cap' },
   { M: 3, C: 8, V: 90, Vc: 90, scale: 40, why: 'large logits: one token has nearly all the mass' },
 ];
 
@@ -61,7 +65,7 @@ function make(s: Shape): { inputs: Record<string, CaseInput>; x: number[]; w: nu
   };
 }
 
-function rowsOf(gpu: Gpu, arena: ConstructorParameters<typeof Rows>[1], s: Shape): Rows {
+function rowsOf(gpu: Gpu, arena: ConstructorParameters<typeof Rows>[1], s: Pick<Shape, 'M' | 'used'>): Rows {
   const rows = new Rows(gpu, arena, 'targets', s.M);
   rows.set(s.used ?? s.M);
   return rows;
@@ -101,7 +105,7 @@ function forwardCase(s: Shape): KernelCase {
       return headForward(
         gpu,
         { x: x!, targets: targets!, logits, logsumexp: logsumexp!, targetLogit: targetLogit!, tokenLogps: tokenLogps! },
-        { rows: rowsOf(gpu, arena, s), weight },
+        { rows: rowsOf(gpu, arena, s), weight, cap: s.cap },
       );
     },
   };
@@ -157,9 +161,28 @@ function backwardCase(s: Shape, trained: boolean): KernelCase {
           dX: tensors['dX']!,
           dWeight: tensors['dWeight'],
         },
-        { rows: rowsOf(gpu, arena, s), weight },
+        { rows: rowsOf(gpu, arena, s), weight, cap: s.cap },
       );
     },
+  };
+}
+
+function softcapCase(M: number, used: number, V: number, scale: number, cap: number): KernelCase {
+  const random = new RandomStream(7, `softcap ${M} ${V} ${scale}`);
+  const logits = Array.from({ length: M * V }, () => Math.fround(scale * random.nextNormal()));
+  return {
+    kernel: 'logit_softcap',
+    name: `(M,V)=(${M},${V}), ${used} rows used, cap ${cap}, logits of ±${scale}`,
+    inputs: {},
+    outputs: {
+      y: {
+        shape: [M, V],
+        initial: logits,
+        expected: logits.map((x, i) => (i < used * V ? cap * Math.tanh(x / cap) : x)),
+        tolerance: { atol: 1e-6 * cap, rtol: 4e-6, reason: 'exp errs by 3 + 2|x| ulp' },
+      },
+    },
+    commands: (gpu, { y }, arena) => softcapLogits(gpu, y!, { rows: rowsOf(gpu, arena, { M, used }), cap }),
   };
 }
 
@@ -167,6 +190,9 @@ export const headCases: CaseFamily = {
   family: 'head',
   cases: () => [
     ...SHAPES.map(forwardCase),
+    softcapCase(3, 2, 65, 20, 30),
+    softcapCase(1, 1, 7, 1e4, 30),
+    softcapCase(2, 2, 64, 0.01, 30),
     ...SHAPES.map((s) => backwardCase(s, false)),
     ...SHAPES.filter((s) => s.Vc > 1).map((s) => backwardCase(s, true)),
   ],

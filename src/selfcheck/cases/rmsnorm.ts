@@ -88,6 +88,55 @@ const SIZES: Size[] = [
   { claim: '(N,C)=(4,48): tiny rows, ε decides', N: 4, C: 48, capacity: 4, scale: 1e-4 },
 ];
 
+/** Queries or keys: each head's columns normalised by themselves, in the forward and, written rather than added, backward. */
+function headCases(claim: string, N: number, H: number, K: number, capacity: number): KernelCase[] {
+  const x = normals(`x ${claim}`, N * H * K);
+  const weight = normals(`weight ${claim}`, K);
+  const dY = normals(`dY ${claim}`, N * H * K);
+  const { y, inverseRms } = reference.rmsnormForward(x, weight, EPSILON);
+  const kept = inverseRms.map(Math.fround);
+  const { dX } = reference.rmsnormBackward(x, weight, kept, dY);
+  const shape = [capacity, H * K];
+  const rmsShape = [capacity, H];
+  const inputs = {
+    x: { shape, data: padded(x, capacity * H * K) },
+    weight: { shape: [K], data: weight },
+  };
+  return [
+    {
+      kernel: 'rmsnorm_forward',
+      name: claim,
+      inputs,
+      outputs: {
+        y: { shape, expected: padded(y, capacity * H * K), sumLength: K },
+        inverseRms: { shape: rmsShape, expected: padded(inverseRms, capacity * H), sumLength: K },
+      },
+      commands: (gpu, { x, weight, y, inverseRms }, arena) =>
+        rmsnormForward(
+          gpu,
+          { x: x!, weight: weight!, y: y!, inverseRms: inverseRms! },
+          { rows: rowsInUse(gpu, arena, capacity, N), epsilon: EPSILON, heads: H },
+        ),
+    },
+    {
+      kernel: 'rmsnorm_backward_input',
+      name: `${claim}, written`,
+      inputs: {
+        ...inputs,
+        inverseRms: { shape: rmsShape, data: padded(kept, capacity * H) },
+        dY: { shape, data: padded(dY, capacity * H * K) },
+      },
+      outputs: { dX: { shape, expected: padded(dX, capacity * H * K), sumLength: K } },
+      commands: (gpu, { x, weight, inverseRms, dY, dX }, arena) =>
+        rmsnormBackwardInput(
+          gpu,
+          { x: x!, weight: weight!, inverseRms: inverseRms!, dY: dY!, dX: dX! },
+          { rows: rowsInUse(gpu, arena, capacity, N), heads: H, accumulate: false },
+        ),
+    },
+  ];
+}
+
 /** RMSNorm and its gradients against f64. */
 export const rmsnormCases: CaseFamily = {
   family: 'rmsnorm',
@@ -95,5 +144,7 @@ export const rmsnormCases: CaseFamily = {
     ...SIZES.map(forwardCase),
     forwardCase({ claim: '(N,C)=(65537,2): more than 65,535 workgroups', N: 65_537, C: 2, capacity: 65_537 }),
     ...SIZES.flatMap(backwardCases),
+    ...headCases('(N,H,K)=(5,3,10) of capacity 7: per head, odd sizes', 5, 3, 10, 7),
+    ...headCases('(N,H,K)=(3,4,128): per head', 3, 4, 128, 3),
   ],
 };

@@ -18,7 +18,7 @@ function ropeCase(
   const x = normals(`x ${claim}`, N * H * K);
   const initial = padded(x, capacity * H * K);
   const positions = integers(`positions ${claim}`, N, P);
-  const tables = ropeTables(P, K, THETA);
+  const tables = ropeTables(P, K, { theta: THETA });
   return {
     kernel: 'rope',
     name: `${claim}${inverse ? ', inverse' : ''}`,

@@ -16,6 +16,14 @@ const LLAMA = {
   rms_norm_eps: 1e-5,
 };
 
+const LLAMA3 = {
+  rope_type: 'llama3',
+  factor: 32,
+  low_freq_factor: 1,
+  high_freq_factor: 4,
+  original_max_position_embeddings: 8192,
+};
+
 describe('parseModelConfig', () => {
   it('llama-tiny', () => {
     const json = jsonAt(`${GOLDEN}/llama-tiny/config.json`);
@@ -29,8 +37,18 @@ describe('parseModelConfig', () => {
       intermediateSize: 172,
       vocabSize: 256,
       maxPositions: 512,
-      ropeTheta: 10_000,
+      rope: { theta: 10_000 },
       rmsNormEps: 1e-5,
+      normOffset: 0,
+      branchNorms: false,
+      qkNorms: false,
+      biases: [],
+      activation: 'silu',
+      embeddingScale: 1,
+      attentionScale: 0.25,
+      attentionSoftcap: undefined,
+      finalSoftcap: undefined,
+      windows: [undefined, undefined],
       tiedEmbeddings: false,
       bosTokenId: 1,
       eosTokenIds: [2],
@@ -59,7 +77,7 @@ describe('parseModelConfig', () => {
     expect(parseModelConfig(LLAMA)).toMatchObject({
       kvHeads: 4,
       headSize: 16,
-      ropeTheta: 10_000,
+      rope: { theta: 10_000 },
       tiedEmbeddings: false,
       bosTokenId: 1,
       eosTokenIds: [2],
@@ -78,10 +96,36 @@ describe('parseModelConfig', () => {
     ['no ends', { eos_token_id: null, bos_token_id: null }, { eosTokenIds: [], bosTokenId: undefined }],
     ['pad −1, as early Llama files have it', { pad_token_id: -1 }, { padTokenId: undefined }],
     ['pad 0', { pad_token_id: 0 }, { padTokenId: 0 }],
-    ['rope_theta at the top', { rope_theta: 5e5 }, { ropeTheta: 5e5 }],
-    ['rope_parameters', { rope_parameters: { rope_theta: 5e5, rope_type: 'default' } }, { ropeTheta: 5e5 }],
-    ['rope_scaling of type default', { rope_scaling: { type: 'default' } }, { ropeTheta: 10_000 }],
+    ['rope_theta at the top', { rope_theta: 5e5 }, { rope: { theta: 5e5 } }],
+    ['rope_parameters', { rope_parameters: { rope_theta: 5e5, rope_type: 'default' } }, { rope: { theta: 5e5 } }],
+    ['rope_scaling of type default', { rope_scaling: { type: 'default' } }, { rope: { theta: 10_000 } }],
     ['a window that is not used', { sliding_window: 4096, use_sliding_window: false }, { layers: 2 }],
+    [
+      'attention_bias and mlp_bias',
+      { attention_bias: true, mlp_bias: true },
+      { biases: ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj'] },
+    ],
+    [
+      'rope_scaling linear, by its old name',
+      { rope_scaling: { type: 'linear', factor: 2 } },
+      { rope: { theta: 10_000, scaling: { kind: 'linear', factor: 2 } } },
+    ],
+    [
+      'rope_scaling llama3',
+      { rope_theta: 5e5, rope_scaling: LLAMA3 },
+      {
+        rope: {
+          theta: 5e5,
+          scaling: {
+            kind: 'llama3',
+            factor: 32,
+            lowFreqFactor: 1,
+            highFreqFactor: 4,
+            originalMaxPositionEmbeddings: 8192,
+          },
+        },
+      },
+    ],
     ['hidden_act swish', { hidden_act: 'swish' }, { layers: 2 }],
   ];
   it.each(readings)('%s', (_claim, change, wanted) => {
@@ -89,18 +133,27 @@ describe('parseModelConfig', () => {
   });
 
   const refusals: [object, string[]][] = [
-    [{ model_type: 'mistral' }, ['model_type', '"llama"', '"mistral"']],
+    [{ model_type: 'phi3' }, ['model_type', '"llama"', '"mistral"', '"gemma2"', '"phi3"']],
     [{ model_type: undefined }, ['model_type', 'missing']],
     [{ model_type: 'toString' }, ['model_type', 'toString']],
     [{ architectures: ['LlamaForSequenceClassification'] }, ['architectures', 'LlamaForCausalLM']],
     [{ hidden_act: 'gelu' }, ['hidden_act', '"silu"', '"gelu"']],
-    [{ attention_bias: true }, ['attention_bias', 'false', 'true']],
-    [{ mlp_bias: true }, ['mlp_bias', 'false', 'true']],
+    [{ attention_bias: 'yes' }, ['attention_bias', 'true or false', '"yes"']],
+    [{ attn_logit_softcapping: 50 }, ['attn_logit_softcapping', '50']],
+    [{ final_logit_softcapping: 30 }, ['final_logit_softcapping', '30']],
+    [{ embedding_multiplier: 12 }, ['embedding_multiplier', '12']],
+    [{ num_local_experts: 8 }, ['num_local_experts', '8']],
+    [{ clip_qkv: 8 }, ['clip_qkv', '8']],
+    [{ attention_multiplier: 0.5 }, ['attention_multiplier', '0.5']],
     [{ sliding_window: 4096 }, ['sliding_window', '4096']],
     [{ layer_types: ['full_attention', 'sliding_attention'] }, ['layer_types', 'sliding_attention']],
     [{ partial_rotary_factor: 0.5 }, ['partial_rotary_factor', '0.5']],
-    [{ rope_scaling: { rope_type: 'llama3', factor: 8 } }, ['rope_scaling', 'rope_type', 'llama3']],
-    [{ rope_scaling: { type: 'linear', factor: 2 } }, ['rope_scaling', 'type', 'linear']],
+    [{ rope_scaling: { rope_type: 'llama3', factor: 8 } }, ['rope_scaling', 'low_freq_factor', 'missing']],
+    [{ rope_scaling: { ...LLAMA3, high_freq_factor: 1 } }, ['rope_scaling', 'high_freq_factor', 'got 1']],
+    [{ rope_scaling: { type: 'linear' } }, ['rope_scaling', 'factor', 'missing']],
+    [{ rope_scaling: { type: 'linear', rope_type: 'default' } }, ['rope_scaling', 'type', 'default']],
+    [{ rope_scaling: { type: 'dynamic', factor: 2 } }, ['rope_scaling', 'type', 'dynamic']],
+    [{ rope_scaling: { rope_type: 'longrope' } }, ['rope_scaling', 'rope_type', 'longrope']],
     [{ rope_parameters: { rope_type: 'yarn' } }, ['rope_parameters', 'rope_type', 'yarn']],
     [{ rope_parameters: { full_attention: { rope_theta: 1 } } }, ['rope_parameters', 'all layers']],
     [{ rope_theta: 1e4, rope_parameters: { rope_theta: 5e5 } }, ['rope_parameters', '10000']],

@@ -35,8 +35,8 @@ export function tinyFiles(): Record<string, Uint8Array> {
     eos_token_id: 2,
     pad_token_id: 0,
   };
-  const { matrices, norms } = parameterShapes(parseModelConfig(config));
-  const tensors = [...matrices, ...norms].map(({ name, shape }) => {
+  const { matrices, vectors } = parameterShapes(parseModelConfig(config));
+  const tensors = [...matrices, ...vectors].map(({ name, shape }) => {
     const random = new RandomStream(7, name);
     const count = shape.reduce((product, size) => product * size, 1);
     const isNorm = shape.length === 1;
