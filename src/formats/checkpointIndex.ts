@@ -3,6 +3,7 @@
 import { PupilError } from '../base/errors';
 import { readWhole, type ByteSource, type OpenFile } from './byteSource';
 import { isJsonObject, parseJsonObject, showValue, type JsonObject } from './jsonText';
+import { parseModelConfig } from './modelConfig';
 import { readSafetensorsHeader, tensorReader, type SafetensorsFile, type TensorReader } from './safetensors';
 
 /** Limits on JSON files, far above any real one (a 700-shard index is about 10 MB). */
@@ -32,7 +33,7 @@ export interface Checkpoint extends TensorReader {
  * @param folder the folder's name, for messages
  * @throws PupilError `checkpoint` where a file, shard or tensor is missing or in two shards, e.g.
  *   `m: model.safetensors.index.json places "lm_head.weight" in model-00002-of-00002.safetensors, which does not hold it`;
- *   `format` where a file is damaged
+ *   `checkpoint` by {@link parseModelConfig} before any weights file is opened; `format` where a file is damaged
  */
 export async function openCheckpoint(open: OpenFile, folder = 'checkpoint'): Promise<Checkpoint> {
   const configSource = await open('config.json');
@@ -44,10 +45,15 @@ export async function openCheckpoint(open: OpenFile, folder = 'checkpoint'): Pro
     );
   }
   const config = parseJsonObject(await readWhole(configSource, MAX_CONFIG_BYTES), configSource.name);
+  // What cannot be computed is refused before anything large is read.
+  const { tiedEmbeddings } = parseModelConfig(config, `${folder}/config.json`);
 
   const single = await open(SINGLE_FILE);
   if (single !== undefined) {
-    return { ...combine(folder, new Map([[SINGLE_FILE, await readSafetensorsHeader(single)]]), config), config };
+    return {
+      ...combine(folder, new Map([[SINGLE_FILE, await readSafetensorsHeader(single)]]), tiedEmbeddings),
+      config,
+    };
   }
   const indexSource = await open(INDEX_FILE);
   if (indexSource === undefined) {
@@ -78,7 +84,7 @@ export async function openCheckpoint(open: OpenFile, folder = 'checkpoint'): Pro
       'Index and shards are of different models or versions: fetch all of them again.',
     );
   }
-  return { ...combine(folder, shards, config), config };
+  return { ...combine(folder, shards, tiedEmbeddings), config };
 }
 
 /** The index's tensor → shard path. Paths that would leave the folder are refused. */
@@ -108,7 +114,7 @@ async function readWeightMap(source: ByteSource): Promise<Map<string, string>> {
 function combine(
   folder: string,
   files: ReadonlyMap<string, SafetensorsFile>,
-  config: JsonObject,
+  tiedEmbeddings: boolean,
 ): Omit<Checkpoint, 'config'> {
   const home = new Map<string, string>();
   let totalBytes = 0;
@@ -126,7 +132,7 @@ function combine(
       totalBytes += entry.end - entry.start;
     }
   }
-  const headStandsIn = config['tie_word_embeddings'] === true && home.has(HEAD) && !home.has(EMBEDDING);
+  const headStandsIn = tiedEmbeddings && home.has(HEAD) && !home.has(EMBEDDING);
   if (headStandsIn) {
     home.set(EMBEDDING, home.get(HEAD)!);
     home.delete(HEAD);

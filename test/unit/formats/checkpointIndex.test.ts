@@ -9,12 +9,23 @@ import { bytesAt, DATA, expectRefusal, folderOf, GOLDEN, openFolder, text } from
 const tensor = (name: string, ...values: number[]): TensorData => {
   return { name, dtype: 'f32', shape: [values.length], data: Float32Array.from(values) };
 };
+/** A config that the engine accepts; what it says of sizes is held against tensors when a student is loaded. */
+const CONFIG = {
+  model_type: 'llama',
+  hidden_size: 8,
+  num_hidden_layers: 1,
+  num_attention_heads: 2,
+  intermediate_size: 8,
+  vocab_size: 8,
+  max_position_embeddings: 8,
+  rms_norm_eps: 1e-5,
+};
 const A = 'model-00001-of-00002.safetensors';
 const B = 'model-00002-of-00002.safetensors';
 const INDEX = 'model.safetensors.index.json';
 const sharded = (changes: Record<string, Uint8Array | object | undefined> = {}) => {
   const files: Record<string, Uint8Array | object | undefined> = {
-    'config.json': { model_type: 'llama' },
+    'config.json': CONFIG,
     [INDEX]: { metadata: { total_size: 12 }, weight_map: { x: A, y: B, z: B } },
     [A]: writeSafetensors([tensor('x', 1)]),
     [B]: writeSafetensors([tensor('y', 2), tensor('z', 3)]),
@@ -54,12 +65,30 @@ describe('openCheckpoint', () => {
   it('only lm_head.weight stored for tied embeddings: it is the embedding', async () => {
     const head = writeSafetensors([tensor('lm_head.weight', 5, 6)]);
     const open = (tied: boolean) =>
-      openCheckpoint(folderOf({ 'config.json': { tie_word_embeddings: tied }, 'model.safetensors': head }));
+      openCheckpoint(folderOf({ 'config.json': { ...CONFIG, tie_word_embeddings: tied }, 'model.safetensors': head }));
     const checkpoint = await open(true);
     expect(checkpoint.tensorNames).toEqual(['model.embed_tokens.weight']);
     expect(Array.from(await checkpoint.readF32('model.embed_tokens.weight'))).toEqual([5, 6]);
     expect(checkpoint.info('model.embed_tokens.weight').shape).toEqual([2]);
     expect((await open(false)).tensorNames).toEqual(['lm_head.weight']);
+  });
+
+  it('a family that ties embeddings unless told otherwise is read so', async () => {
+    const config = { ...CONFIG, model_type: 'gemma2', num_key_value_heads: 1 };
+    const head = writeSafetensors([tensor('lm_head.weight', 5, 6)]);
+    const checkpoint = await openCheckpoint(folderOf({ 'config.json': config, 'model.safetensors': head }));
+    expect(checkpoint.tensorNames).toEqual(['model.embed_tokens.weight']);
+  });
+
+  it('an unsupported architecture is refused before a weights file is opened', async () => {
+    const opened: string[] = [];
+    const inner = sharded({ 'config.json': { ...CONFIG, model_type: 'phi3' } });
+    const open = (path: string) => {
+      opened.push(path);
+      return inner(path);
+    };
+    await expectRefusal(() => openCheckpoint(open, 'folder'), 'checkpoint', 'phi3', '"llama"', '"qwen3"');
+    expect(opened).toEqual(['config.json']);
   });
 
   const refusals: [string, Record<string, Uint8Array | object | undefined>, 'checkpoint' | 'format', string[]][] = [
