@@ -1,10 +1,10 @@
 // attention_backward_key_value: gradients of the loss with respect to keys and values, for any head size.
-//   over the queries n in [j, sequence_end[j]) and the query heads h of group g, with p and ds as in
-//   attention_backward_query:  d_v[j, g] = Σ p · d_y[n, h];   d_k[j, g] = Σ ds · q[n, h] / √K
+//   over the queries n in [j, sequence_end[j]) that see j and the query heads h of group g, with p and ds as in
+//   attention_backward_query:  d_v[j, g] = Σ p · d_y[n, h];   d_k[j, g] = Σ ds · q[n, h]
 // Paper    Dao et al. 2022, arXiv:2205.14135, appendix B.4.
 // Shapes   q, d_y (N, H·K), k, v, d_k, d_v (N, Hkv·K), sequence_end (N) u32 exclusive, logsumexp, delta (N, H); f32.
 // Grid     one workgroup per (token, key/value head); lanes over queries, then over the head's elements. The slice cuts the
-//          keys; queries go up to the sequence's end.
+//          keys; queries go up to the sequence's or the window's end. Prelude score_rules.
 // Effect   WRITES d_k and d_v. No atomics: a repeat run gives the same bits.
 // Pairs    kernels/attention.ts · reference/attention.ts · test/kernels/attention.test.ts
 
@@ -44,8 +44,8 @@ fn attention_backward_key_value(
   }
   let group = heads / kv_heads;
   let kv_at = (j * kv_heads + g) * head_size;
-  let scale = 1.0 / sqrt(f32(head_size));
-  let end = min(sequence_end[j], rows.count);
+  let factor = score_scale();
+  let end = queries_end(j, min(sequence_end[j], rows.count));
 
   for (var c = lane; c < head_size; c += lanes) {
     key_sums[c] = 0.0;
@@ -56,15 +56,16 @@ fn attention_backward_key_value(
       let n = tile + lane;
       if (n < end) {
         let at = (n * heads + h) * head_size;
-        var score = 0.0;
+        var product = 0.0;
         var d_weight = 0.0;
         for (var c = 0u; c < head_size; c++) {
-          score += q[at + c] * k[kv_at + c];
+          product += q[at + c] * k[kv_at + c];
           d_weight += d_y[at + c] * v[kv_at + c];
         }
-        let weight = exp(score * scale - logsumexp[n * heads + h]);
+        let score = score_of(product, factor);
+        let weight = exp(score - logsumexp[n * heads + h]);
         weights[lane] = weight;
-        d_scores[lane] = weight * (d_weight - delta[n * heads + h]) * scale;
+        d_scores[lane] = weight * (d_weight - delta[n * heads + h]) * slope_of(score, factor);
       }
       workgroupBarrier();
       let queries = min(lanes, end - tile);

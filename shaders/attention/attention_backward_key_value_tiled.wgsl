@@ -1,12 +1,12 @@
 // attention_backward_key_value_tiled: attention_backward_key_value for head sizes that are multiples of four, a tile of
 // keys at a time.
-//   over the queries n in [j, sequence_end[j]) and the query heads h of group g, with p and ds as in
-//   attention_backward_query:  d_v[j, g] = Σ p · d_y[n, h];   d_k[j, g] = Σ ds · q[n, h] / √K
+//   over the queries n in [j, sequence_end[j]) that see j and the query heads h of group g, with p and ds as in
+//   attention_backward_query:  d_v[j, g] = Σ p · d_y[n, h];   d_k[j, g] = Σ ds · q[n, h]
 // Paper    Dao et al. 2022, arXiv:2205.14135, appendix B.4; tiles as in attention_forward_tiled, keys and queries swapped.
-// Preludes tile_scores, tile_value_products.
+// Preludes score_rules, tile_scores, tile_value_products.
 // Shapes   q, d_y (N, H·K), k, v, d_k, d_v (N, Hkv·K), sequence_end (N) u32 exclusive, logsumexp, delta (N, H); f32, row-major.
 // Grid     one workgroup per (tile of 4·key_groups tokens, key/value head). The slice cuts the keys; queries go up to the
-//          sequence's end.
+//          sequence's or the window's end.
 // Effect   WRITES d_k and d_v. No atomics: a repeat run gives the same bits.
 // Pairs    kernels/attention.ts · reference/attention.ts · test/kernels/attention.test.ts
 
@@ -35,7 +35,7 @@ var<workgroup> weights: array<vec4<f32>, query_tile * key_groups>; // (query, gr
 var<workgroup> d_scores: array<vec4<f32>, query_tile * key_groups>; // (query, group)
 var<workgroup> key_sums: array<vec4<f32>, 4u * key_groups * quarter>; // (key, K/4): d_k so far
 var<workgroup> value_sums: array<vec4<f32>, 4u * key_groups * quarter>; // (key, K/4): d_v so far
-var<workgroup> ends: array<vec4<u32>, key_groups>;
+var<workgroup> ends: array<vec4<u32>, key_groups>; // behind the last query that sees a key
 
 @compute @workgroup_size(lanes)
 fn attention_backward_key_value_tiled(
@@ -50,9 +50,9 @@ fn attention_backward_key_value_tiled(
     return;
   }
   let last = min(first + 4u * key_groups, rows.end) - 1u; // keys behind it repeat it and are not written
-  let end = min(sequence_end[last], rows.count); // behind the last query that sees any of these keys
+  let end = queries_end(last, min(sequence_end[last], rows.count)); // behind the last query that sees any of these keys
   let group_heads = heads / kv_heads;
-  let scale = 1.0 / sqrt(f32(head_size));
+  let factor = score_scale();
 
   for (var i = lane; i < 4u * key_groups * quarter; i += lanes) {
     key_sums[i] = vec4<f32>();
@@ -60,7 +60,12 @@ fn attention_backward_key_value_tiled(
   }
   for (var g = lane; g < key_groups; g += lanes) {
     let j = min(vec4<u32>(first + 4u * g) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(last));
-    ends[g] = vec4<u32>(sequence_end[j.x], sequence_end[j.y], sequence_end[j.z], sequence_end[j.w]);
+    ends[g] = vec4<u32>(
+      queries_end(j.x, sequence_end[j.x]),
+      queries_end(j.y, sequence_end[j.y]),
+      queries_end(j.z, sequence_end[j.z]),
+      queries_end(j.w, sequence_end[j.w]),
+    );
   }
   workgroupBarrier();
 
@@ -80,20 +85,24 @@ fn attention_backward_key_value_tiled(
         let key_numbers = vec4<u32>(key) + vec4<u32>(0u, 1u, 2u, 3u);
         let key_ends = ends[g];
         let none = vec4<f32>();
-        let s0 = select(none, exp(products[0] * scale - logsumexp[row.x]), (vec4<u32>(n) >= key_numbers) & (vec4<u32>(n) < key_ends));
-        let s1 = select(none, exp(products[1] * scale - logsumexp[row.y]), (vec4<u32>(n + 1u) >= key_numbers) & (vec4<u32>(n + 1u) < key_ends));
-        let s2 = select(none, exp(products[2] * scale - logsumexp[row.z]), (vec4<u32>(n + 2u) >= key_numbers) & (vec4<u32>(n + 2u) < key_ends));
-        let s3 = select(none, exp(products[3] * scale - logsumexp[row.w]), (vec4<u32>(n + 3u) >= key_numbers) & (vec4<u32>(n + 3u) < key_ends));
+        let s0 = scores4(products[0], factor);
+        let p0 = select(none, exp(s0 - logsumexp[row.x]), (vec4<u32>(n) >= key_numbers) & (vec4<u32>(n) < key_ends));
+        let s1 = scores4(products[1], factor);
+        let p1 = select(none, exp(s1 - logsumexp[row.y]), (vec4<u32>(n + 1u) >= key_numbers) & (vec4<u32>(n + 1u) < key_ends));
+        let s2 = scores4(products[2], factor);
+        let p2 = select(none, exp(s2 - logsumexp[row.z]), (vec4<u32>(n + 2u) >= key_numbers) & (vec4<u32>(n + 2u) < key_ends));
+        let s3 = scores4(products[3], factor);
+        let p3 = select(none, exp(s3 - logsumexp[row.w]), (vec4<u32>(n + 3u) >= key_numbers) & (vec4<u32>(n + 3u) < key_ends));
         let d = transpose(gradient_value_products(q_at, k_at));
         let at = (block / key_groups) * 4u * key_groups + g;
-        weights[at] = s0;
-        weights[at + key_groups] = s1;
-        weights[at + 2u * key_groups] = s2;
-        weights[at + 3u * key_groups] = s3;
-        d_scores[at] = s0 * (d[0] - delta[row.x]) * scale;
-        d_scores[at + key_groups] = s1 * (d[1] - delta[row.y]) * scale;
-        d_scores[at + 2u * key_groups] = s2 * (d[2] - delta[row.z]) * scale;
-        d_scores[at + 3u * key_groups] = s3 * (d[3] - delta[row.w]) * scale;
+        weights[at] = p0;
+        weights[at + key_groups] = p1;
+        weights[at + 2u * key_groups] = p2;
+        weights[at + 3u * key_groups] = p3;
+        d_scores[at] = p0 * (d[0] - delta[row.x]) * slopes4(s0, factor);
+        d_scores[at + key_groups] = p1 * (d[1] - delta[row.y]) * slopes4(s1, factor);
+        d_scores[at + 2u * key_groups] = p2 * (d[2] - delta[row.z]) * slopes4(s2, factor);
+        d_scores[at + 3u * key_groups] = p3 * (d[3] - delta[row.w]) * slopes4(s3, factor);
       }
       workgroupBarrier();
 

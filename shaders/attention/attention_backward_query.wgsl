@@ -1,8 +1,10 @@
 // attention_backward_query: gradient of the loss with respect to the queries, for any head size.
-//   p[j] = exp(q·k[j]/√K − logsumexp);  ds[j] = p[j] · (d_y·v[j] − delta);  d_q[n, h] = Σ_j ds[j] · k[j, g] / √K
+//   p[j] = exp(s[j] − logsumexp), s[j] the score of q·k[j];  ds[j] = p[j] · (d_y·v[j] − delta) · ∂s[j]/∂(q·k[j]);
+//   d_q[n, h] = Σ_j ds[j] · k[j, g], over the keys that n sees
 // Paper    Dao et al. 2022, arXiv:2205.14135, appendix B.4.
 // Shapes   q, d_y, d_q (N, H·K), k, v (N, Hkv·K), sequence_start (N) u32, logsumexp, delta (N, H); f32, row-major.
-// Grid     one workgroup per (token, query head); lanes over keys, then over the head's elements.
+// Grid     one workgroup per (token, query head); lanes over keys, then over the head's elements. Prelude
+//          score_rules.
 // Effect   WRITES d_q.
 // Pairs    kernels/attention.ts · reference/attention.ts · test/kernels/attention.test.ts
 
@@ -40,24 +42,25 @@ fn attention_backward_query(
   let kv_stride = kv_heads * head_size;
   let kv_at = (h / (heads / kv_heads)) * head_size;
   let q_at = (n * heads + h) * head_size;
-  let scale = 1.0 / sqrt(f32(head_size));
+  let factor = score_scale();
   let lse = logsumexp[n * heads + h];
   let mean = delta[n * heads + h];
 
   for (var c = lane; c < head_size; c += lanes) {
     sums[c] = 0.0;
   }
-  for (var tile = sequence_start[n]; tile <= n; tile += lanes) {
+  for (var tile = first_key(n, sequence_start[n]); tile <= n; tile += lanes) {
     let j = tile + lane;
     if (j <= n) {
-      var score = 0.0;
+      var product = 0.0;
       var d_weight = 0.0;
       for (var c = 0u; c < head_size; c++) {
         let at = j * kv_stride + kv_at + c;
-        score += q[q_at + c] * k[at];
+        product += q[q_at + c] * k[at];
         d_weight += d_y[q_at + c] * v[at];
       }
-      d_scores[lane] = exp(score * scale - lse) * (d_weight - mean) * scale;
+      let score = score_of(product, factor);
+      d_scores[lane] = exp(score - lse) * (d_weight - mean) * slope_of(score, factor);
     }
     workgroupBarrier();
     let keys = min(lanes, n + 1u - tile);

@@ -1,10 +1,10 @@
 // attention_decode: attention of one new token a sequence over its cached keys and values, for any head size.
-//   s[j] = q[b, h] · key_cache[S + j, g] / √K for j in [0, lengths[b]), S = cache_starts[b];
+//   s[j] = score of q[b, h] · key_cache[S + j, g] for the last min(window, lengths[b]) keys j < lengths[b], S = cache_starts[b];
 //   y[b, h] = Σ_j softmax(s)[j] · value_cache[S + j, g]
 // Paper    Vaswani et al. 2017, arXiv:1706.03762, eq. 1; online softmax: Milakov, Gimelshein 2018, arXiv:1805.02867.
 // Shapes   q, y (B, H·K), key_cache, value_cache (S, Hkv·K), lengths and cache_starts (B) u32; f32, row-major.
-// Grid     one workgroup per (sequence, query head); lanes over keys, then over the head's elements. Prelude
-//          lane_reductions.wgsl.
+// Grid     one workgroup per (sequence, query head); lanes over keys, then over the head's elements. Preludes
+//          lane_reductions, score_rules.
 // Effect   WRITES y; zeros where a length is 0.
 // Pairs    kernels/attention.ts · reference/attention.ts · test/kernels/attention.test.ts
 
@@ -40,15 +40,16 @@ fn attention_decode(
   let kv_stride = kv_heads * head_size;
   let kv_at = cache_starts[b] * kv_stride + (h / (heads / kv_heads)) * head_size;
   let q_at = (b * heads + h) * head_size;
-  let scale = 1.0 / sqrt(f32(head_size));
+  let factor = score_scale();
   let length = min(lengths[b], cache_capacity);
+  let begin = length - min(window, length); // the new token is the last key
 
   for (var c = lane; c < head_size; c += lanes) {
     sums[c] = 0.0;
   }
   var largest = -1.0e30; // a masked score of −3e38 becomes exp(−huge) = 0 against it
   var total = 0.0;
-  for (var tile = 0u; tile < length; tile += lanes) {
+  for (var tile = begin; tile < length; tile += lanes) {
     let j = tile + lane;
     var score = -3.0e38;
     if (j < length) {
@@ -56,7 +57,7 @@ fn attention_decode(
       for (var c = 0u; c < head_size; c++) {
         dot += q[q_at + c] * key_cache[kv_at + j * kv_stride + c];
       }
-      score = dot * scale;
+      score = score_of(dot, factor);
     }
     let before = largest;
     largest = max(largest, max_over_lanes(lane, score));

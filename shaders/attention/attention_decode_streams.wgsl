@@ -1,12 +1,13 @@
 // attention_decode_streams: attention_decode for head sizes that are multiples of 16, every lane a softmax over keys of its
 // own; the lanes meet once, at the end. For software adapters: there a barrier is a switch of all lanes, and every access to
 // an array costs the same bound check and division whether it brings 4 bytes or 64, so a matrix of 16 elements is the unit.
-//   s[j] = q[b, h] · key_cache[S + j, g] / √K for j in [0, lengths[b]), S = cache_starts[b];
+//   s[j] = score of q[b, h] · key_cache[S + j, g] for the last min(window, lengths[b]) keys j < lengths[b], S = cache_starts[b];
 //   y[b, h] = Σ_j softmax(s)[j] · value_cache[S + j, g]
 // Paper    Vaswani et al. 2017, arXiv:1706.03762, eq. 1; online softmax: Milakov, Gimelshein 2018, arXiv:1805.02867.
 // Shapes   q, y (B, H·K), key_cache, value_cache (S, Hkv·K), lengths and cache_starts (B) u32; f32, row-major, q and
 //          the caches read as matrices of 16 neighbouring elements.
-// Grid     one workgroup per (sequence, query head); lane l meets keys l, l + lanes, …
+// Grid     one workgroup per (sequence, query head); lane l meets keys l, l + lanes, … of
+//          those seen. Prelude score_rules.
 // Effect   WRITES y; zeros where a length is 0.
 // Pairs    kernels/attention.ts · reference/attention.ts · test/kernels/attention.test.ts
 
@@ -48,14 +49,15 @@ fn attention_decode_streams(
   let stride = kv_heads * blocks;
   let kv_at = cache_starts[b] * stride + (h / (heads / kv_heads)) * blocks;
   let q_at = (b * heads + h) * blocks;
-  let scale = 1.0 / sqrt(f32(head_size));
+  let factor = score_scale();
   let length = min(lengths[b], cache_capacity);
+  let begin = length - min(window, length); // the new token is the last key
   let last = max(length, 1u) - 1u;
 
   var largest = -1.0e30; // a masked score of −3e38 becomes exp(−huge) = 0 against it
   var total = 0.0;
   var scores: array<f32, TURNS>; // of one tile of keys, then their weights
-  for (var tile = 0u; tile < length; tile += TURNS * lanes) {
+  for (var tile = begin; tile < length; tile += TURNS * lanes) {
     let turns = min(TURNS, (length - tile + lanes - 1u) / lanes);
     for (var block = 0u; block < blocks; block++) {
       let a = q[q_at + block];
@@ -67,7 +69,7 @@ fn attention_decode_streams(
     }
     let before = largest;
     for (var turn = 0u; turn < turns; turn++) {
-      let score = select(-3.0e38, scores[turn] * scale, tile + turn * lanes + lane < length);
+      let score = select(-3.0e38, score_of(scores[turn], factor), tile + turn * lanes + lane < length);
       scores[turn] = score;
       largest = max(largest, score);
     }

@@ -1,11 +1,11 @@
 // attention_decode_wide: attention_decode for head sizes that are multiples of four, four elements a load.
-//   s[j] = q[b, h] · key_cache[S + j, g] / √K for j in [0, lengths[b]), S = cache_starts[b];
+//   s[j] = score of q[b, h] · key_cache[S + j, g] for the last min(window, lengths[b]) keys j < lengths[b], S = cache_starts[b];
 //   y[b, h] = Σ_j softmax(s)[j] · value_cache[S + j, g]
 // Paper    Vaswani et al. 2017, arXiv:1706.03762, eq. 1; online softmax: Milakov, Gimelshein 2018, arXiv:1805.02867.
 // Shapes   q, y (B, H·K), key_cache, value_cache (S, Hkv·K), lengths and cache_starts (B) u32; f32, row-major, read
 //          as vec4.
 // Grid     one workgroup per (sequence, query head); lanes over the keys of a tile, then over (part of the keys, column).
-//          Prelude lane_reductions.wgsl.
+//          Preludes lane_reductions, score_rules.
 // Effect   WRITES y; zeros where a length is 0.
 // Pairs    kernels/attention.ts · reference/attention.ts · test/kernels/attention.test.ts
 
@@ -44,15 +44,16 @@ fn attention_decode_wide(
   let kv_stride = kv_heads * quarter;
   let kv_at = cache_starts[b] * kv_stride + (h / (heads / kv_heads)) * quarter;
   let q_at = (b * heads + h) * quarter;
-  let scale = 1.0 / sqrt(f32(head_size));
+  let factor = score_scale();
   let length = min(lengths[b], cache_capacity);
+  let begin = length - min(window, length); // the new token is the last key
 
   for (var i = lane; i < parts * quarter; i += lanes) {
     sums[i] = vec4<f32>();
   }
   var largest = -1.0e30;
   var total = 0.0; // of this lane's keys
-  for (var tile = 0u; tile < length; tile += key_tile) {
+  for (var tile = begin; tile < length; tile += key_tile) {
     let keys = min(key_tile, length - tile);
     var most = largest;
     for (var i = lane; i < keys; i += lanes) {
@@ -61,7 +62,7 @@ fn attention_decode_wide(
       for (var c = 0u; c < quarter; c++) {
         products += q[q_at + c] * key_cache[at + c];
       }
-      let score = (products.x + products.y + products.z + products.w) * scale;
+      let score = score_of(products.x + products.y + products.z + products.w, factor);
       weights[i] = score;
       most = max(most, score);
     }

@@ -1,10 +1,10 @@
 // attention_forward: causal attention over packed sequences with grouped query heads, for any head size.
-//   s[j] = q[n, h] · k[j, g] / √K for j in [sequence_start[n], n], g = h / (H / Hkv)
+//   s[j] = score of q[n, h] · k[j, g] for the keys j in [sequence_start[n], n] that n sees, g = h / (H / Hkv)
 //   y[n, h] = Σ_j softmax(s)[j] · v[j, g];   logsumexp[n, h] = log Σ_j exp(s[j])
 // Paper    Vaswani et al. 2017, arXiv:1706.03762, eq. 1; online softmax: Milakov, Gimelshein 2018, arXiv:1805.02867.
 // Shapes   q, y (N, H·K), k, v (N, Hkv·K), sequence_start (N) u32, logsumexp (N, H); f32, row-major.
-// Grid     one workgroup per (token, query head); lanes over keys, then over the head's elements. Prelude
-//          lane_reductions.wgsl. The scores of one tile of keys are all that is ever stored.
+// Grid     one workgroup per (token, query head); lanes over keys, then over the head's elements. Preludes
+//          lane_reductions, score_rules. The scores of one tile of keys are all that is ever stored.
 // Effect   WRITES y and logsumexp.
 // Pairs    kernels/attention.ts · reference/attention.ts · test/kernels/attention.test.ts
 
@@ -39,14 +39,14 @@ fn attention_forward(
   let kv_stride = kv_heads * head_size;
   let kv_at = (h / (heads / kv_heads)) * head_size;
   let q_at = (n * heads + h) * head_size;
-  let scale = 1.0 / sqrt(f32(head_size));
+  let factor = score_scale();
 
   for (var c = lane; c < head_size; c += lanes) {
     sums[c] = 0.0;
   }
   var largest = -1.0e30; // a masked score of −3e38 becomes exp(−huge) = 0 against it
   var total = 0.0;
-  for (var tile = sequence_start[n]; tile <= n; tile += lanes) {
+  for (var tile = first_key(n, sequence_start[n]); tile <= n; tile += lanes) {
     let j = tile + lane;
     var score = -3.0e38;
     if (j <= n) {
@@ -54,7 +54,7 @@ fn attention_forward(
       for (var c = 0u; c < head_size; c++) {
         dot += q[q_at + c] * k[j * kv_stride + kv_at + c];
       }
-      score = dot * scale;
+      score = score_of(dot, factor);
     }
     let before = largest;
     largest = max(largest, max_over_lanes(lane, score));

@@ -1,9 +1,9 @@
 // attention_forward_tiled: attention_forward for head sizes that are multiples of four, a tile of queries at a time.
-//   s[j] = q[n, h] · k[j, g] / √K for j in [sequence_start[n], n], g = h / (H / Hkv)
+//   s[j] = score of q[n, h] · k[j, g] for the keys j in [sequence_start[n], n] that n sees, g = h / (H / Hkv)
 //   y[n, h] = Σ_j softmax(s)[j] · v[j, g];   logsumexp[n, h] = log Σ_j exp(s[j])
 // Paper    Dao et al. 2022, arXiv:2205.14135 (tiles, online softmax): here tiles in workgroup memory hold only the scores
 //          and the sums; q, k and v are read straight from storage into registers, 4 queries × 4 keys a lane.
-// Prelude  tile_scores.
+// Preludes score_rules, tile_scores.
 // Shapes   q, y (N, H·K), k, v (N, Hkv·K), sequence_start (N) u32, logsumexp (N, H); f32, row-major.
 // Grid     one workgroup per (tile of 4·query_groups tokens, query head).
 //          Tiles of keys are counted from each sequence's own start, and what is masked changes no bit, so a row's bits
@@ -53,7 +53,7 @@ fn attention_forward_tiled(
   let last = min(first + 4u * query_groups, rows.end) - 1u; // queries behind it repeat it and are not written
   let kv_stride = kv_heads * quarter;
   let kv_at = (h / (heads / kv_heads)) * quarter;
-  let scale = 1.0 / sqrt(f32(head_size));
+  let factor = score_scale();
   let tasks = parts * query_groups;
 
   for (var i = lane; i < 4u * query_groups * quarter; i += lanes) {
@@ -73,10 +73,11 @@ fn attention_forward_tiled(
   var end = first; // behind the last of this workgroup's queries that belong to the sequence in turn
   while (end <= last) {
     let start = sequence_start[end];
+    let seen = first_key(end, start); // by the first of these queries; tiles that end before it are left out
     while (end <= last && sequence_start[end] == start) {
       end++;
     }
-    for (var tile = start; tile < end; tile += key_tile) {
+    for (var tile = seen - (seen - start) % key_tile; tile < end; tile += key_tile) {
       let keys = min(key_tile, end - tile);
       let key_blocks = (keys + 3u) / 4u;
 
@@ -92,10 +93,10 @@ fn attention_forward_tiled(
         let own = starts[g] == vec4<u32>(start);
         let masked = vec4<f32>(-3.0e38);
         let at = (block / query_groups) * 4u * query_groups + g;
-        scores[at] = select(masked, products[0] * scale, (vec4<u32>(key) <= queries) & own);
-        scores[at + query_groups] = select(masked, products[1] * scale, (vec4<u32>(key + 1u) <= queries) & own);
-        scores[at + 2u * query_groups] = select(masked, products[2] * scale, (vec4<u32>(key + 2u) <= queries) & own);
-        scores[at + 3u * query_groups] = select(masked, products[3] * scale, (vec4<u32>(key + 3u) <= queries) & own);
+        scores[at] = select(masked, scores4(products[0], factor), seen4(key, queries) & own);
+        scores[at + query_groups] = select(masked, scores4(products[1], factor), seen4(key + 1u, queries) & own);
+        scores[at + 2u * query_groups] = select(masked, scores4(products[2], factor), seen4(key + 2u, queries) & own);
+        scores[at + 3u * query_groups] = select(masked, scores4(products[3], factor), seen4(key + 3u, queries) & own);
       }
       workgroupBarrier();
 

@@ -11,40 +11,43 @@ import decodeWideWgsl from '../../shaders/attention/attention_decode_wide.wgsl?r
 import forwardWgsl from '../../shaders/attention/attention_forward.wgsl?raw';
 import forwardTiledWgsl from '../../shaders/attention/attention_forward_tiled.wgsl?raw';
 import cacheWriteWgsl from '../../shaders/attention/kv_cache_write.wgsl?raw';
+import scoreRulesWgsl from '../../shaders/attention/score_rules.wgsl?raw';
 import tileScoresWgsl from '../../shaders/attention/tile_scores.wgsl?raw';
 import tileValueProductsWgsl from '../../shaders/attention/tile_value_products.wgsl?raw';
 import reductionsWgsl from '../../shaders/common/lane_reductions.wgsl?raw';
 import { expectShape } from '../base/errors';
 import { Dispatch, linearGrid, type Command, type Grid } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
-import { kernelSource } from '../gpu/pipelines';
+import { kernelSource, type Constants } from '../gpu/pipelines';
 import type { Rows } from '../gpu/rows';
 import { expectTensor, type Tensor } from '../gpu/tensor';
 import { attentionTiling, type AttentionTiling } from './attentionTiling';
 import { elementGrid } from './elementwise';
 import { workgroupLanes } from './lanes';
 
-const FORWARD = kernelSource('attention_forward', forwardWgsl, reductionsWgsl);
-const FORWARD_TILED = kernelSource('attention_forward_tiled', forwardTiledWgsl, tileScoresWgsl);
+const FORWARD = kernelSource('attention_forward', forwardWgsl, reductionsWgsl, scoreRulesWgsl);
+const FORWARD_TILED = kernelSource('attention_forward_tiled', forwardTiledWgsl, scoreRulesWgsl, tileScoresWgsl);
 const BACKWARD_DELTA = kernelSource('attention_backward_delta', backwardDeltaWgsl);
-const BACKWARD_QUERY = kernelSource('attention_backward_query', backwardQueryWgsl);
+const BACKWARD_QUERY = kernelSource('attention_backward_query', backwardQueryWgsl, scoreRulesWgsl);
 const BACKWARD_QUERY_TILED = kernelSource(
   'attention_backward_query_tiled',
   backwardQueryTiledWgsl,
+  scoreRulesWgsl,
   tileScoresWgsl,
   tileValueProductsWgsl,
 );
-const BACKWARD_KEY_VALUE = kernelSource('attention_backward_key_value', backwardKeyValueWgsl);
+const BACKWARD_KEY_VALUE = kernelSource('attention_backward_key_value', backwardKeyValueWgsl, scoreRulesWgsl);
 const BACKWARD_KEY_VALUE_TILED = kernelSource(
   'attention_backward_key_value_tiled',
   backwardKeyValueTiledWgsl,
+  scoreRulesWgsl,
   tileScoresWgsl,
   tileValueProductsWgsl,
 );
 const CACHE_WRITE = kernelSource('kv_cache_write', cacheWriteWgsl);
-const DECODE = kernelSource('attention_decode', decodeWgsl, reductionsWgsl);
-const DECODE_STREAMS = kernelSource('attention_decode_streams', decodeStreamsWgsl);
-const DECODE_WIDE = kernelSource('attention_decode_wide', decodeWideWgsl, reductionsWgsl);
+const DECODE = kernelSource('attention_decode', decodeWgsl, reductionsWgsl, scoreRulesWgsl);
+const DECODE_STREAMS = kernelSource('attention_decode_streams', decodeStreamsWgsl, scoreRulesWgsl);
+const DECODE_WIDE = kernelSource('attention_decode_wide', decodeWideWgsl, reductionsWgsl, scoreRulesWgsl);
 
 /** Multiply-adds in one dispatch at the most; keeps a dispatch to a second or so on slow adapters. */
 const OPERATIONS_PER_DISPATCH = 2 ** 31;
@@ -60,6 +63,12 @@ export interface AttentionOptions {
   kvHeads: number;
   /** K */
   headSize: number;
+  /** Keys that a query sees at the most, its own token's included. All of its sequence by default. */
+  window?: number | undefined;
+  /** Factor on q·k. 1/√K by default. */
+  scale?: number | undefined;
+  /** Bounds scores: s = softcap·tanh(q·k·scale/softcap). None by default. */
+  softcap?: number | undefined;
 }
 
 export interface AttentionTrainingOptions extends AttentionOptions {
@@ -69,21 +78,43 @@ export interface AttentionTrainingOptions extends AttentionOptions {
   rowsPerSlice?: number;
 }
 
-function expectHeads(op: string, { heads, kvHeads, headSize }: Omit<AttentionOptions, 'rows'>): void {
+function expectHeads(op: string, { heads, kvHeads, headSize, window, scale, softcap }: AttentionOptions): void {
   expectShape(
     [heads, kvHeads, headSize].every((n) => Number.isInteger(n) && n > 0) && heads % kvHeads === 0,
     () => `${op}: heads must be a multiple of kvHeads, got heads ${heads}, kvHeads ${kvHeads}, headSize ${headSize}`,
   );
+  expectShape(
+    window === undefined || (Number.isInteger(window) && window > 0),
+    () => `${op}: window must be a whole number of keys, at least 1, got ${window}`,
+  );
+  for (const [name, value] of Object.entries({ scale, softcap })) {
+    expectShape(
+      value === undefined || (Number.isFinite(value) && value > 0),
+      () => `${op}: ${name} must be a number above 0, got ${value}`,
+    );
+  }
 }
 
-/** Rows a dispatch may take when each row can meet every other row; at most 128 slices; whole tiles of 64 rows. */
+/** What the kernels are compiled for; score_rules.wgsl holds the defaults of what is absent. */
+function kernelConstants({ heads, kvHeads, headSize, window, scale, softcap }: AttentionOptions): Constants {
+  return {
+    heads,
+    kv_heads: kvHeads,
+    head_size: headSize,
+    ...(window === undefined ? {} : { window: Math.min(window, 0xffffffff) }),
+    ...(scale === undefined ? {} : { scale }),
+    ...(softcap === undefined ? {} : { softcap }),
+  };
+}
+
+/** Rows a dispatch may take when each row can meet every other row of its window; at most 128 slices; whole tiles of 64 rows. */
 function boundedRows(
   rows: Rows,
-  { heads, headSize, rowsPerSlice }: AttentionTrainingOptions,
+  { heads, headSize, window = Infinity, rowsPerSlice }: AttentionTrainingOptions,
   operations: number,
 ): number {
   if (rowsPerSlice !== undefined) return rowsPerSlice;
-  const perRow = operations * heads * headSize * rows.capacity;
+  const perRow = operations * heads * headSize * Math.min(rows.capacity, window);
   const most = Math.max(rows.capacity / 128, OPERATIONS_PER_DISPATCH / perRow);
   return Math.ceil(most / 64) * 64;
 }
@@ -99,9 +130,10 @@ function tileGrid(gpu: Gpu, tiling: AttentionTiling, heads: number): (rows: numb
 }
 
 /**
- * y[n, h] = Σ_j softmax_j(q[n, h]·k[j, g]/√K) · v[j, g] over j in [sequenceStart[n], n], g = h / (H/Hkv);
+ * y[n, h] = Σ_j softmax_j(s(q[n, h]·k[j, g])) · v[j, g] over j in [sequenceStart[n], n] with n − j < window, g = h / (H/Hkv);
+ * the score s(p) is p·scale, with a softcap softcap·tanh(p·scale/softcap);
  * q, y (N, H·K), k, v (N, Hkv·K), logsumexp (N, H) f32, sequenceStart (N) u32, N = rows.capacity. Tokens of a sequence are
- * consecutive rows. WRITES y and logsumexp (natural log, of the scaled scores). Throws `shape`.
+ * consecutive rows. WRITES y and logsumexp (natural log, of the scores). Throws `shape`.
  */
 export function attentionForward(
   gpu: Gpu,
@@ -121,7 +153,7 @@ export function attentionForward(
   expectTensor(op, 'sequenceStart', sequenceStart, [rows.capacity], 'u32');
   expectTensor(op, 'logsumexp', logsumexp, [rows.capacity, heads], 'f32');
   const bind = { q, k, v, sequence_start: sequenceStart, y, logsumexp };
-  const sizes = { heads, kv_heads: kvHeads, head_size: headSize };
+  const sizes = kernelConstants(options);
   const rowsPerSlice = boundedRows(rows, options, 2);
   const tiling = tilingOf(gpu, options);
   if (tiling === undefined) {
@@ -185,7 +217,7 @@ export function attentionBackward(
   for (const name of ['logsumexp', 'delta'] as const) {
     expectTensor(op, name, tensors[name], [rows.capacity, heads], 'f32');
   }
-  const sizes = { heads, kv_heads: kvHeads, head_size: headSize };
+  const sizes = kernelConstants(options);
   const queryBind = { q, k, v, sequence_start: sequenceStart, logsumexp, delta, d_y: dY, d_q: dQ };
   const keyValueBind = { q, k, v, sequence_end: sequenceEnd, logsumexp, delta, d_y: dY, d_k: dK, d_v: dV };
   const deltaDispatch = new Dispatch(gpu, BACKWARD_DELTA, {
@@ -266,7 +298,7 @@ export function kvCacheWrite(
 /**
  * Attention of one new token a sequence over its rows of the caches, cacheStarts[b] and the following, lengths[b] of them
  * and at most cacheCapacity, the new token's own included; q, y (B, H·K), caches (S, Hkv·K) f32, lengths and cacheStarts (B)
- * u32, B = rows.capacity. WRITES y (zeros where the length is 0). Throws `shape`.
+ * u32, B = rows.capacity. With a window the last `window` of them. WRITES y (zeros where the length is 0). Throws `shape`.
  */
 export function attentionDecode(
   gpu: Gpu,
@@ -287,7 +319,7 @@ export function attentionDecode(
   }
   const bind = { q, key_cache: keyCache, value_cache: valueCache, lengths, cache_starts: cacheStarts, y };
   const lanes = workgroupLanes(gpu);
-  const constants = { heads, kv_heads: kvHeads, head_size: headSize, cache_capacity: cacheCapacity, lanes };
+  const constants = { ...kernelConstants(options), cache_capacity: cacheCapacity, lanes };
   const grid = (sliceRows: number): Grid => linearGrid(gpu, sliceRows * heads);
   if (headSize % 4 !== 0) return [new Dispatch(gpu, DECODE, { bind, constants, rows, grid })];
   if (headSize % 16 === 0 && gpu.adapter.software) {

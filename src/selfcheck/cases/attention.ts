@@ -1,19 +1,16 @@
 // attention.ts: cases of the attention kernels: packed sequences of very different lengths, grouped query heads, odd head
-// sizes, rows behind the count.
+// sizes, rows behind the count, sliding windows, softcaps.
 import { attentionBackward, attentionDecode, attentionForward, kvCacheWrite } from '../../kernels/attention';
 import * as reference from '../../reference/attention';
 import type { CaseFamily, KernelCase } from '../harness';
 import { integers, normals, packedSequences, padded, rowsInUse } from './samples';
 
-interface Pack {
+interface Pack extends reference.AttentionSizes {
   lengths: number[];
-  heads: number;
-  kvHeads: number;
-  headSize: number;
   /** Rows of the tensors; the packed tokens by default. */
   capacity?: number;
   /** Standard deviation of queries and keys; large ones make sharp softmaxes. */
-  scale?: number;
+  spread?: number;
   /** Rows in one dispatch. */
   rowsPerSlice?: number;
   why: string;
@@ -25,37 +22,72 @@ const PACKS: Pack[] = [
   { lengths: [1, 67, 2, 1, 5], heads: 6, kvHeads: 2, headSize: 16, why: 'very different lengths in one pack' },
   { lengths: [33, 9], heads: 8, kvHeads: 4, headSize: 64, capacity: 50, why: 'rows behind the count stay untouched' },
   { lengths: [3, 70], heads: 2, kvHeads: 1, headSize: 80, why: 'head size no power of two' },
-  { lengths: [20], heads: 2, kvHeads: 2, headSize: 128, scale: 3, why: 'sharp softmax' },
+  { lengths: [20], heads: 2, kvHeads: 2, headSize: 128, spread: 3, why: 'sharp softmax' },
   { lengths: [130], heads: 2, kvHeads: 1, headSize: 8, why: 'several tiles of keys' },
   { lengths: [40, 23], heads: 2, kvHeads: 1, headSize: 8, rowsPerSlice: 12, why: 'slices of 12 rows' },
   { lengths: [10, 9], heads: 2, kvHeads: 1, headSize: 3, rowsPerSlice: 4, why: 'slices of 4 rows, any head size' },
   { lengths: [17, 16], heads: 3, kvHeads: 1, headSize: 33, capacity: 35, why: 'odd everything' },
   { lengths: [9, 30], heads: 2, kvHeads: 1, headSize: 256, why: 'the largest head size' },
+  { lengths: [4, 37], heads: 2, kvHeads: 1, headSize: 8, window: 1, why: 'every token sees itself alone' },
+  { lengths: [9, 30], heads: 2, kvHeads: 1, headSize: 12, window: 1000, why: 'a window wider than the text' },
+  { lengths: [3, 150, 40], heads: 4, kvHeads: 2, headSize: 8, window: 37, why: 'the window crosses tiles' },
+  { lengths: [80, 5, 70], heads: 2, kvHeads: 2, headSize: 16, window: 32, why: 'the window is one tile' },
+  { lengths: [70, 2, 33], heads: 3, kvHeads: 1, headSize: 7, window: 5, why: 'a window, any head size' },
+  { lengths: [66, 21], heads: 2, kvHeads: 1, headSize: 8, window: 20, rowsPerSlice: 12, why: 'a window in slices' },
+  { lengths: [5, 40], heads: 2, kvHeads: 1, headSize: 20, scale: 0.4, why: 'a scale of its own' },
+  { lengths: [33, 9], heads: 6, kvHeads: 2, headSize: 16, softcap: 2, why: 'a softcap that bends the scores' },
+  { lengths: [17, 20], heads: 2, kvHeads: 1, headSize: 13, softcap: 2, scale: 0.3, why: 'a softcap, any head size' },
+  { lengths: [20], heads: 2, kvHeads: 1, headSize: 32, softcap: 3, spread: 9, why: 'scores far beyond the softcap' },
+  { lengths: [40], heads: 2, kvHeads: 1, headSize: 32, softcap: 1e4, why: 'a softcap far beyond the scores' },
+  {
+    lengths: [70, 9],
+    heads: 4,
+    kvHeads: 2,
+    headSize: 256,
+    window: 48,
+    scale: 256 ** -0.5,
+    softcap: 50,
+    capacity: 81,
+    why: 'as Gemma 2',
+  },
 ];
 
-function claimOf({ lengths, heads, kvHeads, headSize, why }: Pack): string {
-  return `lengths ${lengths.join('+')}, (H,Hkv,K)=(${heads},${kvHeads},${headSize}): ${why}`;
+function claimOf({ lengths, why, ...sizes }: Pack): string {
+  return `lengths ${lengths.join('+')}, ${sizesOf(sizes)}: ${why}`;
+}
+
+function sizesOf({ heads, kvHeads, headSize, window, scale, softcap }: reference.AttentionSizes): string {
+  const rules = Object.entries({ window, scale, softcap }).filter(([, value]) => value !== undefined);
+  return [`(H,Hkv,K)=(${heads},${kvHeads},${headSize})`, ...rules.map(([name, value]) => `${name} ${value}`)].join(
+    ', ',
+  );
+}
+
+/** The sizes alone, as kernels and reference take them. */
+function attentionSizes({ heads, kvHeads, headSize, window, scale, softcap }: Pack): reference.AttentionSizes {
+  return { heads, kvHeads, headSize, window, scale, softcap };
 }
 
 function packCases(pack: Pack): KernelCase[] {
-  const { lengths, heads, kvHeads, headSize, scale = 1 } = pack;
+  const { lengths, heads, kvHeads, headSize, spread = 1 } = pack;
   const name = claimOf(pack);
   const { start, end } = packedSequences(lengths);
   const N = start.length;
   const capacity = pack.capacity ?? N;
   const qWidth = heads * headSize;
   const kWidth = kvHeads * headSize;
-  const q = normals(`q ${name}`, N * qWidth, scale);
-  const k = normals(`k ${name}`, N * kWidth, scale);
+  const q = normals(`q ${name}`, N * qWidth, spread);
+  const k = normals(`k ${name}`, N * kWidth, spread);
   const v = normals(`v ${name}`, N * kWidth);
   const dY = normals(`dY ${name}`, N * qWidth);
   const forward = reference.attentionForward(q, k, v, start, pack);
   const y = forward.y.map(Math.fround);
   const backward = reference.attentionBackward(q, k, v, start, dY, pack);
   const slicing = pack.rowsPerSlice === undefined ? {} : { rowsPerSlice: pack.rowsPerSlice };
-  const longest = Math.max(...lengths);
+  const sizes = attentionSizes(pack);
+  const longest = Math.min(Math.max(...lengths), pack.window ?? Infinity); // keys that a query meets
   // exp turns an absolute error of the score (√K·ε·|s|) into a relative one of the weight.
-  const sumLength = (longest + headSize) * (1 + scale ** 4);
+  const sumLength = (longest + headSize) * (1 + spread ** 4);
   // A lone token's weight is 1 whatever its score: dP − δ is 0 in exact numbers, and a fused product leaves its rounding.
   const largest = (values: Float64Array): number => Math.max(...values.map(Math.abs));
   const lone = {
@@ -83,7 +115,7 @@ function packCases(pack: Pack): KernelCase[] {
         attentionForward(
           gpu,
           { q: q!, k: k!, v: v!, sequenceStart: sequenceStart!, y: y!, logsumexp: logsumexp! },
-          { rows: rowsInUse(gpu, arena, capacity, N), heads, kvHeads, headSize, ...slicing },
+          { rows: rowsInUse(gpu, arena, capacity, N), ...sizes, ...slicing },
         ),
     },
     {
@@ -128,7 +160,7 @@ function packCases(pack: Pack): KernelCase[] {
             dK: t.dK!,
             dV: t.dV!,
           },
-          { rows: rowsInUse(gpu, arena, capacity, N), heads, kvHeads, headSize, ...slicing },
+          { rows: rowsInUse(gpu, arena, capacity, N), ...sizes, ...slicing },
         ),
     },
   ];
@@ -139,12 +171,11 @@ function decodeCase(
   lengths: number[],
   capacity: number,
   cacheCapacity: number,
-  heads: number,
-  kvHeads: number,
-  headSize: number,
+  sizes: reference.AttentionSizes,
 ): KernelCase {
+  const { heads, kvHeads, headSize } = sizes;
   const B = lengths.length;
-  const name = `lengths ${lengths.join(',')} of ${cacheCapacity}, (H,Hkv,K)=(${heads},${kvHeads},${headSize}): ${why}`;
+  const name = `lengths ${lengths.join(',')} of ${cacheCapacity}, ${sizesOf(sizes)}: ${why}`;
   const qWidth = heads * headSize;
   const kWidth = kvHeads * headSize;
   const q = normals(`q ${name}`, B * qWidth);
@@ -164,7 +195,6 @@ function decodeCase(
     keyCache.fill(NaN, from, to);
     valueCache.fill(NaN, from, to);
   }
-  const sizes = { heads, kvHeads, headSize };
   return {
     kernel: 'attention_decode',
     name,
@@ -200,6 +230,17 @@ function decodeCase(
       ),
   };
 }
+
+const DECODED_RULES: [why: string, sizes: reference.AttentionSizes][] = [
+  ['the new token sees itself alone', { heads: 2, kvHeads: 1, headSize: 16, window: 1 }],
+  ['a window, any head size', { heads: 3, kvHeads: 1, headSize: 5, window: 70 }],
+  ['a window, vec4', { heads: 2, kvHeads: 1, headSize: 8, window: 270 }],
+  ['a window, whole matrices of 16', { heads: 4, kvHeads: 2, headSize: 32, window: 65 }],
+  ['a window wider than the cache', { heads: 2, kvHeads: 2, headSize: 16, window: 4096 }],
+  ['a softcap, any head size', { heads: 2, kvHeads: 1, headSize: 5, softcap: 3 }],
+  ['a softcap and a scale, vec4', { heads: 2, kvHeads: 1, headSize: 12, softcap: 3, scale: 0.2 }],
+  ['as Gemma 2', { heads: 2, kvHeads: 1, headSize: 256, softcap: 50, scale: 256 ** -0.5, window: 128 }],
+];
 
 function cacheWriteCase(why: string, slots: number[], S: number, C: number, capacity: number): KernelCase {
   const N = slots.length;
@@ -239,14 +280,19 @@ export const attentionCases: CaseFamily = {
   family: 'attention',
   cases: () => [
     ...PACKS.flatMap(packCases),
-    decodeCase('one key', [1], 1, 1, 1, 1, 1),
-    decodeCase('odd head size', [3, 7], 2, 7, 2, 1, 5),
-    decodeCase('very different lengths', [1, 100, 17], 3, 101, 8, 4, 16),
-    decodeCase('rows behind the count stay untouched', [30, 2], 4, 40, 6, 2, 64),
-    decodeCase('length 0 gives zeros', [0, 65], 2, 70, 2, 1, 80),
-    decodeCase('large heads', [66, 5], 2, 70, 2, 2, 128),
-    decodeCase('several tiles of keys', [300, 257, 5], 3, 300, 2, 1, 8),
-    decodeCase('several tiles of keys, whole matrices of 16', [300, 257, 5, 64, 129], 5, 300, 4, 2, 32),
+    decodeCase('one key', [1], 1, 1, { heads: 1, kvHeads: 1, headSize: 1 }),
+    decodeCase('odd head size', [3, 7], 2, 7, { heads: 2, kvHeads: 1, headSize: 5 }),
+    decodeCase('very different lengths', [1, 100, 17], 3, 101, { heads: 8, kvHeads: 4, headSize: 16 }),
+    decodeCase('rows behind the count stay untouched', [30, 2], 4, 40, { heads: 6, kvHeads: 2, headSize: 64 }),
+    decodeCase('length 0 gives zeros', [0, 65], 2, 70, { heads: 2, kvHeads: 1, headSize: 80 }),
+    decodeCase('large heads', [66, 5], 2, 70, { heads: 2, kvHeads: 2, headSize: 128 }),
+    decodeCase('several tiles of keys', [300, 257, 5], 3, 300, { heads: 2, kvHeads: 1, headSize: 8 }),
+    decodeCase('several tiles of keys, whole matrices of 16', [300, 257, 5, 64, 129], 5, 300, {
+      heads: 4,
+      kvHeads: 2,
+      headSize: 32,
+    }),
+    ...DECODED_RULES.map(([why, sizes]) => decodeCase(why, [300, 1, 129, 0, 64], 5, 300, sizes)),
     cacheWriteCase('one element', [0], 1, 1, 1),
     cacheWriteCase('odd width, a slot outside is skipped', [6, 9, 2], 7, 33, 3),
     cacheWriteCase('rows behind the count are not written', integersOnce(2, 12), 12, 64, 5),
