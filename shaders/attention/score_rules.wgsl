@@ -1,5 +1,5 @@
 // score_rules.wgsl (prelude): what a product q·k becomes before the softmax, and which keys a query sees. The kernel
-// declares head_size (K). Left as they stand the constants change nothing: every branch on them is folded away.
+// declares head_size (K) and has safe_tanh.wgsl in front as well. Left as they stand the constants change nothing: every branch on them is folded away.
 //   s = q·k · scale, or softcap · tanh(q·k · scale / softcap);   query n sees key j where n − window < j ≤ n
 // Paper    window: Beltagy et al. 2020, arXiv:2004.05150, §3.1, counted as Hugging Face's sliding_window (the token itself and
 //          window − 1 before it); softcap: Gemma Team 2024, arXiv:2408.00118, §2.
@@ -13,17 +13,6 @@ fn score_scale() -> f32 {
     return 1.0 / sqrt(f32(head_size));
   }
   return scale;
-}
-
-// To about one unit in the last place of f32, at any argument. The built-in one may overflow beyond 88 and lose all digits
-// near 0: WGSL grants it no more than sinh/cosh.
-fn tanh4(x: vec4<f32>) -> vec4<f32> {
-  // Below 0.625 an odd polynomial: minimax for tanh(x)/x in x², relative error 4e-9. Above, one exponential.
-  let z = x * x;
-  let p = (((-0.005704975686967373 * z + 0.020639074966311455) * z - 0.05373971164226532) * z + 0.13331441581249237) * z - 0.3333328068256378;
-  let size = min(abs(x), vec4<f32>(10.0)); // tanh(10) is 1 in f32
-  let large = 1.0 - 2.0 / (exp(2.0 * size) + 1.0);
-  return select(x + x * z * p, sign(x) * large, size >= vec4<f32>(0.625));
 }
 
 fn scores4(products: vec4<f32>, factor: f32) -> vec4<f32> {

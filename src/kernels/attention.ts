@@ -11,6 +11,7 @@ import decodeWideWgsl from '../../shaders/attention/attention_decode_wide.wgsl?r
 import forwardWgsl from '../../shaders/attention/attention_forward.wgsl?raw';
 import forwardTiledWgsl from '../../shaders/attention/attention_forward_tiled.wgsl?raw';
 import cacheWriteWgsl from '../../shaders/attention/kv_cache_write.wgsl?raw';
+import safeTanhWgsl from '../../shaders/common/safe_tanh.wgsl?raw';
 import scoreRulesWgsl from '../../shaders/attention/score_rules.wgsl?raw';
 import tileScoresWgsl from '../../shaders/attention/tile_scores.wgsl?raw';
 import tileValueProductsWgsl from '../../shaders/attention/tile_value_products.wgsl?raw';
@@ -25,29 +26,42 @@ import { attentionTiling, type AttentionTiling } from './attentionTiling';
 import { elementGrid } from './elementwise';
 import { workgroupLanes } from './lanes';
 
-const FORWARD = kernelSource('attention_forward', forwardWgsl, reductionsWgsl, scoreRulesWgsl);
-const FORWARD_TILED = kernelSource('attention_forward_tiled', forwardTiledWgsl, scoreRulesWgsl, tileScoresWgsl);
+const FORWARD = kernelSource('attention_forward', forwardWgsl, reductionsWgsl, safeTanhWgsl, scoreRulesWgsl);
+const FORWARD_TILED = kernelSource(
+  'attention_forward_tiled',
+  forwardTiledWgsl,
+  safeTanhWgsl,
+  scoreRulesWgsl,
+  tileScoresWgsl,
+);
 const BACKWARD_DELTA = kernelSource('attention_backward_delta', backwardDeltaWgsl);
-const BACKWARD_QUERY = kernelSource('attention_backward_query', backwardQueryWgsl, scoreRulesWgsl);
+const BACKWARD_QUERY = kernelSource('attention_backward_query', backwardQueryWgsl, safeTanhWgsl, scoreRulesWgsl);
 const BACKWARD_QUERY_TILED = kernelSource(
   'attention_backward_query_tiled',
   backwardQueryTiledWgsl,
+  safeTanhWgsl,
   scoreRulesWgsl,
   tileScoresWgsl,
   tileValueProductsWgsl,
 );
-const BACKWARD_KEY_VALUE = kernelSource('attention_backward_key_value', backwardKeyValueWgsl, scoreRulesWgsl);
+const BACKWARD_KEY_VALUE = kernelSource(
+  'attention_backward_key_value',
+  backwardKeyValueWgsl,
+  safeTanhWgsl,
+  scoreRulesWgsl,
+);
 const BACKWARD_KEY_VALUE_TILED = kernelSource(
   'attention_backward_key_value_tiled',
   backwardKeyValueTiledWgsl,
+  safeTanhWgsl,
   scoreRulesWgsl,
   tileScoresWgsl,
   tileValueProductsWgsl,
 );
 const CACHE_WRITE = kernelSource('kv_cache_write', cacheWriteWgsl);
-const DECODE = kernelSource('attention_decode', decodeWgsl, reductionsWgsl, scoreRulesWgsl);
-const DECODE_STREAMS = kernelSource('attention_decode_streams', decodeStreamsWgsl, scoreRulesWgsl);
-const DECODE_WIDE = kernelSource('attention_decode_wide', decodeWideWgsl, reductionsWgsl, scoreRulesWgsl);
+const DECODE = kernelSource('attention_decode', decodeWgsl, reductionsWgsl, safeTanhWgsl, scoreRulesWgsl);
+const DECODE_STREAMS = kernelSource('attention_decode_streams', decodeStreamsWgsl, safeTanhWgsl, scoreRulesWgsl);
+const DECODE_WIDE = kernelSource('attention_decode_wide', decodeWideWgsl, reductionsWgsl, safeTanhWgsl, scoreRulesWgsl);
 
 /** Multiply-adds in one dispatch at the most; keeps a dispatch to a second or so on slow adapters. */
 const OPERATIONS_PER_DISPATCH = 2 ** 31;
