@@ -6,11 +6,13 @@
 // Source   Dettmers et al. 2023, arXiv:2305.14314, §3; bitsandbytes 0.50 csrc/kernels.cu.
 
 override DOUBLE: bool = false;
+override FIRST_BLOCK: u32 = 0; // blocks before `right`, where it is a part of the weight; absmax and nested are the whole's
 @group(0) @binding(2) var<storage, read> right: array<u32>;
 @group(0) @binding(5) var<storage, read> absmax: array<u32>;
 @group(0) @binding(6) var<storage, read> nested: array<u32>;
 
-fn nf4_scale(block: u32) -> f32 {
+fn nf4_scale(part_block: u32) -> f32 {
+  let block = FIRST_BLOCK + part_block;
   if (DOUBLE) {
     let code = extractBits(absmax[block >> 2u], (block & 3u) * 8u, 8u);
     let product = bitcast<f32>(nested[code]) * bitcast<f32>(nested[257u + (block >> 8u)]);

@@ -31,7 +31,10 @@ export interface AcquireOptions {
   requireHardware?: boolean;
   /** Refuse another vendor, e.g. 'nvidia'. */
   expectVendor?: string;
-  /** Lower limits than the adapter's, for tests of splitting. */
+  /**
+   * Lower limits than the adapter's, for tests of splitting. A device never offers less than WebGPU's defaults: below them
+   * only the engine holds itself to these.
+   */
   lowerLimits?: Record<string, number>;
 }
 
@@ -133,8 +136,11 @@ export class Gpu {
     readonly adapter: AdapterReport,
     private currentTier: Tier,
     readonly features: GpuFeatures,
+    lowerLimits: Record<string, number> = {},
   ) {
-    this.limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]])) as Record<LimitName, number>;
+    this.limits = Object.fromEntries(
+      LIMITS.map((name) => [name, Math.min(device.limits[name], lowerLimits[name] ?? Infinity)]),
+    ) as Record<LimitName, number>;
     this.pipelines = new PipelineCache(this);
     void device.lost.then((info) => {
       if (this.closed) return;
@@ -186,11 +192,12 @@ export class Gpu {
     }
     const device = await adapter.requestDevice({ label: 'pupil', requiredFeatures: optional, requiredLimits: limits });
     const uniform = report.subgroupMinSize === report.subgroupMaxSize ? report.subgroupMinSize : 0;
-    return new Gpu(device, report, tier, {
+    const features = {
       f16: device.features.has('shader-f16'),
       timestamps: device.features.has('timestamp-query'),
       subgroupSize: device.features.has('subgroups') ? uniform : 0,
-    });
+    };
+    return new Gpu(device, report, tier, features, options.lowerLimits);
   }
 
   get tier(): Tier {

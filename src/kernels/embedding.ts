@@ -4,7 +4,6 @@ import backwardWgsl from '../../shaders/common/embedding_backward.wgsl?raw';
 import forwardWgsl from '../../shaders/common/embedding_forward.wgsl?raw';
 import forwardF16Wgsl from '../../shaders/common/embedding_forward_f16.wgsl?raw';
 import { DTYPE_BYTES } from '../base/dtypes';
-import { PupilError } from '../base/errors';
 import { Dispatch, linearGrid, type Command } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import { kernelSource } from '../gpu/pipelines';
@@ -12,6 +11,7 @@ import type { Rows } from '../gpu/rows';
 import { expectTensor, view, type Tensor } from '../gpu/tensor';
 import { elementGrid } from './elementwise';
 import { workgroupLanes } from './lanes';
+import { bindableRanges, type RowRange } from './weights';
 
 const FORWARD = kernelSource('embedding_forward', forwardWgsl);
 const FORWARD_F16 = kernelSource('embedding_forward_f16', forwardF16Wgsl);
@@ -20,33 +20,19 @@ const BACKWARD = kernelSource('embedding_backward', backwardWgsl);
 /** Ids compared in one dispatch of the backward; keeps a dispatch well below a second on slow adapters. */
 const COMPARISONS_PER_DISPATCH = 2 ** 28;
 
-interface TablePart {
-  first: number;
-  count: number;
-  table: Tensor;
+interface TablePart extends RowRange {
+  readonly table: Tensor;
 }
 
 /** The table as parts that this adapter can bind: whole rows, starting at multiples of 256 bytes. */
 function bindableParts(gpu: Gpu, table: Tensor): TablePart[] {
   const [V, C] = table.shape as [number, number];
-  const limit = gpu.limits.maxStorageBufferBindingSize;
-  if (table.sizeBytes <= limit) return [{ first: 0, count: V, table }];
-  const rowBytes = C * DTYPE_BYTES[table.dtype];
-  let step = 1; // rows between possible starts
-  while ((step * rowBytes) % 256 !== 0) step *= 2;
-  const count = Math.floor(limit / rowBytes / step) * step;
-  if (count === 0) {
-    throw new PupilError(
-      'gpu-limit',
-      `embedding: ${step} rows of ${rowBytes} bytes exceed a binding of ${limit} bytes`,
-    );
-  }
-  const parts: TablePart[] = [];
-  for (let first = 0; first < V; first += count) {
-    const part = Math.min(count, V - first);
-    parts.push({ first, count: part, table: view(table, first * C, [part, C], `${table.label} from row ${first}`) });
-  }
-  return parts;
+  if (table.sizeBytes <= gpu.limits.maxStorageBufferBindingSize) return [{ first: 0, count: V, table }];
+  return bindableRanges(gpu, 'embedding', V, C * DTYPE_BYTES[table.dtype]).map(({ first, count }) => ({
+    first,
+    count,
+    table: view(table, first * C, [count, C], `${table.label} from row ${first}`),
+  }));
 }
 
 /**

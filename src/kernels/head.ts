@@ -14,7 +14,7 @@ import reduceWgsl from '../../shaders/common/lane_reductions.wgsl?raw';
 import { elementGrid } from './elementwise';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from './linear';
 import { wideLanes } from './wideLanes';
-import { weightRows, type DenseWeight } from './weights';
+import { rowAlignment, weightRows, type DenseWeight } from './weights';
 
 const LOGSUMEXP_UPDATE = kernelSource('logsumexp_update', updateWgsl, reduceWgsl);
 const CROSS_ENTROPY_BACKWARD = kernelSource('cross_entropy_backward', backwardWgsl);
@@ -28,13 +28,7 @@ export interface VocabularyChunk extends DenseWeight {
 
 /** Chunks start at multiples of so many rows: 256 bytes apart, which every offset of a binding needs. */
 function chunkAlignment(weight: DenseWeight): number {
-  let rowBytes = weight.shape[1] * (weight.kind === 'f16' ? 2 : 4);
-  let alignment = 256;
-  while (alignment > 1 && rowBytes % 2 === 0) {
-    alignment /= 2;
-    rowBytes /= 2;
-  }
-  return alignment;
+  return rowAlignment(weight.shape[1] * (weight.kind === 'f16' ? 2 : 4));
 }
 
 /** Most rows of the weight, or of its f32 gradient, in one binding. */

@@ -1,14 +1,15 @@
 // linear.ts: matrix products of activations with a weight, and their two derivatives, over dense f32, dense f16 and NF4
-// weights. It checks shapes and binds; which variant is linearChoice.ts, the shaders are put together in linearKernels.ts.
+// weights, one too large for a binding of the adapter in parts of whole rows. It checks shapes and binds; which variant is linearChoice.ts, the shaders are put together in linearKernels.ts.
+import { DTYPE_BYTES } from '../base/dtypes';
 import { PupilError } from '../base/errors';
 import { Dispatch, linearGrid, type Command, type Grid } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import type { Constants } from '../gpu/pipelines';
 import type { Rows } from '../gpu/rows';
-import { expectTensor, type Tensor } from '../gpu/tensor';
+import { expectTensor, view, type Tensor } from '../gpu/tensor';
 import { pickVariant } from './linearChoice';
 import { linearSource, tileOf, type LinearOperation } from './linearKernels';
-import type { DenseWeight, LinearWeight } from './weights';
+import { bindableRanges, weightRows, type DenseWeight, type LinearWeight } from './weights';
 
 /** Work of one dispatch is bounded, so that no driver's watchdog kills it: multiply-adds on software and on real GPUs. */
 const MAX_MULTIPLY_ADDS_PER_DISPATCH = { software: 2 ** 31, hardware: 2 ** 36 };
@@ -21,6 +22,11 @@ export interface ProductOptions {
   alpha?: number;
   /** Rows of one dispatch; chosen to bound its work by default. */
   rowsPerSlice?: number;
+  /** Elements from row to row, where the left operand or the result is columns of a wider matrix. */
+  leftStride?: number;
+  outStride?: number;
+  /** Blocks of the whole NF4 weight before the first of `right`, which is a part of it. */
+  firstBlock?: number;
 }
 
 /** One product, any operation and weight. The exported functions below and LoRA are its users. */
@@ -31,6 +37,7 @@ export function product(
   options: ProductOptions,
 ): Command[] {
   const { left, right, out } = tensors;
+  const { leftStride, outStride, firstBlock = 0 } = options;
   const leftWidth = left.shape[1]!;
   const rightWidth = right.shape[1];
   const outWidth = out.shape[1]!;
@@ -51,7 +58,8 @@ export function product(
     tile,
     lanes,
     right: right.kind,
-    widths: { left: leftWidth, right: rightWidth, out: outWidth },
+    // A part that is not the last has a multiple of 64 columns, and the last as many beyond as the whole.
+    widths: { left: leftStride ?? leftWidth, right: rightWidth, out: outStride ?? outWidth },
   });
   const bind: Record<string, Tensor | GPUBuffer> = {
     left,
@@ -59,7 +67,11 @@ export function product(
     right: right.kind === 'nf4' ? right.packed : right.data,
     product: productUniform(gpu, leftWidth, rightWidth, outWidth, options),
   };
-  const constants: Constants = {};
+  const constants: Constants = {
+    ...(leftStride === undefined ? {} : { LEFT_STRIDE: leftStride }),
+    ...(outStride === undefined ? {} : { OUT_STRIDE: outStride }),
+    ...(firstBlock === 0 ? {} : { FIRST_BLOCK: firstBlock }),
+  };
   if (right.kind === 'nf4') {
     constants.DOUBLE = right.nested !== undefined;
     bind.absmax = right.absmax;
@@ -120,11 +132,47 @@ function expectWeight(op: string, weight: LinearWeight): readonly [number, numbe
   return weight.shape;
 }
 
+/** Parts begin at columns of y or dY that are multiples of so many: 256 bytes, which every offset of a binding needs. */
+const COLUMN_ALIGNMENT = 64;
+
+/** Rows [first, first + weight.shape[0]) of a weight. */
+interface WeightPart {
+  readonly weight: LinearWeight;
+  readonly first: number;
+  /** NF4: blocks before the part. */
+  readonly firstBlock: number;
+}
+
+/** A weight as parts that this adapter can bind: itself where it can. */
+function bindableParts(gpu: Gpu, op: string, weight: LinearWeight): WeightPart[] {
+  const [O, C] = weight.shape;
+  const data = weight.kind === 'nf4' ? weight.packed : weight.data;
+  if (data.sizeBytes <= gpu.limits.maxStorageBufferBindingSize) return [{ weight, first: 0, firstBlock: 0 }];
+  // 256 bytes of NF4 are eight whole blocks. Its absmax stay in one binding: they take an eighth of the bytes.
+  const rowBytes = C * (weight.kind === 'nf4' ? 0.5 : DTYPE_BYTES[weight.kind]);
+  return bindableRanges(gpu, `${op}: ${data.label}`, O, rowBytes, COLUMN_ALIGNMENT).map(({ first, count }) => ({
+    weight: weightRows(weight, first, count),
+    first,
+    firstBlock: weight.kind === 'nf4' ? (first * C) / weight.blockSize : 0,
+  }));
+}
+
+/** Columns [first, first + count) of a matrix; its rows stay as far apart as they are. */
+function columns(matrix: Tensor, first: number, count: number): Tensor {
+  const skipped = first * DTYPE_BYTES[matrix.dtype];
+  return {
+    ...matrix,
+    offset: matrix.offset + skipped,
+    sizeBytes: matrix.sizeBytes - skipped,
+    shape: [matrix.shape[0]!, count],
+  };
+}
+
 /**
  * y = x·Wᵀ, or y += x·Wᵀ with `accumulate`.
  *
  * @param tensors x f32 [N, C], y f32 [N, O]; only rows < rows.count are read and written
- * @param options weight (O, C): dense f32, dense f16 or NF4
+ * @param options weight (O, C): dense f32, dense f16 or NF4, of any size; cut, it gives the same bits
  * @throws PupilError `shape`, e.g. "linearForward: x must be (512, 64) f32, got (512, 60) f32"
  */
 export function linearForward(
@@ -137,11 +185,16 @@ export function linearForward(
   const [O, C] = expectWeight('linearForward', weight);
   expectTensor('linearForward', 'x', x, [rows.capacity, C], 'f32');
   expectTensor('linearForward', 'y', y, [rows.capacity, O], 'f32');
-  return product(
-    gpu,
-    'forward',
-    { left: x, right: weight, out: y },
-    { rows, accumulate: options.accumulate ?? false, ...slicing(options) },
+  const given = { rows, accumulate: options.accumulate ?? false, ...slicing(options) };
+  const parts = bindableParts(gpu, 'linearForward', weight);
+  if (parts.length === 1) return product(gpu, 'forward', { left: x, right: weight, out: y }, given);
+  return parts.flatMap(({ weight: right, first, firstBlock }) =>
+    product(
+      gpu,
+      'forward',
+      { left: x, right, out: columns(y, first, right.shape[0]) },
+      { ...given, outStride: O, firstBlock },
+    ),
   );
 }
 
@@ -149,7 +202,7 @@ export function linearForward(
  * dX = dY·W, or dX += dY·W with `accumulate`: the gradient of a linear layer's input, through a frozen or trained weight.
  *
  * @param tensors dY f32 [N, O], dX f32 [N, C]
- * @param options weight (O, C): dense f32, dense f16 or NF4
+ * @param options weight (O, C): dense f32, dense f16 or NF4, of any size; cut, its parts' shares of a sum are rounded one by one
  * @throws PupilError `shape`
  */
 export function linearBackwardInput(
@@ -162,11 +215,16 @@ export function linearBackwardInput(
   const [O, C] = expectWeight('linearBackwardInput', weight);
   expectTensor('linearBackwardInput', 'dY', dY, [rows.capacity, O], 'f32');
   expectTensor('linearBackwardInput', 'dX', dX, [rows.capacity, C], 'f32');
-  return product(
-    gpu,
-    'backward_input',
-    { left: dY, right: weight, out: dX },
-    { rows, accumulate: options.accumulate ?? false, ...slicing(options) },
+  const given = { rows, accumulate: options.accumulate ?? false, ...slicing(options) };
+  const parts = bindableParts(gpu, 'linearBackwardInput', weight);
+  if (parts.length === 1) return product(gpu, 'backward_input', { left: dY, right: weight, out: dX }, given);
+  return parts.flatMap(({ weight: right, first, firstBlock }, i) =>
+    product(
+      gpu,
+      'backward_input',
+      { left: columns(dY, first, right.shape[0]), right, out: dX },
+      { ...given, accumulate: given.accumulate || i > 0, leftStride: O, firstBlock },
+    ),
   );
 }
 
@@ -187,16 +245,15 @@ export function linearBackwardWeight(
   const [O, C] = dW.shape as [number, number];
   expectTensor('linearBackwardWeight', 'x', x, [rows.capacity, C], 'f32');
   expectTensor('linearBackwardWeight', 'dY', dY, [rows.capacity, O], 'f32');
-  return product(
-    gpu,
-    'backward_weight',
-    { left: dY, right: activations(x), out: dW },
-    {
-      rows,
-      accumulate: true,
-      ...slicing(options),
-    },
-  );
+  const given = { rows, accumulate: true, ...slicing(options) };
+  const right = activations(x);
+  const parts = bindableParts(gpu, 'linearBackwardWeight', { kind: 'f32', shape: [O, C], data: dW });
+  if (parts.length === 1) return product(gpu, 'backward_weight', { left: dY, right, out: dW }, given);
+  return parts.flatMap(({ weight, first }) => {
+    const [count] = weight.shape;
+    const tensors = { left: columns(dY, first, count), right, out: view(dW, first * C, [count, C]) };
+    return product(gpu, 'backward_weight', tensors, { ...given, leftStride: O });
+  });
 }
 
 function slicing(options: { rowsPerSlice?: number }): { rowsPerSlice?: number } {

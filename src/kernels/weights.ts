@@ -1,5 +1,11 @@
 // weights.ts: the forms in which a linear layer's weight W (O, C) lives on the GPU. Kernels choose by `kind`.
+// Here too: how one too large for a binding of the adapter is cut into parts of whole rows.
+import { PupilError } from '../base/errors';
+import type { Gpu } from '../gpu/device';
 import { view, type Tensor } from '../gpu/tensor';
+
+/** What a storage binding's offset must be a multiple of, in bytes, on any adapter. */
+const BINDING_ALIGNMENT = 256;
 
 /** Row-major (O, C), f32 or f16. */
 export interface DenseWeight {
@@ -29,8 +35,55 @@ export interface Nf4Weight {
 
 export type LinearWeight = DenseWeight | Nf4Weight;
 
-/** Rows [first, first + count) of a dense weight, for chunking a head over the vocabulary. `first·C` bytes must be 256-aligned. */
-export function weightRows(weight: DenseWeight, first: number, count: number): DenseWeight {
+export interface RowRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+/** Least number of rows, a power of two times `multiple`, that takes a multiple of 256 bytes; rowBytes may be a half. */
+export function rowAlignment(rowBytes: number, multiple = 1): number {
+  let rows = multiple;
+  while ((rows * rowBytes) % BINDING_ALIGNMENT !== 0) rows *= 2;
+  return rows;
+}
+
+/**
+ * The rows of a matrix as ranges that a binding of this adapter can hold: one where all fit, else equal ones (the last may be
+ * shorter) that begin at multiples of 256 bytes and of `multiple` rows.
+ *
+ * @throws PupilError `gpu-limit` where not even the shortest such range fits.
+ */
+export function bindableRanges(
+  gpu: Pick<Gpu, 'limits'>,
+  what: string,
+  rows: number,
+  rowBytes: number,
+  multiple = 1,
+): RowRange[] {
+  const limit = gpu.limits.maxStorageBufferBindingSize;
+  if (rows * rowBytes <= limit) return [{ first: 0, count: rows }];
+  const step = rowAlignment(rowBytes, multiple);
+  const count = Math.floor(limit / rowBytes / step) * step;
+  if (count === 0) {
+    throw new PupilError('gpu-limit', `${what}: ${step} rows of ${rowBytes} bytes exceed a binding of ${limit} bytes`);
+  }
+  return Array.from({ length: Math.ceil(rows / count) }, (_, i) => ({
+    first: i * count,
+    count: Math.min(count, rows - i * count),
+  }));
+}
+
+/**
+ * Rows [first, first + count) of a weight, for chunking a head over the vocabulary and for parts that can be bound; `first`
+ * rows must be a multiple of 256 bytes. An NF4 part keeps the whole's absmax: its first block is number first·C/64 of them.
+ */
+export function weightRows(weight: DenseWeight, first: number, count: number): DenseWeight;
+export function weightRows(weight: LinearWeight, first: number, count: number): LinearWeight;
+export function weightRows(weight: LinearWeight, first: number, count: number): LinearWeight {
   const C = weight.shape[1];
-  return { kind: weight.kind, shape: [count, C], data: view(weight.data, first * C, [count, C]) };
+  const shape = [count, C] as const;
+  if (weight.kind === 'nf4') {
+    return { ...weight, shape, packed: view(weight.packed, (first * C) / 2, [Math.ceil((count * C) / 2)]) };
+  }
+  return { kind: weight.kind, shape, data: view(weight.data, first * C, shape) };
 }
