@@ -1,58 +1,31 @@
 #!/usr/bin/env node
-// randomStudent.mjs: writes a checkpoint with random weights in the shape of a published model, in Hugging Face's layout
-// (float16, sharded safetensors), a tensor at a time: to measure loading and training at full size where the model cannot be
-// downloaded. Values are seeded normals of standard deviation 0.02 from one table of 2^24, entered at a place of each
-// tensor's own; norms are 1. It writes no tokenizer: copy one beside it.
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, writeFileSync, writeSync } from 'node:fs';
+// randomStudent.mjs: writes a checkpoint with random weights in the shape of a published model, or of any config.json of a
+// family that is known, in Hugging Face's layout (float16 or bfloat16, sharded safetensors), a tensor at a time: to measure
+// loading and training at full size where the model cannot be downloaded. Values are seeded normals of standard deviation
+// 0.02 from one table of at most 2^24, entered at a place of each tensor's own; norms scale by 1. Which tensors there are is
+// studentShapes.mjs. It writes no tokenizer: copy one beside it.
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { FAMILIES, SHAPES, tensorsOf } from './studentShapes.mjs';
 
-const LLAMA = {
-  architectures: ['LlamaForCausalLM'],
-  model_type: 'llama',
-  hidden_act: 'silu',
-  max_position_embeddings: 4096,
-  rms_norm_eps: 1e-5,
-  rope_theta: 10000,
-  tie_word_embeddings: false,
-  torch_dtype: 'float16',
-  vocab_size: 32000,
-  bos_token_id: 1,
-  eos_token_id: 2,
-};
+/** @typedef {import('./studentShapes.mjs').Config} Config */
+/** @typedef {import('./studentShapes.mjs').TensorPlan} TensorPlan */
 
-/** @type {Record<string, Record<string, unknown> & { hidden_size: number, intermediate_size: number, num_hidden_layers: number, num_attention_heads: number, num_key_value_heads: number, vocab_size: number }>} */
-const SHAPES = {
-  'tinyllama-1.1b': {
-    ...LLAMA,
-    max_position_embeddings: 2048,
-    hidden_size: 2048,
-    intermediate_size: 5632,
-    num_hidden_layers: 22,
-    num_attention_heads: 32,
-    num_key_value_heads: 4,
-  },
-  'llama-2-7b': {
-    ...LLAMA,
-    hidden_size: 4096,
-    intermediate_size: 11008,
-    num_hidden_layers: 32,
-    num_attention_heads: 32,
-    num_key_value_heads: 32,
-  },
-  'llama-2-13b': {
-    ...LLAMA,
-    hidden_size: 5120,
-    intermediate_size: 13824,
-    num_hidden_layers: 40,
-    num_attention_heads: 40,
-    num_key_value_heads: 40,
-  },
-};
-
-const USAGE = `node scripts/randomStudent.mjs --shape SHAPE --out DIR [--layers N] [--seed N] [--shard-bytes N]
+const USAGE = `node scripts/randomStudent.mjs (--shape SHAPE | --config FILE) --out DIR [--dtype float16|bfloat16] [--layers N] [--seed N] [--shard-bytes N]
   --shape        ${Object.keys(SHAPES).join(', ')}
+  --config       a config.json of ${FAMILIES.join(', ')}
   --out          a folder that is empty or not there
+  --dtype        of the weights (as the config says)
   --layers       fewer (or more) layers than the model has
   --seed         of the table of weights (0)
   --shard-bytes  a file is closed when it has as many (4 GiB)`;
@@ -87,8 +60,21 @@ function toHalf(x) {
   return sign | (half + (rest > 0x1000 || (rest === 0x1000 && half & 1) ? 1 : 0));
 }
 
-/** Normals by Box and Muller on a linear congruential generator. @param {number} seed @param {number} count */
-function tableOf(seed, count) {
+/** Round to nearest even; all values here are finite. @param {number} x */
+function toBrain(x) {
+  single[0] = x;
+  const bits = singleBits[0] ?? 0;
+  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
+/** Of each dtype: its name in safetensors, and how a number becomes its 16 bits. */
+const DTYPES = { float16: { stored: 'F16', encode: toHalf }, bfloat16: { stored: 'BF16', encode: toBrain } };
+
+/**
+ * Normals by Box and Muller on a linear congruential generator.
+ * @param {number} seed @param {number} count @param {(x: number) => number} encode
+ */
+function tableOf(seed, count, encode) {
   let state = (seed * 2654435761 + 12345) >>> 0;
   const uniform = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -98,15 +84,39 @@ function tableOf(seed, count) {
   for (let i = 0; i < count; i += 2) {
     const radius = 0.02 * Math.sqrt(-2 * Math.log(uniform()));
     const angle = 2 * Math.PI * uniform();
-    table[i] = toHalf(radius * Math.cos(angle));
-    table[i + 1] = toHalf(radius * Math.sin(angle));
+    table[i] = encode(radius * Math.cos(angle));
+    table[i + 1] = encode(radius * Math.sin(angle));
   }
   return table;
+}
+
+/** A config from a file, with what tensorsOf needs in it. @param {string} file @returns {Config} */
+function configFrom(file) {
+  let config;
+  try {
+    config = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    return refuse(`--config: expected a config.json, ${file}: ${error instanceof Error ? error.message : error}`);
+  }
+  if (!FAMILIES.includes(config?.model_type)) {
+    refuse(`--config: expected model_type ${FAMILIES.join(' or ')}, ${file} has ${JSON.stringify(config?.model_type)}`);
+  }
+  for (const key of ['hidden_size', 'intermediate_size', 'num_hidden_layers', 'num_attention_heads', 'vocab_size']) {
+    if (!Number.isSafeInteger(config[key]) || config[key] < 1) {
+      refuse(`--config: ${key}: expected a whole number from 1, ${file} has ${JSON.stringify(config[key])}`);
+    }
+  }
+  if ((config.head_dim ?? undefined) === undefined && config.hidden_size % config.num_attention_heads !== 0) {
+    refuse(`--config: expected head_dim, or a hidden_size divisible by num_attention_heads, ${file} has neither`);
+  }
+  return config;
 }
 
 const { values } = parseArgs({
   options: {
     shape: { type: 'string' },
+    config: { type: 'string' },
+    dtype: { type: 'string' },
     out: { type: 'string' },
     layers: { type: 'string' },
     seed: { type: 'string' },
@@ -118,51 +128,58 @@ if (values.help) {
   console.log(USAGE);
   process.exit(0);
 }
-const shape = SHAPES[values.shape ?? ''] ?? refuse(`--shape: expected one of those below, got ${values.shape}`);
+if ((values.shape === undefined) === (values.config === undefined)) refuse('expected one of --shape and --config');
+const published =
+  values.config === undefined
+    ? (SHAPES[values.shape ?? ''] ?? refuse(`--shape: expected one of those below, got ${values.shape}`))
+    : configFrom(values.config);
 const out = values.out ?? refuse('--out: expected a folder');
 if (existsSync(out) && readdirSync(out).length > 0) refuse(`--out: expected an empty folder, ${out} has files`);
-const layers = whole(values.layers, shape.num_hidden_layers, 1, '--layers');
-const shardBytes = whole(values['shard-bytes'], 2 ** 32, 1, '--shard-bytes');
-const table = tableOf(whole(values.seed, 0, 0, '--seed'), 2 ** 24);
-
-const { hidden_size: C, intermediate_size: I, num_attention_heads: H, num_key_value_heads: G, vocab_size: V } = shape;
-const narrow = (C / H) * G;
-/** @type {[string, number[]][]} */
-const tensors = [['model.embed_tokens.weight', [V, C]]];
-for (let i = 0; i < layers; i++) {
-  const name = `model.layers.${i}`;
-  tensors.push(
-    [`${name}.input_layernorm.weight`, [C]],
-    [`${name}.self_attn.q_proj.weight`, [C, C]],
-    [`${name}.self_attn.k_proj.weight`, [narrow, C]],
-    [`${name}.self_attn.v_proj.weight`, [narrow, C]],
-    [`${name}.self_attn.o_proj.weight`, [C, C]],
-    [`${name}.post_attention_layernorm.weight`, [C]],
-    [`${name}.mlp.gate_proj.weight`, [I, C]],
-    [`${name}.mlp.up_proj.weight`, [I, C]],
-    [`${name}.mlp.down_proj.weight`, [C, I]],
-  );
+const dtypeKey = published.dtype === undefined ? 'torch_dtype' : 'dtype';
+const dtypeName = values.dtype ?? published[dtypeKey] ?? 'float16';
+if (dtypeName !== 'float16' && dtypeName !== 'bfloat16') {
+  refuse(`--dtype: expected float16 or bfloat16, got ${String(dtypeName)}`);
 }
-tensors.push(['model.norm.weight', [C]], ['lm_head.weight', [V, C]]);
+const { stored, encode } = DTYPES[dtypeName];
+const layers = whole(values.layers, published.num_hidden_layers, 1, '--layers');
+const shardBytes = whole(values['shard-bytes'], 2 ** 32, 1, '--shard-bytes');
+const layerTypes = published.layer_types ?? undefined;
+if (layerTypes !== undefined && layers > layerTypes.length) {
+  refuse(`--layers: expected at most ${layerTypes.length}, as many as layer_types of the config, got ${layers}`);
+}
+/** @type {Config} */
+const config = {
+  ...published,
+  [dtypeKey]: dtypeName,
+  num_hidden_layers: layers,
+  ...(layerTypes === undefined ? {} : { layer_types: layerTypes.slice(0, layers) }),
+};
+const tensors = tensorsOf(config);
 
 /** @param {number[]} dims */
 const sizeOf = (dims) => dims.reduce((product, n) => product * n, 2);
-/** @type {[string, number[]][][]} */
+// No more of the table than the largest tensor needs, at least 2^16: a power of two, as Box and Muller give pairs.
+const largest = Math.max(...tensors.map(({ shape }) => sizeOf(shape) / 2));
+const table = tableOf(
+  whole(values.seed, 0, 0, '--seed'),
+  2 ** Math.min(24, Math.max(16, Math.ceil(Math.log2(largest)))),
+  encode,
+);
+/** @type {TensorPlan[][]} */
 const shards = [[]];
 let filled = 0;
 for (const tensor of tensors) {
-  if (filled > 0 && filled + sizeOf(tensor[1]) > shardBytes) {
+  if (filled > 0 && filled + sizeOf(tensor.shape) > shardBytes) {
     shards.push([]);
     filled = 0;
   }
   shards.at(-1)?.push(tensor);
-  filled += sizeOf(tensor[1]);
+  filled += sizeOf(tensor.shape);
 }
 
 mkdirSync(out, { recursive: true });
 /** @type {Record<string, string>} */
 const weightMap = {};
-const norms = new Uint16Array(C).fill(toHalf(1));
 let written = 0;
 for (const [s, shard] of shards.entries()) {
   const number = (/** @type {number} */ n) => String(n).padStart(5, '0');
@@ -171,9 +188,9 @@ for (const [s, shard] of shards.entries()) {
   /** @type {Record<string, unknown>} */
   const header = { __metadata__: { format: 'pt' } };
   let offset = 0;
-  for (const [name, dims] of shard) {
-    header[name] = { dtype: 'F16', shape: dims, data_offsets: [offset, offset + sizeOf(dims)] };
-    offset += sizeOf(dims);
+  for (const { name, shape } of shard) {
+    header[name] = { dtype: stored, shape, data_offsets: [offset, offset + sizeOf(shape)] };
+    offset += sizeOf(shape);
     weightMap[name] = file;
   }
   const text = JSON.stringify(header);
@@ -186,9 +203,9 @@ for (const [s, shard] of shards.entries()) {
   };
   write(new Uint8Array(length.buffer));
   write(Buffer.from(padded));
-  for (const [name, dims] of shard) {
-    const count = sizeOf(dims) / 2;
-    if (dims.length === 1) write(new Uint8Array(norms.buffer, 0, 2 * count));
+  for (const { name, shape, fill } of shard) {
+    const count = sizeOf(shape) / 2;
+    if (fill !== 'random') write(new Uint8Array(new Uint16Array(count).fill(encode(fill === 'one' ? 1 : 0)).buffer));
     else {
       // A place of each tensor's own in the table, odd steps apart.
       let at = [...name].reduce((hash, letter) => (Math.imul(hash, 31) + letter.charCodeAt(0)) >>> 0, 7) % table.length;
@@ -208,5 +225,5 @@ if (shards.length > 1) {
   const index = { metadata: { total_size: written }, weight_map: weightMap };
   writeFileSync(path.join(out, 'model.safetensors.index.json'), `${JSON.stringify(index, null, 2)}\n`);
 }
-writeFileSync(path.join(out, 'config.json'), `${JSON.stringify({ ...shape, num_hidden_layers: layers }, null, 2)}\n`);
+writeFileSync(path.join(out, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
 console.log(`${out}: ${(written / 2).toLocaleString('en-US')} parameters in ${shards.length} files`);
