@@ -23,8 +23,8 @@ export function madeCheckpoint(
   config: JsonObject,
   dtype: MadeDtype,
 ): { sizeBytes: number; parameters: number; open: OpenFile } {
-  const { matrices, norms } = parameterShapes(parseModelConfig(config));
-  const specs = [...matrices, ...norms].map(({ name, shape }) => ({ name, dtype, shape }));
+  const { matrices, vectors } = parameterShapes(parseModelConfig(config));
+  const specs = [...matrices, ...vectors].map(({ name, shape }) => ({ name, dtype, shape }));
   const { header, totalBytes } = writeSafetensorsParts(specs, () =>
     Promise.reject(new Error('madeCheckpoint: only the header is written, weights are made where they are read')),
   );

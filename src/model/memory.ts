@@ -174,8 +174,8 @@ export function generatorBytes(
 
 /** Beside a student that is being loaded: staging, and the scales of the largest weight that is quantised twice. */
 function loadingBytes(config: ModelConfig, quantize: Quantization): number {
-  const { matrices, norms } = parameterShapes(config);
-  const staging = streamBytes(largestElements([...matrices, ...norms]));
+  const { matrices, vectors } = parameterShapes(config);
+  const staging = streamBytes(largestElements([...matrices, ...vectors]));
   if (quantize !== 'nf4-double') return staging;
   return staging + quantizerBytes(largestElements(matrices.filter(({ name }) => name.startsWith('model.layers.'))));
 }
