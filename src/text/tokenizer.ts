@@ -20,13 +20,13 @@ export interface TextRange {
 
 /** What the rest of Pupil needs of a tokenizer. Ids are those of the model's embedding rows. */
 export interface TextTokenizer {
-  /** Largest id that a text can have, and one more. */
+  /** Largest id that a text can have, and one more; a pad token behind all others is not counted. */
   readonly vocabSize: number;
   /** Beginning-of-text id; absent where the model has none. */
   readonly bosId?: number;
   /** Ids that end an answer. The first is the one written after training answers, unless a chat template has its own. */
   readonly eosIds: readonly number[];
-  /** Absent also where the pad token has no row of its own. Nothing is ever padded here. */
+  /** Nothing is ever padded here, so it may be eos, or lie behind the embedding. */
   readonly padId?: number;
   /** Text of the special tokens, for chat templates. */
   readonly specialTexts: Readonly<Record<string, string>>;
@@ -108,6 +108,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     const bosId = idOf(specialTexts['bos_token']);
     if (bosId !== undefined) this.bosId = bosId;
     const padId = idOf(specialTexts['pad_token']);
+    if (padId !== undefined) this.padId = padId;
     this.eosIds = endIdsOf(idOf(specialTexts['eos_token']), files);
     // A pad token that was added behind the vocabulary has no embedding unless somebody resized it; no text has it.
     const onlyPads = padId !== undefined && padId !== bosId && !this.eosIds.includes(padId);
@@ -115,7 +116,6 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     for (const id of this.inner.get_vocab(true).values())
       if (!(onlyPads && id === padId)) largest = Math.max(largest, id);
     this.vocabSize = largest + 1;
-    if (padId !== undefined && padId < this.vocabSize) this.padId = padId;
     this.unknownId = idOf(specialTexts['unk_token']) ?? this.inner.token_to_id(String(model['unk_token'] ?? ''));
     this.wholeWords = model['type'] === 'WordLevel' || model['type'] === 'WordPiece';
     if (model['type'] === 'WordLevel') this.words = wordsAmong(this.inner.get_vocab(true).keys());

@@ -19,8 +19,19 @@ export function folderOf(files: Readonly<Record<string, string | Uint8Array | ob
   };
 }
 
-/** @param files names in the student's folder → paths in PUPIL_DATA/tokenizers, or contents. */
+const loaded = new Map<string, Promise<LoadedTokenizer>>();
+
+/**
+ * Read once a test file: a tokenizer keeps nothing of what it has encoded.
+ * @param files names in the student's folder → paths in PUPIL_DATA/tokenizers, or contents. */
 export function load(files: Readonly<Record<string, string | object>>): Promise<LoadedTokenizer> {
+  const key = JSON.stringify(files);
+  const known = loaded.get(key) ?? readFiles(files);
+  loaded.set(key, known);
+  return known;
+}
+
+function readFiles(files: Readonly<Record<string, string | object>>): Promise<LoadedTokenizer> {
   const contents = Object.entries(files).flatMap(([name, file]) => {
     if (typeof file !== 'string') return [[name, file] as const];
     return existsSync(`${folder}/${file}`) ? [[name, readFileSync(`${folder}/${file}`)] as const] : [];

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { renderConversation } from '../../../src/text/conversation';
 import { encodePrompt } from '../../../src/text/wrapper';
 import type { ChatMessage } from '../../../src/text/chatTemplate';
-import { data, folder, jsonOf, REAL } from './files';
+import { data, folder, jsonOf, REAL, textOf } from './files';
 
 interface SwiftCase {
   input: string;
@@ -144,6 +144,8 @@ describe.skipIf(data === undefined)('published ids (needs PUPIL_DATA)', () => {
     const { tokenizer, chatTemplate } = await REAL[`mistral ${version}, tokenizer.model`]();
     const { tokens } = jsonOf(`mistral/golden_no_tools/tokens_${version}.json`) as { tokens: number[] };
     const prompt = renderConversation(chatTemplate!, messages, tokenizer);
+    const text = textOf(`mistral/golden_no_tools/text_${version}.txt`);
+    expect(prompt.text.replaceAll(' ', '▁')).toBe(text);
     expect(encodePrompt(tokenizer, prompt)).toEqual(tokens);
     expect(tokenizer.encode(prompt.text, { addBos: false })).toEqual(tokens); // bos came from the template
   });
