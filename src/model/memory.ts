@@ -49,6 +49,8 @@ export interface MemoryPlan extends MemoryParts {
   parameters: number;
   /** In the order of the request. */
   stages: MemoryParts[];
+  /** While weights stream in. */
+  loading: MemoryParts;
 }
 
 const NF4_BLOCK = 64;
@@ -87,8 +89,15 @@ function nf4Bytes(elements: number, double: boolean): number {
   return double ? packed + blocks + 4 * (257 + Math.ceil(blocks / NESTED_BLOCK)) : packed + 4 * blocks;
 }
 
+/** How linear weights will lie on the GPU: a checkpoint that is quantised already stays as it is. */
+export function storedQuantization(config: ModelConfig, quantize: Quantization): Quantization {
+  if (config.quantization === undefined) return quantize;
+  return config.quantization.doubleQuantized ? 'nf4-double' : 'nf4';
+}
+
 /** Bytes of a frozen student, RoPE tables included. */
-export function weightBytes(config: ModelConfig, quantize: Quantization, tier: 'f32' | 'f16'): number {
+export function weightBytes(config: ModelConfig, asked: Quantization, tier: 'f32' | 'f16'): number {
+  const quantize = storedQuantization(config, asked);
   const { matrices, norms } = parameterShapes(config);
   const dense = tier === 'f16' ? 2 : 4;
   let bytes = 2 * 4 * config.maxPositions * (config.headSize / 2);
@@ -169,7 +178,7 @@ export function generatorBytes(
 
 /** While a student is loaded, the largest weight that is quantised is there in f32 as well. */
 function loadingBytes(config: ModelConfig, quantize: Quantization): number {
-  if (quantize === 'none') return 0;
+  if (quantize === 'none' || config.quantization !== undefined) return 0;
   const { matrices } = parameterShapes(config);
   const linear = matrices.filter(({ name }) => name.startsWith('model.layers.'));
   return linear.reduce((most, { shape }) => Math.max(most, 4 * elementCount(shape)), 0);
@@ -200,5 +209,5 @@ export function planMemory(config: ModelConfig, request: MemoryRequest): MemoryP
   // An upper bound: the largest weight may not be the last, and the adapter comes later.
   const loading = parts({ ...NOTHING, fixedBytes: loadingBytes(config, request.quantize) });
   const peak = [loading, ...stages].reduce((a, b) => (b.totalBytes > a.totalBytes ? b : a));
-  return { parameters, ...peak, stages };
+  return { parameters, ...peak, stages, loading };
 }

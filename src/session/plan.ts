@@ -123,6 +123,7 @@ export async function planRun(experiment: Experiment, files: OpenRoot): Promise<
   const {
     phases: held,
     stages: _stages,
+    loading: _loading,
     parameters: _parameters,
     ...bytes
   } = planRunMemory(experiment, prepared, config, experiment.student.tier === 'f16' ? 'f16' : 'f32');

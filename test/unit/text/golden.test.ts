@@ -127,10 +127,10 @@ describe.skipIf(data === undefined)('published ids (needs PUPIL_DATA)', () => {
     });
 
     it.each([
-      ['gpt2', 'gpt2/golden/gpt2_encoded_tokens.json', 'bpe_tokens'],
-      ['llama-2', 'llama-2/golden/llama_encoded.json', 'bpe_tokens'],
-      ['llama-2, tokenizer.model', 'llama-2/golden/llama_encoded.json', 'bpe_tokens'],
-      ['tinyllama', 'llama-2/golden/llama_encoded.json', 'bpe_tokens'],
+      ['gpt2', 'gpt2/golden/gpt2_encoded_tokens.json'],
+      ['llama-2', 'llama-2/golden/llama_encoded.json'],
+      ['llama-2, tokenizer.model', 'llama-2/golden/llama_encoded.json'],
+      ['tinyllama', 'llama-2/golden/llama_encoded.json'],
     ] as const)('%s: the article about Fatouville-Grestain', async (name, file) => {
       const golden = jsonOf(file) as { text: string; token_ids: number[]; decoded_text: string };
       const { tokenizer } = await REAL[name]();
