@@ -16,6 +16,8 @@ import type { RunPlan } from '../session/plan';
 import type {
   JudgeRequest,
   JudgeSummary,
+  PlannedStudent,
+  PlanStudentRequest,
   TeachEstimate,
   TeachEvent,
   TeachRequest,
@@ -63,6 +65,15 @@ export type { RunPlan };
 export async function planExperiment(experiment: Experiment): Promise<RunPlan> {
   const [{ planRun }, { openDiskRoot }] = await Promise.all([import('../session/plan'), import('../sources/disk')]);
   return planRun(experiment, openDiskRoot(parse(process.cwd()).root));
+}
+
+/** What a student in a folder of this machine would need. Needs no GPU. */
+export async function planStudentOnDisk(request: Omit<PlanStudentRequest, 'files'>): Promise<PlannedStudent> {
+  const [{ planStudentFolder }, { openDiskRoot }] = await Promise.all([
+    import('../session/studentPlan'),
+    import('../sources/disk'),
+  ]);
+  return planStudentFolder(request, openDiskRoot(parse(process.cwd()).root));
 }
 
 /** The answers kept in a file, as long as the work lasts; without a file, none. */

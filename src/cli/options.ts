@@ -82,3 +82,21 @@ export function numberIn(low: number, high = Infinity): (text: string) => number
     );
   };
 }
+
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  ki: 2 ** 10,
+  mi: 2 ** 20,
+  gi: 2 ** 30,
+};
+
+/** A number of bytes, with a unit or without: 8GB, 7.5GiB, 500MB, 1000000. */
+export function bytesOf(text: string): number {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)\s*(|[kmg]i?)b?$/i.exec(text.trim()) ?? [];
+  const bytes = number === '' ? NaN : Math.round(Number(number) * BYTE_UNITS[unit.toLowerCase()]!);
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new InvalidArgumentError('Expected a number of bytes, e.g. 8GB, 7.5GiB or 500MB.');
+}

@@ -11,6 +11,7 @@ import { registerEval } from './verbs/eval';
 import { registerExport } from './verbs/export';
 import { registerInspect } from './verbs/inspect';
 import { registerJudge } from './verbs/judge';
+import { registerPlan } from './verbs/plan';
 import { registerPretrain } from './verbs/pretrain';
 import { registerRun } from './verbs/run';
 import { registerScore } from './verbs/score';
@@ -44,6 +45,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerExport(program, context);
   registerInspect(program, context);
   registerPretrain(program, context);
+  registerPlan(program, context);
   return program;
 }
 

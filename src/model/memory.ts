@@ -51,6 +51,8 @@ export interface MemoryPlan extends MemoryParts {
   parameters: number;
   /** In the order of the request. */
   stages: MemoryParts[];
+  /** While weights stream in. */
+  loading: MemoryParts;
 }
 
 const NF4_BLOCK = 64;
@@ -91,8 +93,15 @@ function nf4Bytes(elements: number, double: boolean): number {
   return double ? packed + blocks + 4 * (257 + Math.ceil(blocks / NESTED_BLOCK)) : packed + 4 * blocks;
 }
 
+/** How linear weights will lie on the GPU: a checkpoint that is quantised already stays as it is. */
+export function storedQuantization(config: ModelConfig, quantize: Quantization): Quantization {
+  if (config.quantization === undefined) return quantize;
+  return config.quantization.doubleQuantized ? 'nf4-double' : 'nf4';
+}
+
 /** Bytes of a frozen student, RoPE tables included. */
-export function weightBytes(config: ModelConfig, quantize: Quantization, tier: 'f32' | 'f16'): number {
+export function weightBytes(config: ModelConfig, asked: Quantization, tier: 'f32' | 'f16'): number {
+  const quantize = storedQuantization(config, asked);
   const { matrices, vectors } = parameterShapes(config);
   const dense = tier === 'f16' ? 2 : 4;
   let bytes = 2 * 4 * config.maxPositions * (config.headSize / 2);
@@ -176,7 +185,7 @@ export function generatorBytes(
 function loadingBytes(config: ModelConfig, quantize: Quantization): number {
   const { matrices, vectors } = parameterShapes(config);
   const staging = streamBytes(largestElements([...matrices, ...vectors]));
-  if (quantize !== 'nf4-double') return staging;
+  if (quantize !== 'nf4-double' || config.quantization !== undefined) return staging;
   return staging + quantizerBytes(largestElements(matrices.filter(({ name }) => name.startsWith('model.layers.'))));
 }
 
@@ -205,5 +214,5 @@ export function planMemory(config: ModelConfig, request: MemoryRequest): MemoryP
   // An upper bound: the adapter comes later, when what loading took has been given back.
   const loading = parts({ ...NOTHING, fixedBytes: loadingBytes(config, request.quantize) });
   const peak = [loading, ...stages].reduce((a, b) => (b.totalBytes > a.totalBytes ? b : a));
-  return { parameters, ...peak, stages };
+  return { parameters, ...peak, stages, loading };
 }

@@ -3,8 +3,9 @@
 import { PupilError } from '../base/errors';
 import type { Experiment } from '../config/experiment';
 import type { PromptTokens } from '../recipes/pairs';
+import { literalText } from '../text/conversation';
 import { encodeAnswer, encodePrompt, splitPrompt, wrapPrompt } from '../text/wrapper';
-import type { LoadedTokenizer } from './tokenizers';
+import { answerEndId, type LoadedTokenizer } from './tokenizers';
 
 /** The student's sizes that decide what fits. */
 export interface StudentSizes {
@@ -18,11 +19,17 @@ export type Wrap = 'bare' | 'wrapped';
 /** Remembers which words the vocabulary cannot express. */
 export class Encoder {
   readonly unknown = new Set<string>();
+  /** What ends an answer under this wrapper. */
+  readonly endId: number;
+
+  /** @throws PupilError `text` where nothing can end an answer. */
   constructor(
     private readonly experiment: Experiment,
     private readonly loaded: LoadedTokenizer,
     private readonly sizes: StudentSizes,
-  ) {}
+  ) {
+    this.endId = answerEndId(loaded, experiment.prompt.wrapper);
+  }
 
   /**
    * Whether texts can be encoded at all: a vocabulary of whole words has nothing for others, and they are remembered. One of
@@ -40,20 +47,16 @@ export class Encoder {
     const { tokenizer, chatTemplate } = this.loaded;
     const { wrapper, promptSuffix } = this.experiment.prompt;
     const options = { promptSuffix, ...(chatTemplate === undefined ? {} : { chatTemplate }) };
-    const full = wrapPrompt(
-      splitPrompt(text),
-      { ...options, wrapper: wrap === 'bare' ? 'none' : wrapper },
-      tokenizer.specialTexts,
-    );
-    return { text: full, ids: this.checked(encodePrompt(tokenizer, full), full) };
+    const full = wrapPrompt(splitPrompt(text), { ...options, wrapper: wrap === 'bare' ? 'none' : wrapper }, tokenizer);
+    return { text: full.text, ids: this.checked(encodePrompt(tokenizer, full), full.text) };
   }
 
   answer(text: string): number[] {
-    return this.checked(encodeAnswer(this.loaded.tokenizer, text), text);
+    return this.checked(encodeAnswer(this.loaded.tokenizer, text, this.endId), text);
   }
 
   option(text: string): number[] {
-    return this.checked(this.loaded.tokenizer.encode(text), text);
+    return this.checked(this.loaded.tokenizer.encode(text, { literal: literalText(text).literal }), text);
   }
 
   private checked(ids: number[], text: string): number[] {

@@ -14,7 +14,7 @@ import { filesIn } from '../recipes/files';
 import type { EnvironmentReport, StudentReport } from '../report/types';
 import { openFileRoot } from '../sources/fileRoot';
 import type { OpenRoot } from '../sources/openRoot';
-import { loadTokenizer, type LoadedTokenizer } from './tokenizers';
+import { expectRows, loadTokenizer, stopIds, type LoadedTokenizer } from './tokenizers';
 
 /** Of package.json; a unit test holds the two together. */
 export const PUPIL_VERSION = '0.1.0';
@@ -52,12 +52,13 @@ export async function openStudent(experiment: Experiment, files: OpenRoot): Prom
   const checkpoint = await openCheckpoint(open, source);
   const config = parseModelConfig(checkpoint.config, `${checkpoint.name}/config.json`);
   const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, open);
+  expectRows(tokenizer, config.vocabSize);
   return {
     checkpoint,
     config,
     tokenizer,
     report: await describeStudent(source, checkpoint, config, experiment.student.quantize),
-    eosIds: [...new Set([...tokenizer.tokenizer.eosIds, ...config.eosTokenIds])],
+    eosIds: stopIds(tokenizer),
   };
 }
 

@@ -15,7 +15,7 @@ import type { OpenRoot } from '../sources/openRoot';
 import { studentFiles } from './load';
 import { planRunMemory } from './memoryStages';
 import { prepare, type Prepared } from './prepare';
-import { loadTokenizer } from './tokenizers';
+import { expectRows, loadTokenizer } from './tokenizers';
 
 export interface PhasePlan {
   phase: PhaseName;
@@ -78,6 +78,7 @@ export async function planRun(experiment: Experiment, files: OpenRoot): Promise<
   const checkpoint = await openCheckpoint(open, source);
   const config = parseModelConfig(checkpoint.config, `${checkpoint.name}/config.json`);
   const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, open);
+  expectRows(tokenizer, config.vocabSize);
   const prepared = await prepare(experiment, files, tokenizer, config);
   const parameters = parameterCount(config);
   const { instruct, control = false, selfRefine, baseline } = experiment.phases;
@@ -122,6 +123,7 @@ export async function planRun(experiment: Experiment, files: OpenRoot): Promise<
   const {
     phases: held,
     stages: _stages,
+    loading: _loading,
     parameters: _parameters,
     ...bytes
   } = planRunMemory(experiment, prepared, config, experiment.student.tier === 'f16' ? 'f16' : 'f32');

@@ -44,6 +44,7 @@ export interface Prepared {
   /** Warnings for the run log. */
   warnings: string[];
   decode(ids: readonly number[]): string;
+  /** What ends an answer under the experiment's wrapper. */
   eosId: number;
 }
 
@@ -65,14 +66,6 @@ export async function prepare(
   sizes: StudentSizes,
 ): Promise<Prepared> {
   const files = dataFiles(root);
-  const eosId = loaded.tokenizer.eosIds[0];
-  if (eosId === undefined) {
-    throw new PupilError(
-      'text',
-      'tokenizer: expected an end-of-text token, it has none',
-      'Add eos_token to tokenizer_config.json: without it the student never learns to stop.',
-    );
-  }
   const encoder = new Encoder(experiment, loaded, sizes);
   const warnings: string[] = [];
   const tasks: PreparedTask[] = [];
@@ -186,7 +179,7 @@ export async function prepare(
     summaries,
     warnings,
     decode: (ids) => decodeAnswer(loaded.tokenizer, ids),
-    eosId,
+    eosId: encoder.endId,
   };
 }
 

@@ -7,6 +7,7 @@ import type { FileRoot } from '../sources/fileRoot';
 import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
+import type { PlanApi } from './planProtocol';
 import type {
   DemonstrationsPreview,
   DemonstrationsPreviewRequest,
@@ -15,6 +16,7 @@ import type {
 } from './previewTypes';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+export type { PlannedStudent, PlanStudentRequest, StudentSettings } from './planProtocol';
 export type { RejectedRow } from '../formats/rows';
 export type {
   DemonstrationsPreview,
@@ -207,7 +209,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi {
+export interface SessionApi extends PlanApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;

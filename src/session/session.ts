@@ -18,6 +18,7 @@ import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { estimateJudging, judgeForRequest } from './judge';
 import { expectKeptName, keepFile, keptPath, readKeptFile, withKeptFiles } from './keptFiles';
+import type { PlannedStudent, PlanStudentRequest } from './planProtocol';
 import { previewDemonstrations, previewTask } from './preview';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
@@ -57,6 +58,7 @@ import type {
 import { executeRun } from './run';
 import { storedArtefact, storedRuns } from './stored';
 import { readExperiment } from './taskItems';
+import { planStudentFolder } from './studentPlan';
 import { estimateForRequest, teachForRequest, type TeachPlaces } from './teach';
 import { measureVariants } from './variants';
 
@@ -243,6 +245,10 @@ export class Session implements SessionApi {
 
   previewDemonstrations(request: DemonstrationsPreviewRequest): Promise<DemonstrationsPreview> {
     return previewDemonstrations(request, this.filesOf(request.files));
+  }
+
+  planStudent(request: PlanStudentRequest): Promise<PlannedStudent> {
+    return planStudentFolder(request, this.filesOf(request.files), this.place.current?.limits);
   }
 
   previewTask(request: TaskPreviewRequest): Promise<TaskPreview> {

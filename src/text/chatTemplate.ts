@@ -9,6 +9,36 @@ export interface ChatMessage {
 
 const compiled = new Map<string, Template>();
 
+/** Parts of the day that templates are told, for strftime's letters. */
+const DAY: Readonly<Record<string, string>> = {
+  d: '26',
+  e: '26',
+  m: '07',
+  b: 'Jul',
+  B: 'July',
+  y: '24',
+  Y: '2024',
+  a: 'Fri',
+  A: 'Friday',
+  j: '208',
+  H: '00',
+  I: '12',
+  M: '00',
+  S: '00',
+  p: 'AM',
+};
+
+/** The library declares strftime_now itself and lets nobody else; a template may set it. */
+const PINNED_DATE = '{% set strftime_now = fixed_date %}';
+
+/**
+ * A template that asks for today's date (Llama-3.2's) is told 26 July 2024, the day that this template itself names where
+ * there is no clock: the same experiment gives the same prompts tomorrow.
+ */
+function fixedDate(format: string): string {
+  return format.replace(/%([%a-zA-Z])/g, (whole, letter: string) => (letter === '%' ? '%' : (DAY[letter] ?? whole)));
+}
+
 /**
  * The text of a conversation, special tokens written out.
  *
@@ -24,11 +54,12 @@ export function renderChat(
   try {
     let program = compiled.get(template);
     if (program === undefined) {
-      program = new Template(template);
+      program = new Template(PINNED_DATE + template);
       compiled.set(template, program);
     }
     return program.render({
       ...specialTexts,
+      fixed_date: fixedDate,
       messages: messages.map((message) => ({ ...message })),
       add_generation_prompt: options.addGenerationPrompt ?? false,
     });

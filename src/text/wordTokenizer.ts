@@ -17,6 +17,8 @@ export class WordTokenizer implements TextTokenizer {
   readonly eosIds: readonly number[];
   readonly padId: number;
   readonly words: readonly string[];
+  /** None: a control token is written by its id only. */
+  readonly controlTexts: readonly string[] = [];
   readonly specialTexts = { pad_token: '<pad>', bos_token: '<bos>', eos_token: '<eos>' } as const;
   private readonly idOf = new Map<string, number>();
   private readonly special: ReadonlySet<number>;

@@ -1,7 +1,7 @@
 // wrapper.ts: a demonstration's instruction and input as the student sees them, and its answer: one rule for training,
 // sampling and evaluation. Baselines use the bare prompt. It knows no task: the prompt's words come from outside.
 import { PupilError } from '../base/errors';
-import { renderChat } from './chatTemplate';
+import { literalText, renderConversation, type ControlTokens, type PromptText } from './conversation';
 import type { TextTokenizer } from './tokenizer';
 
 /** Instruction = first line of a prompt of Tables 2 and 3, input = the rest. */
@@ -46,19 +46,26 @@ export function alpacaPrompt({ instruction, input }: PromptParts): string {
 }
 
 /**
- * The prompt as text.
+ * The prompt as text. Its words are literal (conversation.ts): control tokens come from the chat template and the suffix only.
+ *
+ * @param tokens the special tokens as a chat template writes them; the others need none.
  * @throws PupilError `config` where the wrapper is "chat" and the student has no chat template.
  */
 export function wrapPrompt(
   parts: PromptParts,
   options: WrapperOptions,
-  specialTexts: Readonly<Record<string, string>> = {},
-): string {
+  tokens: ControlTokens = { specialTexts: {}, controlTexts: [] },
+): PromptText {
+  const prompt = wrappedWords(parts, options, tokens);
+  return { text: prompt.text + options.promptSuffix, literal: prompt.literal };
+}
+
+function wrappedWords(parts: PromptParts, options: WrapperOptions, tokens: ControlTokens): PromptText {
   switch (options.wrapper) {
     case 'none':
-      return barePrompt(parts) + options.promptSuffix;
+      return literalText(barePrompt(parts));
     case 'alpaca':
-      return alpacaPrompt(parts) + options.promptSuffix;
+      return literalText(alpacaPrompt(parts));
     case 'chat': {
       if (options.chatTemplate === undefined) {
         throw new PupilError(
@@ -68,38 +75,28 @@ export function wrapPrompt(
         );
       }
       const messages = [{ role: 'user' as const, content: barePrompt(parts) }];
-      const text = renderChat(options.chatTemplate, messages, specialTexts, { addGenerationPrompt: true });
-      return text + options.promptSuffix;
+      return renderConversation(options.chatTemplate, messages, tokens, { addGenerationPrompt: true });
     }
   }
 }
 
 /** Ids of a wrapped prompt. A beginning-of-text that a chat template already wrote is not doubled. */
-export function encodePrompt(tokenizer: TextTokenizer, promptText: string): number[] {
+export function encodePrompt(tokenizer: TextTokenizer, prompt: PromptText): number[] {
+  const { text, literal } = prompt;
   const bosText = tokenizer.specialTexts['bos_token'];
-  const hasBos = bosText !== undefined && bosText !== '' && promptText.startsWith(bosText);
-  return tokenizer.encode(promptText, { addBos: !hasBos });
+  const hasBos = bosText !== undefined && bosText !== '' && text.startsWith(bosText) && literal[0]?.start !== 0;
+  return tokenizer.encode(text, { addBos: !hasBos, literal });
 }
 
 /**
  * Ids of an answer that a student is trained to give: the text, then the end of text. Prompt and answer are encoded
  * apart, because that is how the student meets them when it generates.
  *
- * @param complete false for a sample that was cut off by the token limit: it gets no end of text.
- * @throws PupilError `text` where the tokenizer has no end-of-text id.
+ * @param endId what ends it: null for a sample that was cut off by the token limit.
  */
-export function encodeAnswer(tokenizer: TextTokenizer, answer: string, complete = true): number[] {
-  const ids = tokenizer.encode(answer);
-  if (!complete) return ids;
-  const end = tokenizer.eosIds[0];
-  if (end === undefined) {
-    throw new PupilError(
-      'text',
-      'encodeAnswer: the tokenizer must have an end-of-text token, it has none',
-      'Add eos_token to tokenizer_config.json: without it the student never learns to stop.',
-    );
-  }
-  return [...ids, end];
+export function encodeAnswer(tokenizer: TextTokenizer, answer: string, endId: number | null): number[] {
+  const ids = tokenizer.encode(answer, { literal: literalText(answer).literal });
+  return endId === null ? ids : [...ids, endId];
 }
 
 /** The text of generated ids as scorers and later phases see it: no control tokens, no surrounding white space. */

@@ -25,6 +25,7 @@ export const SESSION_METHODS = [
   'exampleQuestions',
   'previewDemonstrations',
   'previewTask',
+  'planStudent',
   'keepFile',
   'keptFiles',
   'keptFile',

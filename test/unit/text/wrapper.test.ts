@@ -14,7 +14,6 @@ import {
   wrapPrompt,
 } from '../../../src/text/wrapper';
 
-const data = process.env['PUPIL_DATA'];
 const vocab = new URL('../../fixtures/lesson/vocab.json', import.meta.url);
 const words = new WordTokenizer(JSON.parse(readFileSync(vocab, 'utf8')) as string[]);
 
@@ -37,11 +36,11 @@ describe('prompt wrapping', () => {
   });
 
   it('none: the bare prompt and the suffix', () => {
-    expect(wrapPrompt(parts, { wrapper: 'none', promptSuffix: '\n' })).toBe(`${bare}\n`);
+    expect(wrapPrompt(parts, { wrapper: 'none', promptSuffix: '\n' }).text).toBe(`${bare}\n`);
   });
 
   it('alpaca: the published template, character for character', () => {
-    expect(wrapPrompt(parts, { wrapper: 'alpaca', promptSuffix: '' })).toBe(
+    expect(wrapPrompt(parts, { wrapper: 'alpaca', promptSuffix: '' }).text).toBe(
       'Below is an instruction that describes a task, paired with an input that provides further context. Write a response that appropriately completes the request.\n\n### Instruction:\nAnswer the following mathematical question with numerical solution.\n\n### Input:\nQuestion: How many?\nAnswer:\n\n### Response:',
     );
     expect(alpacaPrompt({ instruction: 'Say hello.', input: '' })).toBe(
@@ -51,7 +50,9 @@ describe('prompt wrapping', () => {
 
   it('chat: the student’s own template around the bare prompt', () => {
     const options = { wrapper: 'chat', promptSuffix: '', chatTemplate: template } as const;
-    expect(wrapPrompt(parts, options, { bos_token: '<s>', eos_token: '</s>' })).toBe(`<s>[INST] ${bare} [/INST]`);
+    const specialTexts = { bos_token: '<s>', eos_token: '</s>' };
+    const prompt = wrapPrompt(parts, options, { specialTexts, controlTexts: ['<s>', '</s>'] });
+    expect(prompt.text).toBe(`<s>[INST] ${bare} [/INST]`);
     expect(() => wrapPrompt(parts, { wrapper: 'chat', promptSuffix: '' })).toThrow(/has none/);
   });
 
@@ -61,17 +62,18 @@ describe('prompt wrapping', () => {
   });
 
   it('encodes bos once, the answer with its end, and reads the answer back', () => {
-    expect(encodePrompt(words, 'The answer')).toEqual([1, 61, 76]);
-    const bosInText = { ...words, specialTexts: { bos_token: '<s>' }, encode: () => [1, 7] as number[] };
-    expect(encodePrompt(bosInText as unknown as WordTokenizer, '<s>x')).toEqual([1, 7]);
-    expect(encodeAnswer(words, 'The answer is 16.')).toEqual([61, 76, 238, 10, 15, 8, 2]);
-    expect(encodeAnswer(words, 'The answer is 1', false)).toEqual([61, 76, 238, 10]);
-    expect(decodeAnswer(words, encodeAnswer(words, 'The answer is 16.'))).toBe('The answer is 16.');
-  });
-
-  it('an answer cannot end without an end-of-text token', () => {
-    const endless = Object.assign(Object.create(words) as WordTokenizer, { eosIds: [] });
-    expect(() => encodeAnswer(endless, 'The answer')).toThrow(/end-of-text/);
+    expect(encodePrompt(words, { text: 'The answer', literal: [] })).toEqual([1, 61, 76]);
+    const seen: unknown[] = [];
+    const recording = Object.assign(Object.create(words) as WordTokenizer, {
+      specialTexts: { bos_token: '<s>' },
+      encode: (text: string, options: { addBos?: boolean }) => (seen.push(options.addBos), []),
+    });
+    encodePrompt(recording, { text: '<s>x', literal: [] });
+    encodePrompt(recording, { text: '<s>x', literal: [{ start: 0, end: 4 }] }); // typed by a person
+    expect(seen).toEqual([false, true]);
+    expect(encodeAnswer(words, 'The answer is 16.', 2)).toEqual([61, 76, 238, 10, 15, 8, 2]);
+    expect(encodeAnswer(words, 'The answer is 1', null)).toEqual([61, 76, 238, 10]);
+    expect(decodeAnswer(words, encodeAnswer(words, 'The answer is 16.', 2))).toBe('The answer is 16.');
   });
 });
 
@@ -85,25 +87,5 @@ describe('stopping', () => {
   it('cuts text at the earliest of several stops', () => {
     expect(cutAtTexts('So 4.\n\nQ: What\nA: 5', ['\nA:', '\n\nQ:'])).toBe('So 4.');
     expect(cutAtTexts('So 4.', ['\n\nQ:'])).toBe('So 4.');
-  });
-});
-
-describe.skipIf(data === undefined)('real chat templates (needs PUPIL_DATA)', () => {
-  const read = (name: string): string => readFileSync(`${data}/tokenizers/${name}`, 'utf8');
-  const messages = [{ role: 'user', content: 'Hello' }] as const;
-
-  it('Qwen2.5 puts its system prompt first and opens the assistant’s turn', () => {
-    expect(renderChat(read('chat_templates_trl/qwen2_5.jinja'), messages, {}, { addGenerationPrompt: true })).toBe(
-      '<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n' +
-        '<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n',
-    );
-  });
-
-  it('Mistral v1 writes bos and [INST]', () => {
-    const text = renderChat(read('mistral/chat_templates/v1_spm.jinja'), messages, {
-      bos_token: '<s>',
-      eos_token: '</s>',
-    });
-    expect(text).toMatch(/^<s> ?\[INST\] ?Hello ?\[\/INST\]$/);
   });
 });
