@@ -14,7 +14,7 @@ import {
   type MemoryRequest,
   type MemoryStage,
 } from './memory';
-import { LINEAR_NAMES } from './linearNames';
+import { LINEAR_NAMES } from '../base/linearNames';
 import { parameterShapes, type Quantization } from './parameterShapes';
 
 /** What the student is wanted for. */
@@ -318,8 +318,8 @@ function remediesFor(
 /** Bytes of the weights as a checkpoint stores them, where no file says so: 2 a parameter, 4 for float32, NF4 as it is. */
 export function estimatedDownloadBytes(config: ModelConfig): number {
   if (config.quantization !== undefined) return weightBytes(config, 'none', 'f16');
-  const { matrices, norms } = parameterShapes(config);
-  const parameters = [...matrices, ...norms].reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const { matrices, vectors } = parameterShapes(config);
+  const parameters = [...matrices, ...vectors].reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const dtype = config.raw['dtype'] ?? config.raw['torch_dtype'];
   return parameters * (dtype === 'float32' ? 4 : 2);
 }
