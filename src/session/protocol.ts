@@ -13,6 +13,7 @@ import type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+import type { TalkApi } from './talkProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { RejectedRow } from '../formats/rows';
@@ -42,6 +43,16 @@ export type {
   TeachRequest,
   TeachSummary,
 } from './apiProtocol';
+export type {
+  ChatMessage,
+  TalkAdapter,
+  TalkAnswer,
+  TalkEvent,
+  TalkRequest,
+  TalkStudent,
+  TalkStudentRequest,
+  TalkToken,
+} from './talkProtocol';
 export type {
   LoadedTeacherModel,
   TeacherAnswer,
@@ -207,7 +218,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi {
+export interface SessionApi extends TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;

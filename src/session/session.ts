@@ -19,6 +19,7 @@ import { exportStudent } from './exportStudent';
 import { estimateJudging, judgeForRequest } from './judge';
 import { expectKeptName, keepFile, keptPath, readKeptFile, withKeptFiles } from './keptFiles';
 import { previewDemonstrations, previewTask } from './preview';
+import { LoadedStudents } from './loadedStudents';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
   AnswerLocally,
@@ -47,6 +48,11 @@ import type {
   SessionApi,
   SessionEvent,
   StoredRun,
+  TalkAnswer,
+  TalkEvent,
+  TalkRequest,
+  TalkStudent,
+  TalkStudentRequest,
   TaskPreview,
   TaskPreviewRequest,
   TeachEstimate,
@@ -56,6 +62,7 @@ import type {
 } from './protocol';
 import { executeRun } from './run';
 import { storedArtefact, storedRuns } from './stored';
+import { Talker, talkStudent } from './talk';
 import { readExperiment } from './taskItems';
 import { estimateForRequest, teachForRequest, type TeachPlaces } from './teach';
 import { measureVariants } from './variants';
@@ -67,7 +74,9 @@ export class Session implements SessionApi {
   /** The run or evaluation under way. */
   private work: { control: RunControl; ended: Promise<unknown> } | undefined;
   private busyWith: string | undefined;
+  private readonly students: LoadedStudents;
   private readonly asker: Asker;
+  private readonly talker: Talker;
 
   constructor(
     provider: GpuProvider,
@@ -81,7 +90,9 @@ export class Session implements SessionApi {
     private readonly kept: KeptFileStore = new MemoryKeptFiles(),
   ) {
     this.place = new DevicePlace(provider, variantStore, measure);
-    this.asker = new Asker(store);
+    this.students = new LoadedStudents(store);
+    this.asker = new Asker(this.students);
+    this.talker = new Talker(this.students);
   }
 
   /**
@@ -96,7 +107,7 @@ export class Session implements SessionApi {
 
   /** Gives the device back. */
   close(): void {
-    this.asker.release();
+    this.students.release();
     this.place.close();
   }
 
@@ -207,6 +218,19 @@ export class Session implements SessionApi {
     return exampleQuestions(readExperiment(experiment), this.filesOf(files));
   }
 
+  talkStudent(request: TalkStudentRequest): Promise<TalkStudent> {
+    return talkStudent(request, this.students);
+  }
+
+  talk(request: TalkRequest, onEvent: (event: TalkEvent) => unknown): Promise<TalkAnswer> {
+    const control = new RunControl();
+    return this.exclusively(
+      'talk',
+      () => this.talker.talk(request, (tier) => this.place.device(tier), control.signal, safely(onEvent)),
+      control,
+    );
+  }
+
   exportStudent(request: ExportRequest): Promise<ExportSummary> {
     const [files, out] = [openFileRoot(request.files), openFileRoot(request.out)];
     return this.exclusively('export', () => exportStudent({ ...request, files, out, gpu: () => this.place.device() }));
@@ -273,7 +297,7 @@ export class Session implements SessionApi {
     if (this.work !== undefined) {
       throw new PupilError('usage', 'deleteRun: expected no run under way', 'Stop it first.');
     }
-    this.asker.release(); // it may hold the run's adapters
+    this.students.release(); // they may hold the run's adapters
     await this.store.deleteRun(expectRunId(runId));
   }
 
@@ -309,7 +333,8 @@ export class Session implements SessionApi {
       );
     }
     this.busyWith = what;
-    if (what !== 'ask') this.asker.release();
+    // Both talk with what is loaded; all other work has the device to itself.
+    if (what !== 'ask' && what !== 'talk') this.students.release();
     try {
       const ended = work();
       if (control !== undefined) this.work = { control, ended };
