@@ -150,7 +150,7 @@ describe('talk', { timeout: 600_000 }, () => {
         quantize: 'none',
       });
       const put =
-        adapter === undefined ? undefined : await Adapter.fromPeft(student, await loadAdapterFile(root, adapter.path));
+        adapter === undefined ? undefined : Adapter.fromPeft(student, await loadAdapterFile(root, adapter.path));
       const limits = { tokens: 128, sequences: 1, targets: 128 };
       const trainer = new Trainer(student, put, { limits, scoringOnly: true });
       await trainer.ready();
