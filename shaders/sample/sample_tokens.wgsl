@@ -9,7 +9,7 @@
 // Effect   WRITES next_ids of unfinished rows. Equal logits stand or fall together at the edge of top-k and top-p; GREEDY
 //          takes the lowest index. −∞ is never drawn. A row with NaN or +∞, or with nothing but −∞, gets 0xffffffff: no token.
 //          Thresholds come from searching the 32 bits of the value, two at a time: 16 passes over V, no sort.
-// Pairs    kernels/sampling.ts · reference/sampling.ts · test/kernels/sampling.test.ts · prelude random
+// Pairs    kernels/sampling.ts · reference/sampling.ts · test/kernels/sampling.test.ts · preludes random, ordered_bits
 
 struct RowSlice { first: u32, end: u32, count: u32, capacity: u32 }
 
@@ -38,12 +38,6 @@ var<workgroup> lane_indices: array<u32, lanes>;
 var<workgroup> lane_tallies: array<vec4<f32>, lanes>;
 var<workgroup> lane_masses: array<f32, lanes>;
 var<workgroup> chosen: u32;
-
-// Unsigned integers in the order of the floats; −0 equals 0.
-fn ordered(x: u32) -> u32 {
-  let bits = select(x, 0u, x == 0x80000000u);
-  return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
-}
 
 fn weight_of(bits: u32, most: f32) -> f32 {
   let exponent = max((bitcast<f32>(bits) - most) / TEMPERATURE, 2.0 * NEXT_TO_NOTHING);

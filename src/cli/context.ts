@@ -12,6 +12,8 @@ export type ExitCode = 0 | 1 | 2 | 130;
 export interface VerbContext {
   output: (json: boolean) => Output;
   openHost: (options: HostOptions) => Promise<Host>;
+  /** What is typed or piped; standard input where absent. */
+  input?: NodeJS.ReadableStream & { isTTY?: boolean };
   /** Told once, when the verb is over. */
   exit: (code: ExitCode) => void;
 }

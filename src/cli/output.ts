@@ -42,6 +42,13 @@ export class Output {
     this.streams.out.write(this.json ? `${JSON.stringify({ type, ...value })}\n` : `${human()}\n`);
   }
 
+  /** A part of a result for people, as it stands: a text that comes piece by piece. */
+  write(text: string): void {
+    this.clearBar();
+    this.spokeAt = Date.now();
+    this.streams.out.write(text);
+  }
+
   /** A remark on the way. Machines get it as `{"type":"note"}` on stderr's behalf: not at all. */
   note(text: string): void {
     this.clearBar();

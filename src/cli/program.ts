@@ -9,6 +9,7 @@ import { registerCheck } from './verbs/check';
 import { registerDoctor } from './verbs/doctor';
 import { registerEval } from './verbs/eval';
 import { registerExport } from './verbs/export';
+import { registerGenerate } from './verbs/generate';
 import { registerInspect } from './verbs/inspect';
 import { registerJudge } from './verbs/judge';
 import { registerPlan } from './verbs/plan';
@@ -43,6 +44,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerTeach(program, context);
   registerJudge(program, context);
   registerExport(program, context);
+  registerGenerate(program, context);
   registerInspect(program, context);
   registerPretrain(program, context);
   registerPlan(program, context);

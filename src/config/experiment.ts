@@ -5,8 +5,8 @@ import { PupilError } from '../base/errors';
 import { jsonSchemaOf } from './jsonSchema';
 import { listProblems } from './problems';
 import { crossFieldProblems } from './rules';
-import { ExperimentSchema } from './schema';
-import type { Experiment } from './schema';
+import { ExperimentSchema, StudentSchema } from './schema';
+import type { Experiment, StudentConfig } from './schema';
 
 export { SCORERS } from './phaseSchema';
 export { DEMONSTRATION_FORMATS } from './schema';
@@ -62,6 +62,22 @@ export function parseExperiment(json: unknown): Experiment {
     );
   }
   return result.output;
+}
+
+/**
+ * Checks an experiment's `student` by itself and fills in its defaults.
+ * @throws PupilError `config` naming every problem.
+ */
+export function parseStudent(json: unknown): StudentConfig {
+  const result = v.safeParse(StudentSchema, json);
+  if (result.success) return result.output;
+  const problems = listProblems(result.issues);
+  throw new PupilError(
+    'config',
+    `parseStudent: ${problems.length} problem${problems.length === 1 ? '' : 's'} in the student\n` +
+      problems.map((p) => `  student.${p.path}: expected ${p.expected}, got ${p.value}`).join('\n'),
+    'Every key, its unit and its default are in docs/experiment.schema.json.',
+  );
 }
 
 /** The JSON Schema of an experiment file, for editors, forms and readers. */

@@ -14,7 +14,7 @@ const bundledName = v.pipe(
   v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'the name of a bundled student: letters, digits, ".", "_" and "-"'),
 );
 
-const StudentSchema = v.strictObject({
+export const StudentSchema = v.strictObject({
   source: field(
     v.variant('kind', [
       v.strictObject({ kind: v.literal('directory'), path: nonEmptyText }),

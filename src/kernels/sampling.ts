@@ -8,10 +8,11 @@ import type { Rows } from '../gpu/rows';
 import { expectTensor, type Tensor } from '../gpu/tensor';
 import advanceWgsl from '../../shaders/sample/sample_advance.wgsl?raw';
 import tokensWgsl from '../../shaders/sample/sample_tokens.wgsl?raw';
+import orderedWgsl from '../../shaders/common/ordered_bits.wgsl?raw';
 import randomWgsl from '../../shaders/common/random.wgsl?raw';
 import { wideLanes } from './wideLanes';
 
-const SAMPLE_TOKENS = kernelSource('sample_tokens', tokensWgsl, randomWgsl);
+const SAMPLE_TOKENS = kernelSource('sample_tokens', tokensWgsl, randomWgsl, orderedWgsl);
 const SAMPLE_ADVANCE = kernelSource('sample_advance', advanceWgsl);
 
 const MAX_END_TOKENS = 8;
@@ -34,6 +35,8 @@ export interface SamplingOptions {
   topK: number;
   /** In (0, 1]; 1: all tokens. */
   topP: number;
+  /** Run between drawing and advancing: they see the tokens in nextIds, and outputCount as it was. */
+  drawn?: readonly Command[];
 }
 
 /**
@@ -102,6 +105,7 @@ export function sampleTokens(
       rows,
       grid: (count) => linearGrid(gpu, count),
     }),
+    ...(options.drawn ?? []),
     new Dispatch(gpu, SAMPLE_ADVANCE, {
       bind: {
         next_ids: nextIds,

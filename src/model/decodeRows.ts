@@ -70,7 +70,7 @@ export class DecodeRows {
    * Takes each row's new ids and, where it has ended, why. Ended sequences leave the batch.
    * @returns whether any left: the rows have moved then.
    */
-  take(news: readonly { ids: ArrayLike<number>; stopped: Answer['stopped'] | undefined }[]): boolean {
+  take(news: readonly { ids: ArrayLike<number>; stopped?: Answer['stopped'] | undefined }[]): boolean {
     const staying = this.rows.filter((row, r) => {
       const { ids, stopped } = news[r]!;
       for (let i = 0; i < ids.length; i++) row.ids.push(ids[i]!);

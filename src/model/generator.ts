@@ -22,7 +22,9 @@ import { packSequences } from './batch';
 import { makeActivations } from './blockTensors';
 import { DecodeRows, type Answer, type Decoding } from './decodeRows';
 import { blockDecode, blockForward, type LayerCache } from './decoder';
+import { generatorTensors, type GeneratorTensors } from './generatorTensors';
 import type { Student } from './student';
+import { TokenProbabilities, type NewTokens } from './tokenProbabilities';
 
 export interface GeneratorOptions {
   /** Sequences decoded side by side. */
@@ -37,6 +39,8 @@ export interface GeneratorOptions {
   /** 1 or absent = off. */
   topP?: number;
   eosIds: readonly number[];
+  /** Keep the log-probability of every token and of so many alternatives, for `onTokens`. */
+  probabilities?: { alternatives: number };
 }
 
 export type Generation = Answer;
@@ -58,25 +62,8 @@ export class Generator {
   private readonly first: Command[];
   private readonly step: Command[];
   private readonly ring: StagingRing;
-  private readonly t: Record<
-    | 'ids'
-    | 'positions'
-    | 'sequenceStart'
-    | 'slots'
-    | 'lastIndex'
-    | 'rowIndex'
-    | 'sequences'
-    | 'state'
-    | 'lengths'
-    | 'finished'
-    | 'output'
-    | 'outputCount'
-    | 'nextIds'
-    | 'nextPositions'
-    | 'nextSlots'
-    | 'cacheStarts',
-    Tensor
-  >;
+  private readonly t: GeneratorTensors;
+  private readonly probabilities: TokenProbabilities | undefined;
 
   constructor(
     readonly student: Student,
@@ -101,28 +88,10 @@ export class Generator {
     const arena = (this.arena = gpu.arena('generation'));
     const N = (this.prefillCapacity = Math.max(maxPromptTokens, Math.min(B * maxPromptTokens, PREFILL_TOKENS)));
     const { hiddenSize: C, kvHeads, headSize: K, layers: L, vocabSize: V } = config;
-    const u32 = (label: string, size: number): Tensor => arena.tensor(label, [size], 'u32');
     this.promptRows = new Rows(gpu, arena, 'prompt tokens', N);
     this.lastRows = new Rows(gpu, arena, 'prompt ends', B);
     this.batchRows = new Rows(gpu, arena, 'sequences', B);
-    const t = (this.t = {
-      ids: u32('ids', N),
-      positions: u32('positions', N),
-      sequenceStart: u32('sequence start', N),
-      slots: u32('slots', N),
-      lastIndex: u32('last index', B),
-      rowIndex: u32('row index', B),
-      sequences: u32('sequence numbers', B),
-      state: u32('sampling state', 4),
-      lengths: u32('lengths', B),
-      finished: u32('finished', B),
-      output: u32('output', B * maxNewTokens),
-      outputCount: u32('output count', B),
-      nextIds: u32('next ids', B),
-      nextPositions: u32('next positions', B),
-      nextSlots: u32('next slots', B),
-      cacheStarts: u32('cache starts', B),
-    });
+    const t = (this.t = generatorTensors(arena, B, N, maxNewTokens));
     const caches = student.layers.map((_, l): Omit<LayerCache, 'slots'> => ({
       keys: arena.tensor(`keys ${l}`, [B * this.cacheCapacity, kvHeads * K]),
       values: arena.tensor(`values ${l}`, [B * this.cacheCapacity, kvHeads * K]),
@@ -172,6 +141,11 @@ export class Generator {
     const inverseRms = arena.tensor('inverse rms', [B]);
     const logits = arena.tensor('logits', [B, V]);
     const rows = this.batchRows;
+    const alternatives = options.probabilities?.alternatives;
+    this.probabilities =
+      alternatives === undefined
+        ? undefined
+        : new TokenProbabilities(gpu, arena, logits, t, { rows, vocab: V, maxNewTokens, alternatives });
     this.first = [
       ...rmsnormForward(
         gpu,
@@ -204,6 +178,7 @@ export class Generator {
           temperature: options.temperature,
           topK: options.topK ?? 0,
           topP: options.topP ?? 1,
+          drawn: this.probabilities?.commands ?? [],
         },
       ),
     ];
@@ -231,7 +206,8 @@ export class Generator {
       ),
       ...this.first,
     ];
-    this.ring = new StagingRing(gpu, arena, 'generation', 2, Math.max(256, 4 * B * (maxNewTokens + 2)));
+    const readBytes = 4 * B * (maxNewTokens + 2) + (this.probabilities?.sizeBytes ?? 0);
+    this.ring = new StagingRing(gpu, arena, 'generation', 2, Math.max(256, readBytes));
   }
 
   get sizeBytes(): number {
@@ -249,7 +225,8 @@ export class Generator {
   /**
    * Continues every prompt, as many side by side as the batch has rows. Prompt p has sequence number firstSequence + p.
    * @param options onAnswers is awaited whenever further answers are complete, with all before the first incomplete one; it
-   *   may throw to stop. What has been generated behind that one is lost then.
+   *   may throw to stop. What has been generated behind that one is lost then. onTokens is awaited after every submission
+   *   with what it brought, and may throw to stop as well.
    * @throws PupilError `shape` for an empty prompt, one longer than maxPromptTokens, or ids outside the vocabulary.
    */
   async generate(
@@ -260,6 +237,7 @@ export class Generator {
       firstSequence?: number;
       onProgress?: ProgressListener;
       onAnswers?: (answers: readonly Generation[]) => Promise<void>;
+      onTokens?: (news: readonly NewTokens[]) => Promise<void> | void;
       signal?: AbortSignal;
     },
   ): Promise<Generation[]> {
@@ -276,7 +254,9 @@ export class Generator {
       if (moved || fresh > 0) this.layOut(batch.rows, prompts, firstSequence);
       if (fresh > 0) this.prefillRows(batch.rows.slice(0, fresh), prompts);
       const before = batch.completed;
-      moved = batch.take(await this.decode(batch.rows));
+      const news = await this.decode(batch.rows);
+      moved = batch.take(news);
+      await options.onTokens?.(news);
       if (batch.completed === before) continue;
       options.onProgress?.({ task: 'Generating', done: batch.completed, total: prompts.length, unit: 'answers' });
       const inOrder = batch.answersInOrder();
@@ -366,10 +346,8 @@ export class Generator {
   }
 
   /** Some tokens for every row; what they are, and which rows have ended. */
-  private async decode(
-    rows: readonly Decoding[],
-  ): Promise<{ ids: Uint32Array; stopped: Generation['stopped'] | undefined }[]> {
-    const { gpu, t } = this;
+  private async decode(rows: readonly Decoding[]): Promise<NewTokens[]> {
+    const { gpu, t, probabilities } = this;
     const { maxNewTokens } = this.options;
     // A row that has told no token yet has drawn its first.
     const left = rows.reduce((most, { ids }) => Math.max(most, maxNewTokens - Math.max(1, ids.length)), 0);
@@ -378,9 +356,10 @@ export class Generator {
     const recorder = new Recorder(gpu, 'decode');
     for (let i = 0; i < Math.min(left, steps); i++) recorder.add(...this.step);
     await this.ring.free();
-    const read = this.ring.copy(recorder, [t.output, t.outputCount, t.finished]);
+    const read = this.ring.copy(recorder, [t.output, t.outputCount, t.finished, ...(probabilities?.tensors ?? [])]);
     recorder.submit();
-    const [output, counts, finished] = (await read()).map((bytes) => new Uint32Array(bytes));
+    const bytes = await read();
+    const [output, counts, finished] = bytes.slice(0, 3).map((one) => new Uint32Array(one));
     const broken = rows.findIndex((_, r) => finished![r] === FINISHED.notFinite);
     if (broken >= 0) {
       throw new PupilError(
@@ -389,9 +368,15 @@ export class Generator {
         'The student or its adapter holds numbers that are not finite, or so large that f32 overflows: train it anew with a lower learning rate.',
       );
     }
-    return rows.map(({ ids }, r) => ({
-      ids: output!.subarray(r * maxNewTokens + ids.length, r * maxNewTokens + counts![r]!),
-      stopped: finished![r] === FINISHED.running ? undefined : finished![r] === FINISHED.endToken ? 'eos' : 'length',
-    }));
+    return rows.map(({ prompt, ids }, r): NewTokens => {
+      const [from, to] = [ids.length, counts![r]!];
+      const stopped = finished![r] === FINISHED.endToken ? 'eos' : 'length';
+      return {
+        prompt,
+        ids: Array.from(output!.subarray(r * maxNewTokens + from, r * maxNewTokens + to)),
+        ...(probabilities === undefined ? {} : { probabilities: probabilities.read(bytes.slice(3), r, from, to) }),
+        ...(finished![r] === FINISHED.running ? {} : { stopped }),
+      };
+    });
   }
 }

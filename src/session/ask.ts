@@ -1,45 +1,23 @@
 // ask.ts: a question that a person types, answered by the untouched student or by one that a run tuned. It is asked exactly as
 // the test questions are (prompt, wrapper, suffix, temperature, extractor), or not at all where the student lacks a word of
-// it. What was loaded for one question is kept for the next.
+// it. What was loaded for one question is kept for the next (loadedStudents.ts).
 import { PupilError } from '../base/errors';
 import type { Experiment } from '../config/experiment';
-import { readAdapterNote } from '../formats/adapterNote';
 import type { Gpu } from '../gpu/device';
-import { Adapter } from '../model/adapter';
-import { Generator } from '../model/generator';
-import type { Student } from '../model/student';
-import { filesIn, loadAdapterFile } from '../recipes/files';
-import { openFileRoot } from '../sources/fileRoot';
-import { openMemoryRoot } from '../sources/memory';
+import type { Generator } from '../model/generator';
 import type { OpenRoot } from '../sources/openRoot';
-import type { RunStore } from '../storage/runStore';
 import { LETTERS } from '../tasks/extract/choice';
 import { taskOfKind } from '../tasks/task';
 import { askable, unknownWordsReply } from '../text/askable';
 import { decodeAnswer } from '../text/wrapper';
-import { adapterFolder } from './artefacts';
 import { Encoder } from './encoder';
-import { loadStudentWeights, openStudent, type OpenedStudent } from './load';
+import { openStudent, type OpenedStudent } from './load';
+import type { LoadedStudents } from './loadedStudents';
 import { prepare, questionsOnly } from './prepare';
-import type { AskAnswer, AskRequest, ExampleQuestions, SystemName } from './protocol';
+import type { AskAnswer, AskRequest, ExampleQuestions } from './protocol';
 
 /** As many options as there are letters in a student's vocabulary at most; the paper's tasks have up to five. */
 const MAX_OPTIONS = 8;
-
-interface LoadedSystem {
-  /** Whose adapter it is; the untouched student is of no run. */
-  runId: string | undefined;
-  adapter: Adapter | undefined;
-  generator: Generator;
-}
-
-interface LoadedStudent {
-  key: string;
-  gpu: Gpu;
-  student: Student;
-  /** At most one run's. */
-  systems: Map<SystemName, LoadedSystem>;
-}
 
 /** One question with all that is needed to ask it. */
 interface Inquiry {
@@ -78,19 +56,9 @@ export async function exampleQuestions(experiment: Experiment, files: OpenRoot):
   };
 }
 
-/** Answers questions one at a time; `release` gives back all that it loaded. */
+/** Answers questions one at a time, with the students that are kept. */
 export class Asker {
-  private loaded: LoadedStudent | undefined;
-  private opened: { key: string; student: OpenedStudent } | undefined;
-
-  constructor(private readonly store: RunStore) {}
-
-  release(): void {
-    for (const system of this.loaded?.systems.values() ?? []) destroySystem(system);
-    this.loaded?.student.destroy();
-    this.loaded = undefined;
-    this.opened = undefined;
-  }
+  constructor(private readonly students: LoadedStudents) {}
 
   /**
    * @param experiment the request's, checked and resolved.
@@ -101,7 +69,7 @@ export class Asker {
     const options = (request.options ?? []).map(oneLine);
     const question = oneLine(request.question);
     expectQuestion(question, options);
-    const opened = await this.open(request, experiment);
+    const opened = await this.students.open({ files: request.files, student: experiment.student });
     const inquiry: Inquiry = { gpu, request, experiment, opened, signal };
     const { tokenizer } = opened.tokenizer;
     const read = [question, ...options].map((text) => askable(tokenizer, text));
@@ -131,7 +99,7 @@ export class Asker {
         'Ask a shorter question.',
       );
     }
-    const { generator } = await this.system(inquiry);
+    const generator = await this.generatorOf(inquiry);
     const [answer] = await generator.generate([prompt.ids], { seed: experiment.seed, stream: 'ask', signal });
     const text = decodeAnswer(tokenizer, answer!.ids);
     const extracted = task.extract(text, item).answer;
@@ -145,99 +113,30 @@ export class Asker {
     };
   }
 
-  /** Config, tokenizer and fingerprint. Contents at hand may have changed under the same names: they are read anew. */
-  private async open({ files }: AskRequest, experiment: Experiment): Promise<OpenedStudent> {
-    const key = files.kind === 'memory' ? '' : JSON.stringify([files, experiment.student]);
-    if (key !== '' && this.opened?.key === key) return this.opened.student;
-    const student = await openStudent(experiment, openFileRoot(files));
-    this.opened = { key, student };
-    return student;
-  }
-
-  /** The student of the question, and of tuned ones its run's. What is no longer asked for is given back. */
-  private async system(inquiry: Inquiry): Promise<LoadedSystem> {
-    const { request, experiment } = inquiry;
-    const { systems, student } = await this.load(inquiry);
-    const runId = request.system === 'Baseline' ? undefined : request.runId;
-    for (const [name, system] of systems) {
-      if (name === 'Baseline' || runId === undefined || system.runId === runId) continue;
-      destroySystem(system);
-      systems.delete(name);
+  /** Of the student of the question, and of tuned ones its run's. What is no longer asked for is given back. */
+  private async generatorOf(inquiry: Inquiry): Promise<Generator> {
+    const { gpu, request, experiment, opened, signal } = inquiry;
+    const { system, runId } = request;
+    if (system !== 'Baseline' && runId !== undefined) {
+      this.students.detach((place) => place.kind !== 'run' || place.runId !== runId);
     }
-    const known = systems.get(request.system);
-    if (known !== undefined) return known;
-    const adapter = await this.loadAdapter(student, inquiry);
-    let generator: Generator | undefined;
-    try {
-      const room = roomFor(inquiry);
-      generator = new Generator(student, adapter, {
+    const room = roomFor(inquiry);
+    const { generator } = await this.students.generator({
+      gpu,
+      student: experiment.student,
+      opened,
+      adapter: { kind: 'run', runId, system },
+      options: {
         batchSize: 1,
         maxPromptTokens: room.prompt,
         maxNewTokens: room.answer,
         temperature: experiment.evaluation.temperature,
-        eosIds: inquiry.opened.eosIds,
-      });
-      await generator.ready();
-      const system = { runId, adapter, generator };
-      systems.set(request.system, system);
-      return system;
-    } catch (error) {
-      generator?.destroy();
-      adapter?.destroy();
-      throw error;
-    }
+        eosIds: opened.eosIds,
+      },
+      signal,
+    });
+    return generator;
   }
-
-  /** The request's student; the one before it is given back. */
-  private async load({ gpu, experiment, opened, signal }: Inquiry): Promise<LoadedStudent> {
-    const { student: config, prompt, evaluation } = experiment;
-    const key = JSON.stringify([opened.report.fingerprint, config, prompt, evaluation]);
-    if (this.loaded?.key === key && this.loaded.gpu === gpu) return this.loaded;
-    const before = this.opened;
-    this.release();
-    this.opened = before;
-    const student = await loadStudentWeights(gpu, experiment, opened, () => undefined, signal);
-    return (this.loaded = { key, gpu, student, systems: new Map() });
-  }
-
-  private async loadAdapter(student: Student, { request, opened }: Inquiry): Promise<Adapter | undefined> {
-    const { system, runId } = request;
-    const folder = adapterFolder(system);
-    if (folder === undefined) return undefined;
-    if (runId === undefined) {
-      throw new PupilError('usage', `ask: expected a run whose ${system} student is asked, none was named`);
-    }
-    const files: Record<string, Uint8Array> = {};
-    for (const path of await this.store.listArtefacts(runId)) {
-      if (path.startsWith(`${folder}/`)) files[path] = (await this.store.loadArtefact(runId, path))!;
-    }
-    if (Object.keys(files).length === 0) {
-      throw new PupilError(
-        'storage',
-        `ask: run ${runId}: expected its ${system} student in ${folder}/, there is none`,
-        'The run has no such phase, has not come so far, or keeps its files elsewhere.',
-      );
-    }
-    const root = openMemoryRoot(files);
-    const note = await readAdapterNote(filesIn(root, folder));
-    const { fingerprint } = opened.report;
-    if (
-      note !== undefined &&
-      (note.student.fingerprint !== fingerprint || note.student.quantize !== student.quantization)
-    ) {
-      throw new PupilError(
-        'checkpoint',
-        `ask: run ${runId}: expected an adapter of the student ${fingerprint} (${student.quantization}), it was trained on ${note.student.fingerprint} (${note.student.quantize})`,
-        'Ask with the experiment and the student of that run.',
-      );
-    }
-    return Adapter.fromPeft(student, await loadAdapterFile(root, folder));
-  }
-}
-
-function destroySystem({ generator, adapter }: LoadedSystem): void {
-  generator.destroy();
-  adapter?.destroy();
 }
 
 /** A typed text without its line breaks: in a prompt they would end the question. */

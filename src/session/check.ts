@@ -13,6 +13,7 @@ import { rmsnormCases } from '../selfcheck/cases/rmsnorm';
 import { ropeCases } from '../selfcheck/cases/rope';
 import { samplingCases } from '../selfcheck/cases/sampling';
 import { swigluCases } from '../selfcheck/cases/swiglu';
+import { tokenLogpsCases } from '../selfcheck/cases/tokenLogps';
 import { runCase, type CaseFamily } from '../selfcheck/harness';
 import type { CheckResult, CheckSummary } from './protocol';
 
@@ -30,6 +31,7 @@ export const CHECK_FAMILIES: readonly CaseFamily[] = [
   lossCases,
   optimizerCases,
   samplingCases,
+  tokenLogpsCases,
 ];
 
 /**

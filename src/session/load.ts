@@ -19,6 +19,9 @@ import { expectRows, loadTokenizer, stopIds, type LoadedTokenizer } from './toke
 /** Of package.json; a unit test holds the two together. */
 export const PUPIL_VERSION = '0.1.0';
 
+/** As much of an experiment as says which student it is. */
+type StudentOf = Pick<Experiment, 'student'>;
+
 /** A student's files, before anything is on the GPU. */
 export interface StudentFiles {
   source: string;
@@ -26,7 +29,7 @@ export interface StudentFiles {
 }
 
 /** Where the student's files are: a folder of the root, a bundled one (`students/<name>`), or a URL of its own. */
-export function studentFiles(experiment: Experiment, files: OpenRoot): StudentFiles {
+export function studentFiles(experiment: StudentOf, files: OpenRoot): StudentFiles {
   const { source } = experiment.student;
   if (source.kind === 'url') {
     const base = source.url.endsWith('/') ? source.url : `${source.url}/`;
@@ -47,7 +50,7 @@ export interface OpenedStudent {
 }
 
 /** Reads the checkpoint's headers and its tokenizer. */
-export async function openStudent(experiment: Experiment, files: OpenRoot): Promise<OpenedStudent> {
+export async function openStudent(experiment: StudentOf, files: OpenRoot): Promise<OpenedStudent> {
   const { source, open } = studentFiles(experiment, files);
   const checkpoint = await openCheckpoint(open, source);
   const config = parseModelConfig(checkpoint.config, `${checkpoint.name}/config.json`);
@@ -65,7 +68,7 @@ export async function openStudent(experiment: Experiment, files: OpenRoot): Prom
 /** Puts the weights on the GPU. */
 export function loadStudentWeights(
   gpu: Gpu,
-  experiment: Experiment,
+  experiment: StudentOf,
   { checkpoint }: OpenedStudent,
   onProgress: ProgressListener,
   signal: AbortSignal,

@@ -14,6 +14,7 @@ import type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+import type { TalkApi } from './talkProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { PlannedStudent, PlanStudentRequest, StudentSettings } from './planProtocol';
@@ -44,6 +45,16 @@ export type {
   TeachRequest,
   TeachSummary,
 } from './apiProtocol';
+export type {
+  ChatMessage,
+  TalkAdapter,
+  TalkAnswer,
+  TalkEvent,
+  TalkRequest,
+  TalkStudent,
+  TalkStudentRequest,
+  TalkToken,
+} from './talkProtocol';
 export type {
   LoadedTeacherModel,
   TeacherAnswer,
@@ -209,7 +220,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends PlanApi {
+export interface SessionApi extends PlanApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;

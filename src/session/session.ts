@@ -20,6 +20,7 @@ import { estimateJudging, judgeForRequest } from './judge';
 import { expectKeptName, keepFile, keptPath, readKeptFile, withKeptFiles } from './keptFiles';
 import type { PlannedStudent, PlanStudentRequest } from './planProtocol';
 import { previewDemonstrations, previewTask } from './preview';
+import { LoadedStudents } from './loadedStudents';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
   AnswerLocally,
@@ -48,6 +49,11 @@ import type {
   SessionApi,
   SessionEvent,
   StoredRun,
+  TalkAnswer,
+  TalkEvent,
+  TalkRequest,
+  TalkStudent,
+  TalkStudentRequest,
   TaskPreview,
   TaskPreviewRequest,
   TeachEstimate,
@@ -57,6 +63,7 @@ import type {
 } from './protocol';
 import { executeRun } from './run';
 import { storedArtefact, storedRuns } from './stored';
+import { Talker, talkStudent } from './talk';
 import { readExperiment } from './taskItems';
 import { planStudentFolder } from './studentPlan';
 import { estimateForRequest, teachForRequest, type TeachPlaces } from './teach';
@@ -69,7 +76,9 @@ export class Session implements SessionApi {
   /** The run or evaluation under way. */
   private work: { control: RunControl; ended: Promise<unknown> } | undefined;
   private busyWith: string | undefined;
+  private readonly students: LoadedStudents;
   private readonly asker: Asker;
+  private readonly talker: Talker;
 
   constructor(
     provider: GpuProvider,
@@ -83,7 +92,9 @@ export class Session implements SessionApi {
     private readonly kept: KeptFileStore = new MemoryKeptFiles(),
   ) {
     this.place = new DevicePlace(provider, variantStore, measure);
-    this.asker = new Asker(store);
+    this.students = new LoadedStudents(store);
+    this.asker = new Asker(this.students);
+    this.talker = new Talker(this.students);
   }
 
   /**
@@ -98,7 +109,7 @@ export class Session implements SessionApi {
 
   /** Gives the device back. */
   close(): void {
-    this.asker.release();
+    this.students.release();
     this.place.close();
   }
 
@@ -209,6 +220,19 @@ export class Session implements SessionApi {
     return exampleQuestions(readExperiment(experiment), this.filesOf(files));
   }
 
+  talkStudent(request: TalkStudentRequest): Promise<TalkStudent> {
+    return talkStudent(request, this.students);
+  }
+
+  talk(request: TalkRequest, onEvent: (event: TalkEvent) => unknown): Promise<TalkAnswer> {
+    const control = new RunControl();
+    return this.exclusively(
+      'talk',
+      () => this.talker.talk(request, (tier) => this.place.device(tier), control.signal, safely(onEvent)),
+      control,
+    );
+  }
+
   exportStudent(request: ExportRequest): Promise<ExportSummary> {
     const [files, out] = [openFileRoot(request.files), openFileRoot(request.out)];
     return this.exclusively('export', () => exportStudent({ ...request, files, out, gpu: () => this.place.device() }));
@@ -279,7 +303,7 @@ export class Session implements SessionApi {
     if (this.work !== undefined) {
       throw new PupilError('usage', 'deleteRun: expected no run under way', 'Stop it first.');
     }
-    this.asker.release(); // it may hold the run's adapters
+    this.students.release(); // they may hold the run's adapters
     await this.store.deleteRun(expectRunId(runId));
   }
 
@@ -315,7 +339,8 @@ export class Session implements SessionApi {
       );
     }
     this.busyWith = what;
-    if (what !== 'ask') this.asker.release();
+    // Both talk with what is loaded; all other work has the device to itself.
+    if (what !== 'ask' && what !== 'talk') this.students.release();
     try {
       const ended = work();
       if (control !== undefined) this.work = { control, ended };

@@ -23,6 +23,8 @@ export const SESSION_METHODS = [
   'evaluate',
   'ask',
   'exampleQuestions',
+  'talk',
+  'talkStudent',
   'previewDemonstrations',
   'previewTask',
   'planStudent',

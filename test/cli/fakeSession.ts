@@ -40,6 +40,7 @@ export interface Called {
 export async function pupil(
   args: readonly string[],
   answers: Partial<Record<keyof SessionApi, (...args: never[]) => unknown>> = {},
+  more: Pick<VerbContext, 'input'> = {},
 ): Promise<{ code: number; out: string; err: string; calls: Called[]; hosts: HostOptions[]; closed: number }> {
   const out = new Kept();
   const err = new Kept();
@@ -87,6 +88,7 @@ export async function pupil(
     (what: string): ((paths: readonly string[] | string) => FileRoot) =>
     (paths) => ({ kind: 'disk', directory: `${what}:${[paths].flat().join(',')}` });
   const overrides: Partial<VerbContext> = {
+    ...more,
     openHost: (options) => {
       hosts.push(options);
       return Promise.resolve({

@@ -9,6 +9,7 @@ import type {
   SystemName,
 } from '../../session/protocol';
 import { toNotice, type Notice } from './notice';
+import { systemsOf } from './systems';
 
 /** Where the systems are that can be asked: an experiment, and a run of it that left its adapters. */
 export interface AskPlace {
@@ -24,12 +25,6 @@ export interface Asked {
 }
 
 type Example = ExampleQuestions['examples'][number];
-
-const TUNED: readonly [system: SystemName, folder: string][] = [
-  ['Instruction-tuned', 'adapters/instruct/'],
-  ['Instruction-tuned, more steps', 'adapters/control/'],
-  ['Self-refined', 'adapters/self-refine/'],
-];
 
 export class AskBox {
   question = $state('');
@@ -88,7 +83,7 @@ export class AskBox {
     await this.guarded(async () => {
       const { question, options, prompt, example } = this;
       const place = await this.findPlace();
-      const systems = await this.systemsOf(place);
+      const systems = await systemsOf(this.session, place.runId);
       const same = example?.question === question && example.options.join('\n') === options.join('\n');
       this.target = same ? example.target : undefined;
       this.askedQuestion = question;
@@ -103,12 +98,6 @@ export class AskBox {
         }
       }
     });
-  }
-
-  private async systemsOf({ runId }: AskPlace): Promise<SystemName[]> {
-    const paths = runId === undefined ? [] : await this.session.listArtefacts(runId);
-    const tuned = TUNED.filter(([, folder]) => paths.some((path) => path.startsWith(folder)));
-    return ['Baseline', ...tuned.map(([system]) => system)];
   }
 
   private async guarded(work: () => Promise<void>): Promise<void> {

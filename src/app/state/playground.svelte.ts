@@ -12,6 +12,7 @@ import { toNotice, type Notice } from './notice';
 import { RunView } from './run.svelte';
 import { SelfCheck } from './selfCheck.svelte';
 import { StoredRuns } from './storedRuns.svelte';
+import { TalkBox } from './talk.svelte';
 import type { LocalModel } from './teacherPlace';
 import { Teachers } from './teachers.svelte';
 
@@ -22,6 +23,7 @@ export class Playground {
   readonly stored: StoredRuns;
   readonly check: SelfCheck;
   readonly ask: AskBox;
+  readonly talk: TalkBox;
   readonly teachers: Teachers;
   private readonly locks: RunLocks;
   /** A failure of an action that belongs to no part. */
@@ -30,7 +32,13 @@ export class Playground {
   preparing = $state(false);
 
   readonly busy = $derived.by(
-    () => this.preparing || this.run.active || this.check.running || this.ask.asking || this.teachers.asking,
+    () =>
+      this.preparing ||
+      this.run.active ||
+      this.check.running ||
+      this.ask.asking ||
+      this.talk.talking ||
+      this.teachers.asking,
   );
   readonly canRun = $derived.by(() => this.device.status === 'ready' && !this.busy && this.experiments.missing === '');
 
@@ -57,6 +65,7 @@ export class Playground {
     this.stored = new StoredRuns(session, place.memory, this.locks);
     this.check = new SelfCheck(session);
     this.ask = new AskBox(session, () => this.askPlace());
+    this.talk = new TalkBox(session, () => this.askPlace(), this.pageBase);
     this.teachers = new Teachers({
       session,
       experiments: this.experiments,

@@ -7,6 +7,7 @@ import { parseExperiment, type Experiment } from '../../../src/config/experiment
 import { resolvePaths } from '../../../src/config/paths';
 import { writeAdapterNote } from '../../../src/formats/adapterNote';
 import { writePeftAdapter } from '../../../src/formats/peft';
+import type { Gpu } from '../../../src/gpu/device';
 import { nodeGpu } from '../../../src/gpu/node';
 import type { AskRequest } from '../../../src/session/protocol';
 import { Session } from '../../../src/session/session';
@@ -55,6 +56,11 @@ const adapter = writePeftAdapter({
     ],
   ]),
 });
+
+/** The session's device, for what it holds. */
+function gpuOf(session: Session): Gpu {
+  return (session as unknown as { place: { current: Gpu } }).place.current;
+}
 
 describe('ask', { timeout: 300_000 }, () => {
   const store = new MemoryRunStore();
@@ -125,7 +131,7 @@ describe('ask', { timeout: 300_000 }, () => {
     const tuned = await session.ask(request({ system: 'Self-refined', runId: 'tuned' }));
     expect(tuned.prompt).toBe(before.prompt);
     expect(tuned.text).not.toBe(before.text);
-    const { gpu } = session as unknown as { gpu: { account: { current: number } } };
+    const gpu = gpuOf(session);
     const held = gpu.account.current;
     expect((await session.ask(request())).text).toBe(before.text);
     expect(gpu.account.current).toBe(held); // both were there already
@@ -162,7 +168,7 @@ describe('ask', { timeout: 300_000 }, () => {
   it('keeps one run’s students at a time, and none of a deleted run', async () => {
     for (const run of ['second', 'third']) await keepAdapter(run);
     const tuned = (runId: string): Promise<unknown> => session.ask(request({ system: 'Self-refined', runId }));
-    const { gpu } = session as unknown as { gpu: { account: { current: number } } };
+    const gpu = gpuOf(session);
     await tuned('second');
     const held = gpu.account.current;
     await tuned('third');
@@ -242,7 +248,7 @@ describe('ask', { timeout: 300_000 }, () => {
     const asked = session.ask(request());
     await expect(session.ask(request())).rejects.toThrow(/busy with ask/);
     await asked;
-    const { gpu } = session as unknown as { gpu: { account: { current: number } } };
+    const gpu = gpuOf(session);
     const held = gpu.account.current;
     await session.check('rope', () => undefined);
     expect(gpu.account.current).toBeLessThan(held);
