@@ -1,12 +1,15 @@
-// weightSink.ts: what a student's weights are handed to while they stream in, besides the GPU: a writer that keeps them for
-// the next time, say. A type only; who writes what where is session/studentSink.ts.
+// weightSink.ts: what wants to see the weights of a student while they stream in: a cache that keeps them. It stores nothing
+// itself.
 import type { DType } from '../base/dtypes';
 import type { Bnb4bitWeight } from './bnb4bit';
 
-/** An NF4 weight as it is on the GPU: of what dtype it once was is for the checkpoint to know. */
-export type StoredNf4 = Omit<Bnb4bitWeight, 'dtype'>;
+/** A linear weight in NF4 as bitsandbytes lays it out on disk: packed, absmax (f32, or codes and what they nest in), shape. */
+export type StoredNf4 = Bnb4bitWeight;
 
-/** Called in the order of loading; the loader waits for each call. */
+/**
+ * Called while a student streams in, in the order of loading, one call after the other. What was passed on may still turn
+ * out to be bad (a value that is not finite): only when the load has succeeded may it be kept.
+ */
 export interface WeightSink {
   /** A dense tensor's bytes as the checkpoint stores them (dtype f32/f16/bf16, as in the file), pieces in order, each ≤ 16 MiB; `start` is the byte offset. */
   dense(

@@ -5,19 +5,25 @@ import { elementCount } from '../base/dtypes';
 import { throwIfCancelled, type ProgressListener } from '../base/progress';
 import type { Checkpoint } from '../formats/checkpointIndex';
 import type { ModelConfig } from '../formats/modelConfig';
+import type { WeightSink } from '../formats/weightSink';
 import type { Gpu } from '../gpu/device';
 import type { Arena, Tensor } from '../gpu/tensor';
 import type { DenseWeight, LinearWeight } from '../kernels/weights';
 import { FlatParameters } from './flatParameters';
 import { parameterShapes, type Quantization } from './parameterShapes';
 import { quantizeWeight, readChecked, uploadBnb4bit, uploadDense } from './studentWeights';
+import { pourOut } from './weightReadback';
 
 export interface LoadOptions {
   quantize: Quantization;
   /** Keep all weights in one flat f32 buffer, for full-parameter training. Not with quantisation. */
   trainable?: boolean;
+  /** The checkpoint holds its linear weights as `quantize` says: a student that was packed here before. */
+  alreadyQuantized?: boolean;
   onProgress?: ProgressListener;
   signal?: AbortSignal;
+  /** Sees every weight, in the order of loading. */
+  sink?: WeightSink;
 }
 
 /** A student's weights by tensor name. */
@@ -82,11 +88,13 @@ export async function loadWeights(
       else if (options.quantize === 'none') linear.set(name, uploadDense(gpu, arena, name, size, values));
       else linear.set(name, await quantizeWeight(gpu, arena, name, size, values, options.quantize === 'nf4-double'));
     }
+    if (options.sink !== undefined) await pourOut(gpu, checkpoint, name, linear.get(name), options.sink);
     advance(shape);
   }
   const norm = new Map<string, Tensor>();
   for (const { name, shape } of norms) {
     norm.set(name, arena.upload(name, shape, 'f32', await readChecked(checkpoint, name, shape)));
+    if (options.sink !== undefined) await pourOut(gpu, checkpoint, name, undefined, options.sink);
     advance(shape);
   }
   await gpu.settled();

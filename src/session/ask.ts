@@ -22,6 +22,7 @@ import { Encoder } from './encoder';
 import { loadStudentWeights, openStudent, type OpenedStudent } from './load';
 import { prepare, questionsOnly } from './prepare';
 import type { AskAnswer, AskRequest, ExampleQuestions, SystemName } from './protocol';
+import type { StudentPlace } from './studentCaching';
 
 /** As many options as there are letters in a student's vocabulary at most; the paper's tasks have up to five. */
 const MAX_OPTIONS = 8;
@@ -62,8 +63,12 @@ function roomFor({ experiment, opened: { config } }: Inquiry): { prompt: number;
 const EXAMPLES = 20;
 
 /** Test questions and words of an experiment's student. Only those that are asked as a typed one is: with options or numbers. */
-export async function exampleQuestions(experiment: Experiment, files: OpenRoot): Promise<ExampleQuestions> {
-  const { tokenizer, config } = await openStudent(experiment, files);
+export async function exampleQuestions(
+  experiment: Experiment,
+  files: OpenRoot,
+  students: StudentPlace | undefined,
+): Promise<ExampleQuestions> {
+  const { tokenizer, config } = await openStudent(experiment, files, students);
   const { tasks } = await prepare(questionsOnly(experiment), files, tokenizer, config);
   const { words } = tokenizer.tokenizer;
   return {
@@ -83,7 +88,11 @@ export class Asker {
   private loaded: LoadedStudent | undefined;
   private opened: { key: string; student: OpenedStudent } | undefined;
 
-  constructor(private readonly store: RunStore) {}
+  constructor(
+    private readonly store: RunStore,
+    /** Where the students of a request are cached. */
+    private readonly students: (request: AskRequest) => StudentPlace | undefined,
+  ) {}
 
   release(): void {
     for (const system of this.loaded?.systems.values() ?? []) destroySystem(system);
@@ -146,10 +155,11 @@ export class Asker {
   }
 
   /** Config, tokenizer and fingerprint. Contents at hand may have changed under the same names: they are read anew. */
-  private async open({ files }: AskRequest, experiment: Experiment): Promise<OpenedStudent> {
+  private async open(request: AskRequest, experiment: Experiment): Promise<OpenedStudent> {
+    const { files } = request;
     const key = files.kind === 'memory' ? '' : JSON.stringify([files, experiment.student]);
     if (key !== '' && this.opened?.key === key) return this.opened.student;
-    const student = await openStudent(experiment, openFileRoot(files));
+    const student = await openStudent(experiment, openFileRoot(files), this.students(request));
     this.opened = { key, student };
     return student;
   }

@@ -24,6 +24,7 @@ import type {
   AnswerLocally,
   AskAnswer,
   AskRequest,
+  CachedStudent,
   CheckResult,
   CheckSummary,
   DemonstrationsPreview,
@@ -53,9 +54,11 @@ import type {
   TeachEvent,
   TeachRequest,
   TeachSummary,
+  VerifiedStudent,
 } from './protocol';
 import { executeRun } from './run';
 import { storedArtefact, storedRuns } from './stored';
+import { StudentCaches, type CachePlaces } from './studentCaches';
 import { readExperiment } from './taskItems';
 import { estimateForRequest, teachForRequest, type TeachPlaces } from './teach';
 import { measureVariants } from './variants';
@@ -68,6 +71,7 @@ export class Session implements SessionApi {
   private work: { control: RunControl; ended: Promise<unknown> } | undefined;
   private busyWith: string | undefined;
   private readonly asker: Asker;
+  private readonly students: StudentCaches;
 
   constructor(
     provider: GpuProvider,
@@ -79,9 +83,12 @@ export class Session implements SessionApi {
     private readonly answers: AnswerStore = new MemoryAnswerStore(),
     /** Where files are kept that a person gave to the page. */
     private readonly kept: KeptFileStore = new MemoryKeptFiles(),
+    /** Where students are cached. */
+    cachePlaces: CachePlaces = {},
   ) {
     this.place = new DevicePlace(provider, variantStore, measure);
-    this.asker = new Asker(store);
+    this.students = new StudentCaches(cachePlaces);
+    this.asker = new Asker(store, ({ cache, files }) => this.students.placeOf(cache, files));
   }
 
   /**
@@ -90,6 +97,7 @@ export class Session implements SessionApi {
   async open(options: DeviceOptions = {}): Promise<void> {
     await this.exclusively('open', async () => {
       this.close();
+      this.students.use(options.studentFiles);
       await this.place.open(options);
     });
   }
@@ -124,6 +132,7 @@ export class Session implements SessionApi {
           experiment,
           gpu,
           files: this.filesOf(request.files),
+          students: this.students.placeOf(request.cache, request.files),
           store,
           control,
           resume: request.resume === true,
@@ -182,6 +191,7 @@ export class Session implements SessionApi {
           request,
           files: this.filesOf(request.files),
           experiment,
+          students: this.students.placeOf(request.cache, request.files),
           control,
           listener: safely(onEvent),
         });
@@ -203,8 +213,12 @@ export class Session implements SessionApi {
     );
   }
 
-  exampleQuestions({ experiment, files }: Pick<AskRequest, 'experiment' | 'files'>): Promise<ExampleQuestions> {
-    return exampleQuestions(readExperiment(experiment), this.filesOf(files));
+  exampleQuestions({
+    experiment,
+    files,
+    cache,
+  }: Pick<AskRequest, 'experiment' | 'files' | 'cache'>): Promise<ExampleQuestions> {
+    return exampleQuestions(readExperiment(experiment), this.filesOf(files), this.students.placeOf(cache, files));
   }
 
   exportStudent(request: ExportRequest): Promise<ExportSummary> {
@@ -263,6 +277,18 @@ export class Session implements SessionApi {
 
   async deleteKeptFile(path: string): Promise<void> {
     await this.kept.deleteFile(expectKeptName(path));
+  }
+
+  cachedStudents(): Promise<CachedStudent[]> {
+    return this.students.list();
+  }
+
+  verifyCachedStudent(key: string): Promise<VerifiedStudent> {
+    return this.students.verify(key);
+  }
+
+  deleteCachedStudent(key: string): Promise<void> {
+    return this.students.delete(key);
   }
 
   listRuns(): Promise<StoredRun[]> {
