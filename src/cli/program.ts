@@ -14,6 +14,7 @@ import { registerJudge } from './verbs/judge';
 import { registerPretrain } from './verbs/pretrain';
 import { registerRun } from './verbs/run';
 import { registerScore } from './verbs/score';
+import { registerStudents } from './verbs/students';
 import { registerTeach } from './verbs/teach';
 
 /** Hosts are loaded when one is asked for: Dawn and the browser's driver are large, and `score` needs neither. */
@@ -44,6 +45,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerExport(program, context);
   registerInspect(program, context);
   registerPretrain(program, context);
+  registerStudents(program, context);
   return program;
 }
 

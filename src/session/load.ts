@@ -15,7 +15,14 @@ import { filesIn } from '../recipes/files';
 import type { EnvironmentReport, StudentReport } from '../report/types';
 import { openFileRoot } from '../sources/fileRoot';
 import type { OpenRoot } from '../sources/openRoot';
-import { openWithCache, uncachedConfig, type StudentCaching, type StudentNote, type StudentPlace } from './studentCaching';
+import {
+  openWithCache,
+  uncachedConfig,
+  type PlainStudent,
+  type StudentCaching,
+  type StudentNote,
+  type StudentPlace,
+} from './studentCaching';
 import { loadTokenizer, type LoadedTokenizer } from './tokenizers';
 
 /** Of package.json; a unit test holds the two together. */
@@ -79,7 +86,7 @@ export async function openStudent(
       notes: [],
     };
   };
-  return place === undefined ? read(open) : openWithCache(place, { experiment, source, open, read });
+  return place === undefined ? read(open) : openWithCache(place, { student: experiment.student, source, open, read });
 }
 
 /** Puts the weights on the GPU, from the cache or past it. */
@@ -93,6 +100,28 @@ export function loadStudentWeights(
   const options = { quantize: experiment.student.quantize, onProgress, signal };
   if (opened.caching === undefined) return Student.load(gpu, opened.checkpoint, options);
   return opened.caching.load(gpu, opened, options);
+}
+
+/** A student by its folder alone, for work that has no experiment: the weights, from the cache or past it. */
+export async function loadStudentFolder(
+  gpu: Gpu,
+  files: Pick<OpenRoot, 'open'>,
+  folder: string,
+  quantize: Experiment['student']['quantize'],
+  place: StudentPlace,
+): Promise<Student> {
+  const read = async (open: OpenFile, cached?: StudentManifest): Promise<PlainStudent> => {
+    const checkpoint = await openCheckpoint(open, folder);
+    const config = parseModelConfig(uncachedConfig(checkpoint.config, cached), `${folder}/config.json`);
+    const fingerprint = cached?.fingerprint ?? (await fingerprintOf(checkpoint));
+    return { checkpoint, config, report: { fingerprint }, notes: [] };
+  };
+  const student = { source: { kind: 'directory' as const, path: folder }, quantize };
+  const opened = await openWithCache(place, { student, source: folder, open: filesIn(files, folder), read });
+  const options = { quantize, onProgress: () => undefined, signal: new AbortController().signal };
+  return opened.caching === undefined
+    ? Student.load(gpu, opened.checkpoint, options)
+    : opened.caching.load(gpu, opened, options);
 }
 
 /** How many tensors a fingerprint looks into, and how many bytes of each it reads: a checkpoint may lie behind a network. */

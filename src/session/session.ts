@@ -18,6 +18,7 @@ import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { estimateJudging, judgeForRequest } from './judge';
 import { expectKeptName, keepFile, keptPath, readKeptFile, withKeptFiles } from './keptFiles';
+import { loadStudentFolder } from './load';
 import { previewDemonstrations, previewTask } from './preview';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
@@ -169,14 +170,18 @@ export class Session implements SessionApi {
   }
 
   inspect(request: InspectRequest): Promise<void> {
-    return this.exclusively('inspect', async () =>
-      inspect(await this.place.device(this.place.tier ?? 'f32'), {
+    return this.exclusively('inspect', async () => {
+      const gpu = await this.place.device(this.place.tier ?? 'f32');
+      const [files, out] = [openFileRoot(request.files), openFileRoot(request.out)];
+      const students = this.students.placeOf(request.cache, request.files);
+      return inspect(gpu, {
         kind: request.kind,
-        files: openFileRoot(request.files),
-        out: openFileRoot(request.out),
+        files,
+        out,
         options: request.options,
-      }),
-    );
+        load: students && ((folder, quantize) => loadStudentFolder(gpu, files, folder, quantize, students)),
+      });
+    });
   }
 
   evaluate(request: EvaluateRequest, onEvent: Listener): Promise<EvaluationRow[]> {

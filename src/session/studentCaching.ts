@@ -31,14 +31,17 @@ export interface StudentPlace {
   root: FileRoot;
 }
 
+/** What of an experiment's student decides where its weights come from and how they are packed. */
+export type StudentChoice = Pick<Experiment['student'], 'source' | 'quantize'>;
+
 interface LoadOptions {
-  quantize: Experiment['student']['quantize'];
+  quantize: StudentChoice['quantize'];
   onProgress: ProgressListener;
   signal: AbortSignal;
 }
 
 /** The parts of an opened student that the cache deals with; load.ts has all of it. */
-interface Opened {
+export interface PlainStudent {
   checkpoint: Checkpoint;
   config: ModelConfig;
   report: { fingerprint: string };
@@ -47,8 +50,9 @@ interface Opened {
 }
 
 /** How a student is opened from some files. */
-interface StudentOpener<T extends Opened> {
-  experiment: Experiment;
+interface StudentOpener<T extends PlainStudent> {
+  student: StudentChoice;
+  /** In words, for messages and reports. */
   source: string;
   /** The files of its source. */
   open: OpenFile;
@@ -67,8 +71,7 @@ export function uncachedConfig(config: JsonObject, cached: StudentManifest | und
 const PICKED: ReadonlySet<string> = new Set(['blobs']);
 
 /** What a student behind a network is found by; undefined for files at hand. No user names, no tokens. */
-function networkAddress(experiment: Experiment, root: FileRoot): string | undefined {
-  const { source } = experiment.student;
+function networkAddress({ source }: StudentChoice, root: FileRoot): string | undefined {
   if (source.kind === 'url') return bareUrl(source.url);
   if ('repo' in source) {
     const { repo, revision } = source as { repo: string; revision?: string };
@@ -86,9 +89,9 @@ function bareUrl(text: string): string {
 }
 
 /** Whether the cache has a part in this student. */
-function isWanted(experiment: Experiment, { use = 'auto', root }: StudentPlace, address: string | undefined): boolean {
+function isWanted({ source }: StudentChoice, { use = 'auto', root }: StudentPlace, address: string | undefined): boolean {
   if (use !== 'auto') return use !== 'off';
-  if (experiment.student.source.kind === 'bundled') return false;
+  if (source.kind === 'bundled') return false;
   return address !== undefined || PICKED.has(root.kind);
 }
 
@@ -103,10 +106,10 @@ const told = (error: unknown): string => (error instanceof Error ? error.message
  * Opens a student with the cache: from its entry where there is one, else from its source, to be cached when it is loaded. A
  * student behind a network is found by its address, so nothing is asked of the network; one at hand by what it is.
  */
-export async function openWithCache<T extends Opened>(place: StudentPlace, opener: StudentOpener<T>): Promise<T> {
-  const { experiment } = opener;
-  const address = networkAddress(experiment, place.root);
-  if (!isWanted(experiment, place, address)) return opener.read(opener.open);
+export async function openWithCache<T extends PlainStudent>(place: StudentPlace, opener: StudentOpener<T>): Promise<T> {
+  const { student } = opener;
+  const address = networkAddress(student, place.root);
+  if (!isWanted(student, place, address)) return opener.read(opener.open);
   const caching = new StudentCaching(place.cache, opener, address, place.use === 'refresh');
   return caching.open() as Promise<T>;
 }
@@ -123,15 +126,15 @@ export class StudentCaching {
 
   constructor(
     private readonly cache: StudentCache,
-    private readonly opener: StudentOpener<Opened>,
+    private readonly opener: StudentOpener<PlainStudent>,
     private readonly address: string | undefined,
     private readonly refresh: boolean,
   ) {
-    this.settings = settingsOf(opener.experiment.student.quantize);
+    this.settings = settingsOf(opener.student.quantize);
     this.source = this.small.remembering(recordVersions(opener.open, this.versions));
   }
 
-  async open(): Promise<Opened> {
+  async open(): Promise<PlainStudent> {
     const left = await this.try('looking into it', () => this.cache.sweep());
     if (left !== undefined && left.length > 0) {
       this.note('info', `student cache: took away ${left.length} that had not been written to the end`);
@@ -141,7 +144,7 @@ export class StudentCaching {
   }
 
   /** The weights: from the entry; where it turns out to be damaged, or there is none, from the source and into the cache. */
-  async load(gpu: Gpu, opened: Opened, options: LoadOptions): Promise<Student> {
+  async load(gpu: Gpu, opened: PlainStudent, options: LoadOptions): Promise<Student> {
     if (this.entry !== undefined) {
       const student = await this.loadEntry(this.entry, gpu, options);
       if (student !== undefined) return student;
@@ -150,7 +153,7 @@ export class StudentCaching {
   }
 
   /** Without asking a network, where the student is behind one. */
-  private async openEntry(): Promise<Opened | undefined> {
+  private async openEntry(): Promise<PlainStudent | undefined> {
     if (this.refresh || this.address === undefined) return undefined;
     const { address } = this;
     const entry = await this.try('looking into it', () => this.cache.findAddress(address, this.settings));
@@ -162,7 +165,7 @@ export class StudentCaching {
     });
   }
 
-  private async openSource(): Promise<Opened> {
+  private async openSource(): Promise<PlainStudent> {
     const opened = await this.opener.read(this.source);
     if (this.refresh || this.address !== undefined) return opened;
     const key = await this.keyOf(opened);
@@ -212,7 +215,7 @@ export class StudentCaching {
   }
 
   /** The student at its source: the one that was opened, unless that came from the entry. */
-  private async atSource(opened: Opened): Promise<Opened> {
+  private async atSource(opened: PlainStudent): Promise<PlainStudent> {
     if (this.entry === undefined || this.address === undefined) return opened;
     const fresh = await this.opener.read(this.source);
     if (fresh.report.fingerprint === opened.report.fingerprint) return fresh;
@@ -223,7 +226,7 @@ export class StudentCaching {
     );
   }
 
-  private async loadSource(gpu: Gpu, opened: Opened, options: LoadOptions): Promise<Student> {
+  private async loadSource(gpu: Gpu, opened: PlainStudent, options: LoadOptions): Promise<Student> {
     const { checkpoint, config } = opened;
     const key = await this.keyOf(opened);
     const origin: StudentOrigin = {
@@ -252,7 +255,7 @@ export class StudentCaching {
     }
   }
 
-  private keyOf({ report }: Opened): Promise<string> {
+  private keyOf({ report }: PlainStudent): Promise<string> {
     const identity = {
       source: this.address ?? this.opener.source,
       fingerprint: report.fingerprint,

@@ -195,7 +195,8 @@ export class StudentCache {
             problems.push(`${path}: expected ${record.sizeBytes} bytes, the file has ${file.size}`);
           }
           for (const piece of record.pieces) {
-            const problem = await pieceProblem(piece, await file.read(piece.start, Math.min(piece.end, file.size)));
+            const [start, end] = [piece.start, piece.end].map((at) => Math.min(at, file.size)) as [number, number];
+            const problem = await pieceProblem(piece, await file.read(start, end));
             if (problem !== undefined) problems.push(`${path}: ${problem}`);
             pieces++;
             done += piece.end - piece.start;
