@@ -38,8 +38,10 @@ if (!address.searchParams.has('automation')) {
   void playground.open().then(() => {
     if (startsItself && playground.canRun) void playground.startRun();
   });
-  // Other tabs of this browser may have started, ended or deleted runs meanwhile.
+  // Other tabs of this browser may have started, ended or deleted runs meanwhile, and loaded or deleted students.
   document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible') void playground.stored.refresh();
+    if (document.visibilityState !== 'visible') return;
+    void playground.stored.refresh();
+    void playground.cachedStudents.refresh();
   });
 }

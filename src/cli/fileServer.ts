@@ -2,8 +2,8 @@
 // built page, shared folders and files (ranges, lists), and takes uploads into given folders. Everything but the page lies
 // behind a random token. It reads no file formats and never copies a file into memory.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { constants, createWriteStream } from 'node:fs';
+import { lstat, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -16,6 +16,7 @@ import {
   serve,
 } from '../../scripts/staticServer.mjs';
 import { PupilError } from '../base/errors';
+import { takeProcessLock } from '../base/processLock';
 
 export interface FileServerOptions {
   /** Folder of the built page (dist/page), served at `/`. Without it only shared files are served. */
@@ -41,7 +42,10 @@ export interface FileServer {
   shareFolder(folder: string): string;
   /** Lets the page read exactly this file; its URL. */
   shareFile(file: string): string;
-  /** Lets the page read and write under a folder (made when missing at the first upload); the base URL. */
+  /**
+   * Lets the page read, write and delete under a folder (made when missing at the first upload); the base URL. A PUT with
+   * Content-Range writes a part of a file. A name that ends with `.lock` is no file to be written but a lock of this process.
+   */
   shareOutput(folder: string): string;
   /**
    * Lets the page read these files and folders under their own absolute names, and write the files (and into the folders)
@@ -66,8 +70,8 @@ const SHARED_HEADERS = {
   'Referrer-Policy': 'no-referrer',
 };
 const PREFLIGHT_HEADERS = {
-  'Access-Control-Allow-Methods': 'GET, HEAD, PUT, OPTIONS',
-  'Access-Control-Allow-Headers': 'Range, If-Range, If-None-Match, Content-Type',
+  'Access-Control-Allow-Methods': 'GET, HEAD, PUT, DELETE, OPTIONS',
+  'Access-Control-Allow-Headers': 'Range, If-Range, If-None-Match, Content-Type, Content-Range',
   'Access-Control-Allow-Private-Network': 'true',
 };
 
@@ -75,6 +79,8 @@ const PREFLIGHT_HEADERS = {
 export async function startFileServer(options: FileServerOptions = {}): Promise<FileServer> {
   const token = randomBytes(24).toString('base64url');
   const shares: Share[] = [];
+  /** Those that a page has taken, by file. */
+  const locks = new Map<string, () => void>();
   const page = options.page === undefined ? undefined : folderHandler(options.page);
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -87,7 +93,7 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
     if (!sameToken(given, token)) return sendText(response, 403, 'wrong token');
     const share = /^\d+$/.test(id) ? shares[Number(id)] : undefined;
     if (share === undefined) return sendText(response, 404, 'nothing is shared under this number', SHARED_HEADERS);
-    return answer(request, response, share, rest);
+    return answer(request, response, share, rest, locks);
   };
 
   let server: Awaited<ReturnType<typeof serve>>;
@@ -118,7 +124,10 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
     shareOutput: (folder) => share(full(folder), [], [folder]),
     shareTree: (readable, writable) =>
       share(path.parse(full(readable[0] ?? writable[0] ?? '.')).root, readable, writable),
-    close: () => server.close(),
+    close: async () => {
+      for (const release of locks.values()) release();
+      await server.close();
+    },
   };
 }
 
@@ -134,7 +143,13 @@ function sameToken(given: string, token: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, share: Share, rest: string[]): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  share: Share,
+  rest: string[],
+  locks: Map<string, () => void>,
+): Promise<void> {
   const file = path.join(share.root, ...rest);
   switch (request.method) {
     case 'OPTIONS':
@@ -155,7 +170,15 @@ async function answer(request: IncomingMessage, response: ServerResponse, share:
       if (rest.length === 0) return sendText(response, 400, 'a file name is missing', SHARED_HEADERS);
       const root = coveredBy(file, share.writable);
       if (root === undefined) return sendText(response, 403, 'not shared for writing', SHARED_HEADERS);
+      if (file.endsWith('.lock')) return takeLock(response, root, file, locks);
       return receive(request, response, root, file);
+    }
+    case 'DELETE': {
+      const root = coveredBy(file, share.writable);
+      if (root === undefined || root === file) {
+        return sendText(response, 403, 'not shared for deleting', SHARED_HEADERS);
+      }
+      return removeShared(response, root, file, locks);
     }
     default:
       return sendText(response, 405, 'unknown method', SHARED_HEADERS);
@@ -178,6 +201,78 @@ async function sendList(response: ServerResponse, folder: string): Promise<void>
     ...SHARED_HEADERS,
   });
   response.end(body);
+}
+
+/** Takes a lock for this process: 423 where another one has it. */
+async function takeLock(
+  response: ServerResponse,
+  root: string,
+  file: string,
+  locks: Map<string, () => void>,
+): Promise<void> {
+  try {
+    await mkdir(path.dirname(file), { recursive: true });
+    if (!(await staysInside(root, path.dirname(file)))) {
+      return sendText(response, 403, 'outside the folder', SHARED_HEADERS);
+    }
+    if (locks.has(file)) return sendText(response, 423, 'taken by this process', SHARED_HEADERS);
+    const { release } = takeProcessLock(file);
+    if (release === undefined) return sendText(response, 423, 'taken by another process', SHARED_HEADERS);
+    locks.set(file, release);
+    sendText(response, 201, 'taken', SHARED_HEADERS);
+  } catch (error) {
+    refuseWrite(response, error);
+  }
+}
+
+/** Deletes a file or folder, or gives a lock back. 404 where there is nothing. */
+async function removeShared(
+  response: ServerResponse,
+  root: string,
+  file: string,
+  locks: Map<string, () => void>,
+): Promise<void> {
+  try {
+    const release = locks.get(file);
+    if (release !== undefined) {
+      locks.delete(file);
+      release();
+      return sendText(response, 200, 'given back', SHARED_HEADERS);
+    }
+    const found = await lstat(file).catch(() => undefined);
+    if (found === undefined) return sendText(response, 404, 'no such file', SHARED_HEADERS);
+    if (!(await staysInside(root, path.dirname(file)))) {
+      return sendText(response, 403, 'outside the folder', SHARED_HEADERS);
+    }
+    await rm(file, { recursive: true, force: true });
+    sendText(response, 200, 'deleted', SHARED_HEADERS);
+  } catch (error) {
+    refuseWrite(response, error);
+  }
+}
+
+function refuseWrite(response: ServerResponse, error: unknown): void {
+  if (response.headersSent || response.destroyed) return;
+  const code = (error as NodeJS.ErrnoException).code;
+  const full = code === 'ENOSPC' || code === 'EDQUOT';
+  sendText(response, full ? 507 : 500, error instanceof Error ? error.message : String(error), SHARED_HEADERS);
+}
+
+/** Writes a part of a file at its place, as `Content-Range: bytes start-end/size` says; others see it grow. */
+async function receivePart(request: IncomingMessage, target: string, range: RegExpExecArray): Promise<void> {
+  const [start, end, size] = range.slice(1).map(Number) as [number, number, number];
+  const length = Number(request.headers['content-length']);
+  if (start > end || end >= size || length !== end - start + 1) {
+    throw new Error(`expected ${end - start + 1} bytes of a file of ${size}, ${length} are promised`);
+  }
+  const handle = await open(target, constants.O_RDWR | constants.O_CREAT);
+  try {
+    if ((await handle.stat()).size !== size) await handle.truncate(size);
+  } finally {
+    await handle.close();
+  }
+  await pipeline(request, createWriteStream(target, { flags: 'r+', start }));
+  if (!request.complete) throw new Error('the part broke off');
 }
 
 /**
@@ -203,6 +298,11 @@ async function receive(
       if (!(await staysInside(root, folder))) return sendText(response, 403, 'outside the folder', SHARED_HEADERS);
     }
     await mkdir(folder, { recursive: true });
+    const range = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(request.headers['content-range'] ?? '');
+    if (range !== null) {
+      await receivePart(request, target, range);
+      return sendText(response, 201, 'stored', SHARED_HEADERS);
+    }
     await pipeline(request, createWriteStream(part, { flags: 'wx', flush: true }));
     const promised = request.headers['content-length'];
     const arrived = (await stat(part)).size;
@@ -213,10 +313,7 @@ async function receive(
     sendText(response, 201, 'stored', SHARED_HEADERS);
   } catch (error) {
     await rm(part, { force: true });
-    if (response.headersSent || response.destroyed) return;
-    const code = (error as NodeJS.ErrnoException).code;
-    const full = code === 'ENOSPC' || code === 'EDQUOT';
-    sendText(response, full ? 507 : 500, error instanceof Error ? error.message : String(error), SHARED_HEADERS);
+    refuseWrite(response, error);
   }
 }
 

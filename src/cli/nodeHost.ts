@@ -24,6 +24,7 @@ import type {
   TeachSummary,
 } from '../session/protocol';
 import type { AnswerStore } from '../storage/answerStore';
+import type { StudentCache } from '../storage/studentCache';
 import { TASKS } from '../tasks/registry';
 import { scoreRows, type Score } from '../tasks/score';
 import { readScoreRows } from '../tasks/scoreInput';
@@ -33,13 +34,17 @@ import { writeFileAtomically } from './runFolder';
 /** A session on Dawn. Which driver it finds is up to the environment (VK_ICD_FILENAMES). */
 export async function openNodeHost(options: HostOptions): Promise<Host> {
   // Loaded here, since `score` needs none of it.
-  const [{ nodeGpu }, { Session }, { DiskRunStore }] = await Promise.all([
+  const [{ nodeGpu }, { Session }, { DiskRunStore }, { DiskCachePlace }] = await Promise.all([
     import('../gpu/node'),
     import('../session/session'),
     import('../storage/disk'),
+    import('../storage/cacheDisk'),
   ]);
   const scratch = options.keepIn === undefined ? await mkdtemp(join(tmpdir(), 'pupil-runs-')) : undefined;
-  const session = new Session(nodeGpu, new DiskRunStore(scratch ?? join(options.keepIn ?? '', '.store')));
+  const store = new DiskRunStore(scratch ?? join(options.keepIn ?? '', '.store'));
+  const session = new Session(nodeGpu, store, undefined, undefined, undefined, undefined, {
+    at: (root) => (root.kind === 'disk' ? new DiskCachePlace(root.directory) : undefined),
+  });
   const atExit = (): void => {
     if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
   };
@@ -57,6 +62,15 @@ export async function openNodeHost(options: HostOptions): Promise<Host> {
       process.off('exit', atExit);
     },
   };
+}
+
+/** The packed students in a folder. Needs no GPU. */
+export async function cachedStudentsIn(folder: string): Promise<Pick<StudentCache, 'list' | 'verify' | 'delete'>> {
+  const [{ StudentCache }, { DiskCachePlace }] = await Promise.all([
+    import('../storage/studentCache'),
+    import('../storage/cacheDisk'),
+  ]);
+  return new StudentCache(new DiskCachePlace(folder));
 }
 
 export type { RunPlan };

@@ -1,9 +1,9 @@
 // options.ts: flags that several verbs share, and how their texts become values. A wrong value is a `usage` error that
 // names the flag, the text and what was expected.
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { cacheFolder } from '../../scripts/browser.mjs';
-import type { DeviceOptions } from '../session/protocol';
+import type { CacheUse, DeviceOptions } from '../session/protocol';
 import type { Host } from './host';
 
 export interface CommonFlags {
@@ -13,6 +13,27 @@ export interface CommonFlags {
   expectVendor?: string;
   requireHardware?: boolean;
   json?: boolean;
+  /** A folder, or false for `--no-cache`. */
+  cache?: string | false;
+}
+
+/** Where packed students are kept unless a flag says otherwise: beside Pupil's other caches, for every host. */
+export const studentFolder = (): string => join(cacheFolder(), 'students');
+
+/** Flags of every verb that loads a student. */
+export function withCacheFlags(command: Command): Command {
+  return command
+    .option(
+      '--cache <dir>',
+      "keep the student in this folder as it is packed for the GPU, and take it from there; without it only students from a network are kept, in Pupil's cache (see: pupil students path)",
+    )
+    .option('--no-cache', 'neither keep a packed student nor take one from the cache');
+}
+
+/** What the cache flags ask of a request. */
+export function cacheRequest({ cache }: CommonFlags): { cache?: CacheUse } {
+  if (cache === undefined) return {};
+  return { cache: cache === false ? 'off' : 'on' };
 }
 
 /** Flags of every verb that opens a GPU. */
@@ -47,6 +68,7 @@ export function withDeviceFlags(command: Command, defaultTier?: 'f32' | 'auto'):
 export function deviceOptions(flags: CommonFlags, host: Pick<Host, 'folder'>): DeviceOptions {
   return {
     variantFiles: host.folder(join(cacheFolder(), 'variants')),
+    studentFiles: host.folder(typeof flags.cache === 'string' ? resolve(flags.cache) : studentFolder()),
     ...(flags.tier === undefined ? {} : { tier: flags.tier }),
     ...(flags.requireHardware === true ? { requireHardware: true } : {}),
     ...(flags.expectVendor === undefined ? {} : { expectVendor: flags.expectVendor }),

@@ -16,6 +16,7 @@ import { registerPlan } from './verbs/plan';
 import { registerPretrain } from './verbs/pretrain';
 import { registerRun } from './verbs/run';
 import { registerScore } from './verbs/score';
+import { registerStudents } from './verbs/students';
 import { registerTeach } from './verbs/teach';
 
 /** Hosts are loaded when one is asked for: Dawn and the browser's driver are large, and `score` needs neither. */
@@ -48,6 +49,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerInspect(program, context);
   registerPretrain(program, context);
   registerPlan(program, context);
+  registerStudents(program, context);
   return program;
 }
 

@@ -1,9 +1,9 @@
 // runFolder.ts: the folder that `run --out DIR` names: which run lives in it, and under which port its browser's storage
 // is found again. Checkpoints and artefacts in it are the session's.
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import { PupilError } from '../base/errors';
+import { takeProcessLock, type ProcessLock } from '../base/processLock';
 import { slug } from '../base/slug';
 import { outputFolder } from './files';
 
@@ -41,74 +41,33 @@ function readRecord(folder: string): RunFolderRecord | undefined {
   throw new PupilError('storage', `${file}: expected the record of a run, it is damaged`, 'Use another --out folder.');
 }
 
-interface Lock {
-  processId: number;
-  host: string;
-  /** When the process started, where the system says so: numbers of processes are used again. */
-  started?: string;
-}
-
-/** Linux tells when a process started, in ticks since the machine did; elsewhere, and of no process, undefined. */
-function startOf(processId: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${processId}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]; // field 22; the second may contain spaces
-  } catch {
-    return undefined;
-  }
-}
-
-/** Whether the process that left a lock still runs here. Of another machine's processes nothing can be known. */
-function isHeld({ processId, host, started }: Partial<Lock>): boolean {
-  if (typeof processId !== 'number' || host !== hostname() || processId === process.pid) return false;
-  try {
-    process.kill(processId, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
-  }
-  return started === startOf(processId);
-}
-
 /**
- * Takes the folder for this process: two runs in one folder would write each other's files. A lock that a killed process
- * left is replaced. Returns what gives it back.
+ * Takes the folder for this process: two runs in one folder would write each other's files. Returns what gives it back.
  *
  * @throws PupilError `usage` naming the process that runs there.
  */
 function lockFolder(folder: string): () => void {
   const file = join(folder, LOCK);
-  const started = startOf(process.pid);
-  const lock: Lock = { processId: process.pid, host: hostname(), ...(started === undefined ? {} : { started }) };
-  for (let attempt = 0; attempt < 2; attempt++) {
-    try {
-      writeFileSync(file, `${JSON.stringify(lock)}\n`, { flag: 'wx' });
-      return () => rmSync(file, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') {
-        throw new PupilError(
-          'storage',
-          `--out: expected a folder that can be written, ${folder}: ${(error as Error).message}`,
-          'Check its rights, or name another folder.',
-          { cause: error },
-        );
-      }
-    }
-    let found: Partial<Lock> = {};
-    try {
-      found = JSON.parse(readFileSync(file, 'utf8')) as Partial<Lock>;
-    } catch {
-      // damaged or just removed: as good as none
-    }
-    if (isHeld(found)) {
-      throw new PupilError(
-        'usage',
-        `--out: expected a folder of its own, process ${found.processId} runs in ${folder}`,
-        `End that run first, or name another folder. If no such run exists, remove ${file}.`,
-      );
-    }
-    rmSync(file, { force: true });
+  let taken: ProcessLock;
+  try {
+    taken = takeProcessLock(file);
+  } catch (cause) {
+    throw new PupilError(
+      'storage',
+      `--out: expected a folder that can be written, ${folder}: ${(cause as Error).message}`,
+      'Check its rights, or name another folder.',
+      { cause },
+    );
   }
-  throw new PupilError('usage', `--out: ${folder} is being taken by another process`, 'Name another folder.');
+  if (taken.release !== undefined) return taken.release;
+  if (taken.holder === undefined) {
+    throw new PupilError('usage', `--out: ${folder} is being taken by another process`, 'Name another folder.');
+  }
+  throw new PupilError(
+    'usage',
+    `--out: expected a folder of its own, process ${taken.holder} runs in ${folder}`,
+    `End that run first, or name another folder. If no such run exists, remove ${file}.`,
+  );
 }
 
 /** The folder of one run, taken by this process until `release`. */

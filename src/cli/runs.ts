@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { PupilError } from '../base/errors';
 import type { Experiment } from '../config/experiment';
-import type { EvaluationRow, RunSummary, SessionApi, SessionEvent } from '../session/protocol';
+import type { CacheUse, EvaluationRow, RunSummary, SessionApi, SessionEvent } from '../session/protocol';
 import type { Host } from './host';
 import type { CommonFlags } from './options';
 import { rowText, type Output } from './output';
@@ -43,10 +43,21 @@ export function resumeCommand(name: string, out: string, flags: RunFlags): strin
     ['student', flags.student],
     ['quantize', flags.quantize],
     ['expect-vendor', flags.expectVendor],
+    ['cache', flags.cache === false ? undefined : flags.cache],
   ];
   const again = said.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, quoted(String(value))]));
   const hardware = flags.requireHardware === true ? ['--require-hardware'] : [];
-  return ['npm run pupil -- run', quoted(name), '--out', quoted(out), ...again, ...hardware, '--resume'].join(' ');
+  const uncached = flags.cache === false ? ['--no-cache'] : [];
+  return [
+    'npm run pupil -- run',
+    quoted(name),
+    '--out',
+    quoted(out),
+    ...again,
+    ...hardware,
+    ...uncached,
+    '--resume',
+  ].join(' ');
 }
 
 /** Errors after which the same run can go on from its last checkpoint. */
@@ -66,6 +77,8 @@ export interface FolderRun {
   folder: string;
   resume: boolean;
   force: boolean;
+  /** What the flags ask of the cache of students. */
+  cache: { cache?: CacheUse };
 }
 
 /** Runs to the end, a stop or a failure; every event is told. The rows are those of all sittings. */
@@ -89,6 +102,7 @@ export async function runInFolder(
       out: host.folder(run.folder),
       ...(run.resume ? { resume: true } : {}),
       ...(run.force ? { force: true } : {}),
+      ...run.cache,
     },
     onEvent,
   );

@@ -12,6 +12,7 @@ import { withSession, type ExitCode, type VerbContext } from './context';
 import type { LoadedSeries } from './experimentFile';
 import { outputFolder } from './files';
 import { stopOnInterrupt } from './interrupt';
+import { cacheRequest } from './options';
 import type { Output } from './output';
 import { prepareRunFolder, RUN_FOLDER_FILE, writeFileAtomically } from './runFolder';
 import { resumable, resumeCommand, runInFolder, tellResult, type RunFlags } from './runs';
@@ -114,7 +115,9 @@ export async function runSeries(
               running = true;
               const { runId } = place.record;
               const { experiment, inputs } = run;
-              const one = { runId, experiment, inputs, folder: place.folder, resume, force: flags.force === true };
+              const force = flags.force === true;
+              const cache = cacheRequest(flags);
+              const one = { runId, experiment, inputs, folder: place.folder, resume, force, cache };
               const { summary, rows } = await runInFolder(session, host, output, one);
               tellResult(output, summary, rows, place.folder);
               return summary;

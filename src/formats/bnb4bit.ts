@@ -7,7 +7,7 @@ import { NF4_BLOCK, NF4_CODES, NF4_NESTED_BLOCK } from '../base/nf4';
 import { isJsonObject, parseJsonObject, showValue, type JsonObject } from './jsonText';
 import { dumpPythonJson, PythonFloat, type PythonJson } from './pythonJson';
 import type { TensorReader } from './safetensors';
-import type { TensorData } from './safetensorsWrite';
+import type { TensorData, TensorSpec } from './safetensorsWrite';
 
 const STATE_SUFFIX = '.quant_state.bitsandbytes__nf4';
 const FP4_SUFFIX = '.quant_state.bitsandbytes__fp4';
@@ -160,9 +160,11 @@ async function readQuantState(
   return { shape, dtype: TORCH_DTYPES[dtype]!, offset };
 }
 
-/** A weight and its companions as bitsandbytes stores them, for writeSafetensors. */
-export function bnb4bitTensors(name: string, weight: Bnb4bitWeight): TensorData[] {
-  const { packed, shape, absmax, dtype } = weight;
+/** The JSON beside a weight; `nestedOffset` is undefined without double quantisation. */
+function encodeQuantState(
+  { shape, dtype }: Pick<Bnb4bitWeight, 'shape' | 'dtype'>,
+  nestedOffset: number | undefined,
+): Uint8Array {
   const torchDtype = Object.keys(TORCH_DTYPES).find((key) => TORCH_DTYPES[key] === dtype)!;
   const state: Record<string, PythonJson> = {
     quant_type: 'nf4',
@@ -170,24 +172,72 @@ export function bnb4bitTensors(name: string, weight: Bnb4bitWeight): TensorData[
     dtype: torchDtype,
     shape: [...shape],
   };
-  const f32 = (suffix: string, data: Float32Array): TensorData => {
-    return { name: name + suffix, dtype: 'f32', shape: [data.length], data };
-  };
-  const u8 = (suffix: string, data: Uint8Array, dims = [data.length]): TensorData => {
-    return { name: name + suffix, dtype: 'u8', shape: dims, data };
-  };
-  const tensors = [u8('', packed, [packed.length, 1]), f32('.quant_map', NF4_CODES)];
-  if (absmax instanceof Float32Array) {
-    tensors.push(f32('.absmax', absmax));
-  } else {
+  if (nestedOffset !== undefined) {
     state['nested_blocksize'] = NF4_NESTED_BLOCK;
     state['nested_dtype'] = 'float32';
-    state['nested_offset'] = new PythonFloat(absmax.offset);
-    tensors.push(u8('.absmax', absmax.codes));
-    tensors.push(f32('.nested_absmax', absmax.nestedAbsmax), f32('.nested_quant_map', absmax.nestedMap));
+    state['nested_offset'] = new PythonFloat(nestedOffset);
   }
-  tensors.push(u8(STATE_SUFFIX, new TextEncoder().encode(dumpPythonJson(state))));
-  return tensors;
+  return new TextEncoder().encode(dumpPythonJson(state));
+}
+
+/** `-2.2250738585072014e-308`: no float64 is longer in Python. */
+const LONGEST_FLOAT = 24;
+
+/**
+ * The tensors that a weight will be stored in, before it is quantised. Their header has to be written first, and the JSON's
+ * length depends on a number that is known only afterwards, so room is left for the longest: see `padded` below.
+ */
+export function bnb4bitSpecs(
+  name: string,
+  weight: Pick<Bnb4bitWeight, 'shape' | 'dtype'>,
+  doubleQuantized: boolean,
+): TensorSpec[] {
+  const elements = elementCount(weight.shape);
+  const blocks = Math.ceil(elements / NF4_BLOCK);
+  const spec = (suffix: string, dtype: DType, ...shape: number[]): TensorSpec => ({
+    name: name + suffix,
+    dtype,
+    shape,
+  });
+  const shortest = encodeQuantState(weight, doubleQuantized ? 0 : undefined).byteLength;
+  return [
+    spec('', 'u8', Math.ceil(elements / 2), 1),
+    spec('.quant_map', 'f32', NF4_CODES.length),
+    ...(doubleQuantized
+      ? [
+          spec('.absmax', 'u8', blocks),
+          spec('.nested_absmax', 'f32', Math.ceil(blocks / NF4_NESTED_BLOCK)),
+          spec('.nested_quant_map', 'f32', 256),
+        ]
+      : [spec('.absmax', 'f32', blocks)]),
+    spec(STATE_SUFFIX, 'u8', doubleQuantized ? shortest - '0.0'.length + LONGEST_FLOAT : shortest),
+  ];
+}
+
+/**
+ * A weight and its companions as bitsandbytes stores them, for writeSafetensors.
+ * @param padded with the JSON in the room that {@link bnb4bitSpecs} leaves for it: spaces follow, which JSON allows
+ */
+export function bnb4bitTensors(name: string, weight: Bnb4bitWeight, padded = false): TensorData[] {
+  const { packed, absmax } = weight;
+  const nested = absmax instanceof Float32Array ? undefined : absmax;
+  const state = encodeQuantState(weight, nested?.offset);
+  const data: Record<string, ArrayBufferView | undefined> = {
+    '': packed,
+    '.quant_map': NF4_CODES,
+    '.absmax': nested === undefined ? (absmax as Float32Array) : nested.codes,
+    '.nested_absmax': nested?.nestedAbsmax,
+    '.nested_quant_map': nested?.nestedMap,
+    [STATE_SUFFIX]: state,
+  };
+  return bnb4bitSpecs(name, weight, nested !== undefined).map((spec) => {
+    const suffix = spec.name.slice(name.length);
+    if (suffix !== STATE_SUFFIX) return { ...spec, data: data[suffix]! };
+    if (!padded) return { ...spec, shape: [state.byteLength], data: state };
+    const room = new Uint8Array(elementCount(spec.shape)).fill(0x20);
+    room.set(state);
+    return { ...spec, data: room };
+  });
 }
 
 /** `config.json` of a model whose linear weights are stored by {@link bnb4bitTensors}. */

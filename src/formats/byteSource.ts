@@ -8,6 +8,8 @@ export interface ByteSource {
   readonly name: string;
   /** Length in bytes. */
   readonly size: number;
+  /** Tells this version of the file from others, where its place knows that: an ETag, a time of change. */
+  readonly version?: string;
   /** Bytes [start, end). The array may be a view of memory that others hold: do not write into it. */
   read(start: number, end: number): Promise<Uint8Array>;
 }

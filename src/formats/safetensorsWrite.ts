@@ -16,6 +16,16 @@ export interface TensorData extends TensorSpec {
   readonly data: ArrayBufferView;
 }
 
+/** Where the tensors of a file will lie, known before a byte of them is. */
+export interface SafetensorsLayout {
+  /** Length field and JSON header. */
+  readonly header: Uint8Array;
+  /** Bytes of the whole file. */
+  readonly totalBytes: number;
+  /** By name; `start` and `end` are byte offsets in the file. */
+  readonly tensors: ReadonlyMap<string, TensorSpec & { readonly start: number; readonly end: number }>;
+}
+
 /** A file to be written piece by piece. */
 export interface SafetensorsParts {
   /** Length field and JSON header. */
@@ -86,6 +96,25 @@ function encodeHeader(
   return out;
 }
 
+/**
+ * The header of a file and the place of each tensor in it, for tensors that come in any order and in pieces. Order: as given
+ * (see {@link inLibraryOrder}).
+ * @throws PupilError `shape` for a repeated name or a size below 0
+ */
+export function layoutSafetensors(
+  specs: readonly TensorSpec[],
+  metadata?: Readonly<Record<string, string>>,
+): SafetensorsLayout {
+  const header = encodeHeader(specs, metadata);
+  let at = header.byteLength;
+  const tensors = specs.map((spec) => {
+    const start = at;
+    at += sizeBytes(spec);
+    return [spec.name, { ...spec, start, end: at }] as const;
+  });
+  return { header, totalBytes: at, tensors: new Map(tensors) };
+}
+
 function expectSize(spec: TensorSpec, got: number): void {
   if (got !== sizeBytes(spec)) {
     throw new PupilError(
@@ -126,10 +155,10 @@ export function writeSafetensorsParts(
   produce: (spec: TensorSpec) => Promise<Uint8Array | AsyncIterable<Uint8Array>>,
   metadata?: Readonly<Record<string, string>>,
 ): SafetensorsParts {
-  const header = encodeHeader(specs, metadata);
+  const { header, totalBytes } = layoutSafetensors(specs, metadata);
   return {
     header,
-    totalBytes: specs.reduce((sum, spec) => sum + sizeBytes(spec), header.byteLength),
+    totalBytes,
     async *parts() {
       yield header;
       for (const spec of specs) {

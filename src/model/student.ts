@@ -56,7 +56,7 @@ export class Student {
   static async load(gpu: Gpu, checkpoint: Checkpoint, options: LoadOptions): Promise<Student> {
     const config = parseModelConfig(checkpoint.config);
     const prequantized = config.quantization !== undefined;
-    if (prequantized && options.quantize !== 'none') {
+    if (prequantized && options.quantize !== 'none' && options.alreadyQuantized !== true) {
       throw new PupilError(
         'config',
         `student: the checkpoint is already quantised (bitsandbytes NF4), quantize "${options.quantize}" was asked for`,

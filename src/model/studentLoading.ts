@@ -25,6 +25,8 @@ export interface LoadOptions {
   quantize: Quantization;
   /** Keep all weights in one flat f32 buffer, for full-parameter training. Not with quantisation. */
   trainable?: boolean;
+  /** The checkpoint holds its linear weights as `quantize` says: a student that was packed here before. */
+  alreadyQuantized?: boolean;
   onProgress?: ProgressListener;
   signal?: AbortSignal;
   /** Sees every weight, in the order of loading. Where there is none, nothing is read back from the GPU. */
@@ -68,7 +70,9 @@ export async function loadWeights(
   const { matrices, vectors } = parameterShapes(config);
   const all = [...matrices, ...vectors];
   const isStoredNf4 = (name: string): boolean =>
-    config.quantization !== undefined && isLinear(name) && checkpoint.info(name).dtype === 'u8';
+    (config.quantization !== undefined || options.alreadyQuantized === true) &&
+    isLinear(name) &&
+    checkpoint.info(name).dtype === 'u8';
   for (const { name, shape } of all) if (!isStoredNf4(name)) expectWeight(checkpoint, name, shape);
 
   const dense = new Map<string, DenseWeight>();

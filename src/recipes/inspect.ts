@@ -30,7 +30,9 @@ export async function inspect(gpu: Gpu, job: InspectJob): Promise<void> {
   const options = new InspectOptions(job.kind, job.options);
   if (job.kind === 'nf4') return inspectNf4(gpu, job, options);
   const quantize = oneOf('--quantize', options.text('quantize', 'none'), ['none', 'nf4', 'nf4-double']);
-  const { student } = await loadStudent(gpu, job.files, options.path('student'), { quantize });
+  const folder = options.path('student');
+  const student =
+    (await job.load?.(folder, quantize)) ?? (await loadStudent(gpu, job.files, folder, { quantize })).student;
   try {
     switch (job.kind) {
       case 'logits':

@@ -3,6 +3,8 @@
 import { PupilError } from '../base/errors';
 import { readSafetensorsHeader, tensorReader, type TensorReader } from '../formats/safetensors';
 import { IGNORED, type Sequence } from '../model/batch';
+import type { Quantization } from '../model/parameterShapes';
+import type { Student } from '../model/student';
 import type { ReadableFiles, WritableFiles } from './files';
 
 export type OptionValues = Record<string, string | number | boolean | undefined>;
@@ -14,6 +16,8 @@ export interface InspectJob {
   out: WritableFiles;
   /** Paths and numbers, named as the command line's flags in camelCase. */
   options: OptionValues;
+  /** How a student's weights are loaded from a folder of `files`, where not straight from there (from a cache, say). */
+  load?: ((folder: string, quantize: Quantization) => Promise<Student>) | undefined;
 }
 
 const dashed = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;

@@ -13,6 +13,7 @@ import { decodeAnswer } from '../text/wrapper';
 import { Encoder } from './encoder';
 import { openStudent, type OpenedStudent } from './load';
 import type { LoadedStudents } from './loadedStudents';
+import type { StudentPlace } from './studentCaching';
 import { prepare, questionsOnly } from './prepare';
 import type { AskAnswer, AskRequest, ExampleQuestions } from './protocol';
 
@@ -40,8 +41,12 @@ function roomFor({ experiment, opened: { config } }: Inquiry): { prompt: number;
 const EXAMPLES = 20;
 
 /** Test questions and words of an experiment's student. Only those that are asked as a typed one is: with options or numbers. */
-export async function exampleQuestions(experiment: Experiment, files: OpenRoot): Promise<ExampleQuestions> {
-  const { tokenizer, config } = await openStudent(experiment, files);
+export async function exampleQuestions(
+  experiment: Experiment,
+  files: OpenRoot,
+  students: StudentPlace | undefined,
+): Promise<ExampleQuestions> {
+  const { tokenizer, config } = await openStudent(experiment, files, students);
   const { tasks } = await prepare(questionsOnly(experiment), files, tokenizer, config);
   const { words } = tokenizer.tokenizer;
   return {
@@ -69,7 +74,7 @@ export class Asker {
     const options = (request.options ?? []).map(oneLine);
     const question = oneLine(request.question);
     expectQuestion(question, options);
-    const opened = await this.students.open({ files: request.files, student: experiment.student });
+    const opened = await this.students.open({ ...request, student: experiment.student });
     const inquiry: Inquiry = { gpu, request, experiment, opened, signal };
     const { tokenizer } = opened.tokenizer;
     const read = [question, ...options].map((text) => askable(tokenizer, text));

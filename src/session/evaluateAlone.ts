@@ -17,6 +17,7 @@ import { expectMemory } from './memoryStages';
 import { predictionLines } from './predictionLines';
 import { prepare, questionsOnly } from './prepare';
 import type { EvaluateRequest, EvaluationRow, SessionEvent } from './protocol';
+import type { StudentPlace } from './studentCaching';
 
 /** Accuracies of the student that `request` names; its answers go to `request.out`. */
 export async function evaluateAlone({
@@ -24,6 +25,7 @@ export async function evaluateAlone({
   request,
   files,
   experiment,
+  students,
   control,
   listener,
 }: {
@@ -33,11 +35,13 @@ export async function evaluateAlone({
   files: OpenRoot;
   /** The request's, checked and resolved. */
   experiment: Experiment;
+  /** Where students are cached. */
+  students: StudentPlace | undefined;
   control: RunControl;
   listener: (event: SessionEvent) => void;
 }): Promise<EvaluationRow[]> {
   const onProgress: ProgressListener = (progress) => listener({ type: 'progress', progress });
-  const opened = await openStudent(experiment, files);
+  const opened = await openStudent(experiment, files, students);
   const narrowed = questionsOnly(experiment);
   const prepared = await prepare(narrowed, files, opened.tokenizer, opened.config);
   expectMemory(narrowed, prepared, opened.config, gpu.tier);
@@ -76,6 +80,7 @@ export async function evaluateAlone({
       listener,
       Infinity,
     );
+    for (const { level, message } of opened.notes) book.log(level, message);
     for (const warning of prepared.warnings) book.log('warning', warning);
     await evaluateSystem(book, narrowed, prepared, opened.eosIds, {
       system: systemOf(request.adapter),

@@ -6,6 +6,7 @@ import { DTYPE_BYTES, elementCount } from '../base/dtypes';
 import { readAdapterNote, type AdapterNote } from '../formats/adapterNote';
 import { readWhole } from '../formats/byteSource';
 import { openCheckpoint } from '../formats/checkpointIndex';
+import { COMPANION_FILES, MAX_COMPANION_BYTES } from '../formats/companionFiles';
 import { parseModelConfig, type ModelConfig } from '../formats/modelConfig';
 import { writePeftAdapter, type AdapterFile } from '../formats/peft';
 import { inLibraryOrder, writeSafetensors, type TensorData } from '../formats/safetensorsWrite';
@@ -27,21 +28,6 @@ export interface ExportJob extends Omit<ExportRequest, 'files' | 'out'> {
   shardBytes?: number;
   onProgress?: (done: number, total: number) => void;
 }
-
-/** Files of a checkpoint folder that go along with merged weights, where they are there. */
-const COMPANIONS = [
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'tokenizer.model',
-  'vocab.json',
-  'merges.txt',
-  'chat_template.jinja',
-  'chat_template.json',
-];
-const MAX_COMPANION_BYTES = 2 ** 28;
 
 const TORCH_NAMES: Record<MergedDtype, string> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' };
 
@@ -81,7 +67,7 @@ export async function exportStudent(job: ExportJob): Promise<ExportSummary> {
   const dtype = await writeWeights(job, settings, config, account, write);
   const { quantization_config: _quantization, dtype: _dtype, ...rest } = checkpoint.config;
   await write('config.json', jsonBytes({ ...rest, torch_dtype: TORCH_NAMES[dtype] }));
-  for (const name of COMPANIONS) {
+  for (const name of COMPANION_FILES) {
     const file = await open(name);
     if (file !== undefined) await write(name, await readWhole(file, MAX_COMPANION_BYTES));
   }

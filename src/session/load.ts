@@ -5,6 +5,7 @@ import type { Experiment } from '../config/experiment';
 import { openCheckpoint, type Checkpoint } from '../formats/checkpointIndex';
 import { sha256Of } from '../formats/trainingCheckpoint';
 import { parseModelConfig, type ModelConfig } from '../formats/modelConfig';
+import type { StudentManifest } from '../formats/studentManifest';
 import type { OpenFile } from '../formats/byteSource';
 import type { Gpu } from '../gpu/device';
 import { describeVariants } from '../kernels/linearChoice';
@@ -14,6 +15,14 @@ import { filesIn } from '../recipes/files';
 import type { EnvironmentReport, StudentReport } from '../report/types';
 import { openFileRoot } from '../sources/fileRoot';
 import type { OpenRoot } from '../sources/openRoot';
+import {
+  openWithCache,
+  uncachedConfig,
+  type PlainStudent,
+  type StudentCaching,
+  type StudentNote,
+  type StudentPlace,
+} from './studentCaching';
 import { expectRows, loadTokenizer, stopIds, type LoadedTokenizer } from './tokenizers';
 
 /** Of package.json; a unit test holds the two together. */
@@ -47,33 +56,79 @@ export interface OpenedStudent {
   tokenizer: LoadedTokenizer;
   report: StudentReport;
   eosIds: number[];
+  /** How its weights come from the cache, or into it; undefined where it has no part in them. */
+  caching?: StudentCaching;
+  /** What a person should know of the cache's part in it. */
+  notes: StudentNote[];
 }
 
-/** Reads the checkpoint's headers and its tokenizer. */
-export async function openStudent(experiment: StudentOf, files: OpenRoot): Promise<OpenedStudent> {
+/**
+ * Reads the checkpoint's headers and its tokenizer: from the cache where the student is there, else from its source.
+ * @param place the cache and what is asked of it; without one, nothing is cached
+ */
+export async function openStudent(
+  experiment: StudentOf,
+  files: OpenRoot,
+  place?: StudentPlace,
+): Promise<OpenedStudent> {
   const { source, open } = studentFiles(experiment, files);
-  const checkpoint = await openCheckpoint(open, source);
-  const config = parseModelConfig(checkpoint.config, `${checkpoint.name}/config.json`);
-  const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, open);
-  expectRows(tokenizer, config.vocabSize);
-  return {
-    checkpoint,
-    config,
-    tokenizer,
-    report: await describeStudent(source, checkpoint, config, experiment.student.quantize),
-    eosIds: stopIds(tokenizer),
+  const read = async (from: OpenFile, cached?: StudentManifest): Promise<OpenedStudent> => {
+    const checkpoint = await openCheckpoint(from, source);
+    const config = parseModelConfig(uncachedConfig(checkpoint.config, cached), `${checkpoint.name}/config.json`);
+    const tokenizer = await loadTokenizer(experiment.student.tokenizer, files, from);
+    expectRows(tokenizer, config.vocabSize);
+    return {
+      checkpoint,
+      config,
+      tokenizer,
+      report: {
+        source,
+        ...describeStudent(config, experiment.student.quantize),
+        fingerprint: cached?.fingerprint ?? (await fingerprintOf(checkpoint)),
+      },
+      // A family's default id is no end where the files say nothing of one.
+      eosIds: [
+        ...new Set([...stopIds(tokenizer), ...(config.raw['eos_token_id'] === undefined ? [] : config.eosTokenIds)]),
+      ],
+      notes: [],
+    };
   };
+  return place === undefined ? read(open) : openWithCache(place, { student: experiment.student, source, open, read });
 }
 
-/** Puts the weights on the GPU. */
+/** Puts the weights on the GPU, from the cache or past it. */
 export function loadStudentWeights(
   gpu: Gpu,
   experiment: StudentOf,
-  { checkpoint }: OpenedStudent,
+  opened: OpenedStudent,
   onProgress: ProgressListener,
   signal: AbortSignal,
 ): Promise<Student> {
-  return Student.load(gpu, checkpoint, { quantize: experiment.student.quantize, onProgress, signal });
+  const options = { quantize: experiment.student.quantize, onProgress, signal };
+  if (opened.caching === undefined) return Student.load(gpu, opened.checkpoint, options);
+  return opened.caching.load(gpu, opened, options);
+}
+
+/** A student by its folder alone, for work that has no experiment: the weights, from the cache or past it. */
+export async function loadStudentFolder(
+  gpu: Gpu,
+  files: Pick<OpenRoot, 'open'>,
+  folder: string,
+  quantize: Experiment['student']['quantize'],
+  place: StudentPlace,
+): Promise<Student> {
+  const read = async (open: OpenFile, cached?: StudentManifest): Promise<PlainStudent> => {
+    const checkpoint = await openCheckpoint(open, folder);
+    const config = parseModelConfig(uncachedConfig(checkpoint.config, cached), `${folder}/config.json`);
+    const fingerprint = cached?.fingerprint ?? (await fingerprintOf(checkpoint));
+    return { checkpoint, config, report: { fingerprint }, notes: [] };
+  };
+  const student = { source: { kind: 'directory' as const, path: folder }, quantize };
+  const opened = await openWithCache(place, { student, source: folder, open: filesIn(files, folder), read });
+  const options = { quantize, onProgress: () => undefined, signal: new AbortController().signal };
+  return opened.caching === undefined
+    ? Student.load(gpu, opened.checkpoint, options)
+    : opened.caching.load(gpu, opened, options);
 }
 
 /** How many tensors a fingerprint looks into, and how many bytes of each it reads: a checkpoint may lie behind a network. */
@@ -104,20 +159,13 @@ export async function fingerprintOf(checkpoint: Checkpoint): Promise<string> {
   return (await sha256Of(new TextEncoder().encode(text))).slice(0, 16);
 }
 
-async function describeStudent(
-  source: string,
-  checkpoint: Checkpoint,
-  config: ModelConfig,
-  quantize: string,
-): Promise<StudentReport> {
+function describeStudent(config: ModelConfig, quantize: string): Omit<StudentReport, 'source' | 'fingerprint'> {
   return {
-    source,
     parameters: parameterCount(config),
     layers: config.layers,
     hiddenSize: config.hiddenSize,
     vocabSize: config.vocabSize,
     quantize,
-    fingerprint: await fingerprintOf(checkpoint),
   };
 }
 

@@ -17,13 +17,15 @@ import type { OpenRoot } from '../sources/openRoot';
 import type { RunStore } from '../storage/runStore';
 import { adapterFolder } from './artefacts';
 import { loadStudentWeights, openStudent, type OpenedStudent } from './load';
+import type { StudentPlace } from './studentCaching';
+import type { CacheRequest, CacheUse } from './studentProtocol';
 
 /** Where an adapter is: a stored run's system, or a PEFT folder. */
 export type AdapterPlace =
   { kind: 'run'; runId: string | undefined; system: SystemName } | { kind: 'folder'; files: FileRoot; path: string };
 
 /** A student as it is asked for. */
-export interface StudentPlace {
+export interface AskedStudent extends CacheRequest {
   files: FileRoot;
   student: StudentConfig;
 }
@@ -71,7 +73,12 @@ export class LoadedStudents {
   private readonly adapters = new Map<string, KeptAdapter>();
   private readonly generators = new Map<string, KeptGenerator>();
 
-  constructor(private readonly store: RunStore) {}
+  constructor(
+    private readonly store: RunStore,
+    /** Where students are cached. */
+    private readonly placeOf: (use: CacheUse | undefined, files: FileRoot) => StudentPlace | undefined = () =>
+      undefined,
+  ) {}
 
   /** Gives back everything. */
   release(): void {
@@ -80,10 +87,10 @@ export class LoadedStudents {
   }
 
   /** Config, tokenizer and fingerprint. Contents at hand may have changed under the same names: they are read anew. */
-  async open({ files, student }: StudentPlace): Promise<OpenedStudent> {
+  async open({ files, student, cache }: AskedStudent): Promise<OpenedStudent> {
     const key = files.kind === 'memory' ? '' : JSON.stringify([files, student]);
     if (key !== '' && this.opened?.key === key) return this.opened.student;
-    const opened = await openStudent({ student }, openFileRoot(files));
+    const opened = await openStudent({ student }, openFileRoot(files), this.placeOf(cache, files));
     this.opened = { key, student: opened };
     return opened;
   }

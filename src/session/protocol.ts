@@ -15,6 +15,7 @@ import type {
   TaskPreviewRequest,
 } from './previewTypes';
 import type { TalkApi } from './talkProtocol';
+import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { PlannedStudent, PlanStudentRequest, StudentSettings } from './planProtocol';
@@ -28,6 +29,7 @@ export type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+export type { CachedStudent, CacheUse, VerifiedStudent } from './studentProtocol';
 export type { FileRoot } from '../sources/fileRoot';
 export type { ItemFailure } from '../teachers/apiTeacher';
 export type { AnswerLocally } from '../teachers/localTeacher';
@@ -64,7 +66,7 @@ export type {
   TeacherModelRequest,
 } from '../teachers/browserModel';
 
-export interface RunRequest {
+export interface RunRequest extends CacheRequest {
   /** Names the run in storage. The same id with `resume` continues from its last checkpoint. */
   runId: string;
   /** The experiment document as parsed JSON; the session validates it. */
@@ -169,11 +171,13 @@ export interface DeviceOptions {
   expectVendor?: string;
   /** Where the choice of kernel variants is remembered, in place of the session's own storage. */
   variantFiles?: FileRoot;
+  /** Where students are cached, in place of the session's own storage. */
+  studentFiles?: FileRoot;
   /** Measure the kernel variants, whatever is remembered; on a software adapter too. */
   measure?: boolean;
 }
 
-export interface InspectRequest {
+export interface InspectRequest extends CacheRequest {
   kind: InspectKind;
   files: FileRoot;
   out: FileRoot;
@@ -220,7 +224,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends PlanApi, TalkApi {
+export interface SessionApi extends PlanApi, StudentApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;
@@ -255,7 +259,7 @@ export interface SessionApi extends PlanApi, TalkApi {
   /** Keeps what it loaded until other work begins. */
   ask(request: AskRequest): Promise<AskAnswer>;
   /** Reads the student's tokenizer and the test questions; no weights, no GPU. */
-  exampleQuestions(request: Pick<AskRequest, 'experiment' | 'files'>): Promise<ExampleQuestions>;
+  exampleQuestions(request: Pick<AskRequest, 'experiment' | 'files' | 'cache'>): Promise<ExampleQuestions>;
   /** What a run would read as a teacher's demonstrations of a task. No GPU, no student. */
   previewDemonstrations(request: DemonstrationsPreviewRequest): Promise<DemonstrationsPreview>;
   /** What a run would read as a task of one's own. No GPU, no student. */
@@ -285,7 +289,7 @@ export interface StoredRun {
 }
 
 /** `pupil eval`: one student (and adapter) on the tasks of an experiment document. */
-export interface EvaluateRequest {
+export interface EvaluateRequest extends CacheRequest {
   experiment: unknown;
   files: FileRoot;
   out?: FileRoot;
@@ -293,7 +297,7 @@ export interface EvaluateRequest {
 }
 
 /** A question that a person types, for one system of an experiment. */
-export interface AskRequest {
+export interface AskRequest extends CacheRequest {
   experiment: unknown;
   files: FileRoot;
   system: SystemName;

@@ -21,6 +21,7 @@ import { controlPhase, generatePairsPhase, instructPhase, selfRefinePhase, type 
 import { prepare } from './prepare';
 import type { RunSummary, SessionEvent } from './protocol';
 import { dataFingerprint } from './dataFingerprint';
+import type { StudentPlace } from './studentCaching';
 import { addTiming, differences, PHASES, phasesOf, type RunState } from './runState';
 import { stateOf } from './stateParts';
 import { applyRecorded } from './variants';
@@ -30,6 +31,8 @@ export interface RunJob {
   experiment: Experiment;
   gpu: Gpu;
   files: OpenRoot;
+  /** Where students are cached; absent: nowhere. */
+  students?: StudentPlace | undefined;
   /** Mirrored where the request names an `out`. */
   store: RunStore;
   control: RunControl;
@@ -58,7 +61,7 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
   let student: Student | undefined;
   let adapter: Adapter | undefined;
   try {
-    const opened = await openStudent(experiment, job.files);
+    const opened = await openStudent(experiment, job.files, job.students);
     const prepared = await prepare(experiment, job.files, opened.tokenizer, opened.config);
     expectMemory(experiment, prepared, opened.config, gpu.tier);
     const onProgress = (progress: Progress): void => listener({ type: 'progress', progress });
@@ -82,6 +85,7 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
     if (job.resume && stored === undefined) {
       book.log('warning', 'resume: no checkpoint was found, so the run starts at its beginning');
     }
+    for (const { level, message } of opened.notes) book.log(level, message);
     for (const warning of [...(stored?.damage ?? []), ...prepared.warnings]) book.log('warning', warning);
     if (experiment.phases.instruct !== false || experiment.phases.selfRefine !== false) {
       book.log('info', `${prepared.demonstrations.length} demonstrations, ${adapter.elements} adapter parameters`);

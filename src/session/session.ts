@@ -19,6 +19,7 @@ import { exportStudent } from './exportStudent';
 import { estimateJudging, judgeForRequest } from './judge';
 import { expectKeptName, keepFile, keptPath, readKeptFile, withKeptFiles } from './keptFiles';
 import type { PlannedStudent, PlanStudentRequest } from './planProtocol';
+import { loadStudentFolder } from './load';
 import { previewDemonstrations, previewTask } from './preview';
 import { LoadedStudents } from './loadedStudents';
 import { pretrainForRequest } from './pretrainRequest';
@@ -26,6 +27,7 @@ import type {
   AnswerLocally,
   AskAnswer,
   AskRequest,
+  CachedStudent,
   CheckResult,
   CheckSummary,
   DemonstrationsPreview,
@@ -60,10 +62,12 @@ import type {
   TeachEvent,
   TeachRequest,
   TeachSummary,
+  VerifiedStudent,
 } from './protocol';
 import { executeRun } from './run';
 import { storedArtefact, storedRuns } from './stored';
 import { Talker, talkStudent } from './talk';
+import { StudentCaches, type CachePlaces } from './studentCaches';
 import { readExperiment } from './taskItems';
 import { planStudentFolder } from './studentPlan';
 import { estimateForRequest, teachForRequest, type TeachPlaces } from './teach';
@@ -79,6 +83,7 @@ export class Session implements SessionApi {
   private readonly students: LoadedStudents;
   private readonly asker: Asker;
   private readonly talker: Talker;
+  private readonly caches: StudentCaches;
 
   constructor(
     provider: GpuProvider,
@@ -90,9 +95,12 @@ export class Session implements SessionApi {
     private readonly answers: AnswerStore = new MemoryAnswerStore(),
     /** Where files are kept that a person gave to the page. */
     private readonly kept: KeptFileStore = new MemoryKeptFiles(),
+    /** Where students are cached. */
+    cachePlaces: CachePlaces = {},
   ) {
     this.place = new DevicePlace(provider, variantStore, measure);
-    this.students = new LoadedStudents(store);
+    this.caches = new StudentCaches(cachePlaces);
+    this.students = new LoadedStudents(store, (use, files) => this.caches.placeOf(use, files));
     this.asker = new Asker(this.students);
     this.talker = new Talker(this.students);
   }
@@ -103,6 +111,7 @@ export class Session implements SessionApi {
   async open(options: DeviceOptions = {}): Promise<void> {
     await this.exclusively('open', async () => {
       this.close();
+      this.caches.use(options.studentFiles);
       await this.place.open(options);
     });
   }
@@ -137,6 +146,7 @@ export class Session implements SessionApi {
           experiment,
           gpu,
           files: this.filesOf(request.files),
+          students: this.caches.placeOf(request.cache, request.files),
           store,
           control,
           resume: request.resume === true,
@@ -173,14 +183,18 @@ export class Session implements SessionApi {
   }
 
   inspect(request: InspectRequest): Promise<void> {
-    return this.exclusively('inspect', async () =>
-      inspect(await this.place.device(this.place.tier ?? 'f32'), {
+    return this.exclusively('inspect', async () => {
+      const gpu = await this.place.device(this.place.tier ?? 'f32');
+      const [files, out] = [openFileRoot(request.files), openFileRoot(request.out)];
+      const students = this.caches.placeOf(request.cache, request.files);
+      return inspect(gpu, {
         kind: request.kind,
-        files: openFileRoot(request.files),
-        out: openFileRoot(request.out),
+        files,
+        out,
         options: request.options,
-      }),
-    );
+        load: students && ((folder, quantize) => loadStudentFolder(gpu, files, folder, quantize, students)),
+      });
+    });
   }
 
   evaluate(request: EvaluateRequest, onEvent: Listener): Promise<EvaluationRow[]> {
@@ -195,6 +209,7 @@ export class Session implements SessionApi {
           request,
           files: this.filesOf(request.files),
           experiment,
+          students: this.caches.placeOf(request.cache, request.files),
           control,
           listener: safely(onEvent),
         });
@@ -216,8 +231,12 @@ export class Session implements SessionApi {
     );
   }
 
-  exampleQuestions({ experiment, files }: Pick<AskRequest, 'experiment' | 'files'>): Promise<ExampleQuestions> {
-    return exampleQuestions(readExperiment(experiment), this.filesOf(files));
+  exampleQuestions({
+    experiment,
+    files,
+    cache,
+  }: Pick<AskRequest, 'experiment' | 'files' | 'cache'>): Promise<ExampleQuestions> {
+    return exampleQuestions(readExperiment(experiment), this.filesOf(files), this.caches.placeOf(cache, files));
   }
 
   talkStudent(request: TalkStudentRequest): Promise<TalkStudent> {
@@ -293,6 +312,18 @@ export class Session implements SessionApi {
 
   async deleteKeptFile(path: string): Promise<void> {
     await this.kept.deleteFile(expectKeptName(path));
+  }
+
+  cachedStudents(): Promise<CachedStudent[]> {
+    return this.caches.list();
+  }
+
+  verifyCachedStudent(key: string): Promise<VerifiedStudent> {
+    return this.caches.verify(key);
+  }
+
+  deleteCachedStudent(key: string): Promise<void> {
+    return this.caches.delete(key);
   }
 
   listRuns(): Promise<StoredRun[]> {

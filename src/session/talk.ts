@@ -25,7 +25,7 @@ type Listener = (event: TalkEvent) => void;
 
 /** The student of a request, without its weights. */
 export async function talkStudent(request: TalkStudentRequest, students: LoadedStudents): Promise<TalkStudent> {
-  const opened = await students.open({ files: request.files, student: parseStudent(request.student) });
+  const opened = await students.open({ ...request, student: parseStudent(request.student) });
   const { source, parameters } = opened.report;
   const chat = opened.tokenizer.chatTemplate !== undefined;
   return { source, parameters, contextTokens: opened.config.maxPositions, chat };
@@ -47,7 +47,7 @@ export class Talker {
   ): Promise<TalkAnswer> {
     const settings = settingsOf(request);
     const student = parseStudent(request.student);
-    const opened = await this.students.open({ files: request.files, student });
+    const opened = await this.students.open({ ...request, student });
     const prompt = promptOf(request, opened, settings.maxNewTokens);
     const gpu = await deviceOf(student.tier);
     const context = opened.config.maxPositions;

@@ -4,6 +4,7 @@ import type { Progress } from '../base/progress';
 import type { SystemName } from '../config/systems';
 import type { FileRoot } from '../sources/fileRoot';
 import type { ChatMessage } from '../text/chatTemplate';
+import type { CacheRequest } from './studentProtocol';
 
 export type { ChatMessage } from '../text/chatTemplate';
 
@@ -11,7 +12,7 @@ export type { ChatMessage } from '../text/chatTemplate';
 export type TalkAdapter = { runId: string; system: SystemName } | { path: string; files?: FileRoot };
 
 /** A student to talk with. */
-export interface TalkStudentRequest {
+export interface TalkStudentRequest extends CacheRequest {
   /** Where the student's paths are resolved. */
   files: FileRoot;
   /** As an experiment's `student`: source, tokenizer, quantize, tier. */

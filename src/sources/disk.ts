@@ -44,10 +44,12 @@ export function openDiskRoot(directory: string): OpenRoot {
     const node = await nodeModules();
     const full = node.path.resolve(directory, path);
     let size: number;
+    let version: string;
     try {
       const stat = await node.fs.stat(full);
       if (!stat.isFile()) return undefined;
       size = stat.size;
+      version = String(stat.mtimeMs);
     } catch (error) {
       if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined;
       throw diskError(full, 'looking it up', error);
@@ -55,6 +57,7 @@ export function openDiskRoot(directory: string): OpenRoot {
     return {
       name: path,
       size,
+      version,
       read: async (start, end) => {
         const handle = await node.fs.open(full, 'r').catch((error: unknown) => {
           throw diskError(full, 'opening it', error);

@@ -4,59 +4,14 @@
 //
 // Every file is written beside its name, flushed to the disk and renamed: whatever moment the power fails, it is the old
 // one or the new one.
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join, resolve, sep } from 'node:path';
+import { readdir, rm } from 'node:fs/promises';
+import { join, resolve, sep } from 'node:path';
 import { PupilError } from '../base/errors';
 import type { CheckpointPart } from '../formats/trainingCheckpoint';
 import { Checkpoints, type CheckpointPlace } from './checkpoints';
+import { diskError, readIfThere, writeDurably } from './diskFiles';
 import { FilesPlace, recordBytes, type NamedFiles } from './filesPlace';
 import { byUpdate, expectRunId, type RunRecord, type RunStore, type StoredCheckpoint } from './runStore';
-
-function diskError(doing: string, cause: unknown): PupilError {
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
-  const text = cause instanceof Error ? cause.message : String(cause);
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new PupilError('storage-full', `${doing}: the disk is full (${text})`, 'Free some space, then resume.', {
-      cause,
-    });
-  }
-  return new PupilError('storage', `${doing} failed: ${text}`, 'Check the folder and its rights.', { cause });
-}
-
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.writing`;
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    const file = await open(temporary, 'w');
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-    const folder = await open(dirname(path), 'r'); // the rename itself must reach the disk
-    try {
-      await folder.sync();
-    } catch {
-      // Not every file system lets a folder be flushed; the file's own contents are safe.
-    } finally {
-      await folder.close();
-    }
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw diskError(`writing ${path}`, error);
-  }
-}
-
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return new Uint8Array(await readFile(path));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw diskError(`reading ${path}`, error);
-  }
-}
 
 /** The files of a folder, written durably. */
 function filesOf(folder: string): NamedFiles {

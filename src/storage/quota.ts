@@ -22,3 +22,14 @@ export async function estimateStorage(): Promise<StorageEstimate> {
     return {};
   }
 }
+
+/** Asks that what is stored is kept when room runs short. A page may ask; a worker only learns what was answered. */
+export async function persistStorage(): Promise<boolean> {
+  const manager = (globalThis.navigator as Navigator | undefined)?.storage as Partial<StorageManager> | undefined;
+  try {
+    if (typeof manager?.persist === 'function') return await manager.persist();
+    return (await manager?.persisted?.()) ?? false;
+  } catch {
+    return false;
+  }
+}

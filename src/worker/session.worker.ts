@@ -2,6 +2,8 @@
 // session to this browser's GPU and storage; what a session does is in session/session.ts.
 import { expose } from 'comlink';
 import { browserGpu } from '../gpu/device';
+import { HttpCachePlace } from '../storage/cacheHttp';
+import { OpfsCachePlace } from '../storage/cacheOpfs';
 import { IndexedDbAnswerStore } from '../storage/answerIndexedDb';
 import { IndexedDbRunStore } from '../storage/indexedDb';
 import { IndexedDbKeptFiles } from '../storage/keptFilesIndexedDb';
@@ -13,6 +15,10 @@ import { answering, SESSION_METHODS } from './answering';
 expose(
   answering<SessionApi, keyof SessionApi>(() => {
     const store = new IndexedDbRunStore();
-    return new Session(browserGpu, store, store, undefined, new IndexedDbAnswerStore(), new IndexedDbKeptFiles());
+    const [answers, kept] = [new IndexedDbAnswerStore(), new IndexedDbKeptFiles()];
+    return new Session(browserGpu, store, store, undefined, answers, kept, {
+      own: new OpfsCachePlace(),
+      at: (root) => (root.kind === 'http' ? new HttpCachePlace(root.base) : undefined),
+    });
   }, SESSION_METHODS),
 );

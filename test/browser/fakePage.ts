@@ -3,7 +3,15 @@ import { flushSync, mount, unmount } from 'svelte';
 import App from '../../src/app/App.svelte';
 import '../../src/app/page.css';
 import { Playground } from '../../src/app/state/playground.svelte';
-import type { RunRequest, RunSummary, SessionApi, SessionEvent, StoredRun } from '../../src/session/protocol';
+import type {
+  CachedStudent,
+  RunRequest,
+  RunSummary,
+  SessionApi,
+  SessionEvent,
+  StoredRun,
+  VerifiedStudent,
+} from '../../src/session/protocol';
 
 const DOCTOR = {
   adapter: { vendor: 'acme', architecture: 'one', device: '', description: '' },
@@ -27,6 +35,14 @@ export class FakeSession {
 
   open = (): Promise<void> => Promise.resolve();
   doctor = (): Promise<unknown> => Promise.resolve(DOCTOR);
+  cached: CachedStudent[] = [];
+  verify: (key: string) => Promise<VerifiedStudent> = () => Promise.reject(new Error('not expected'));
+  cachedStudents = (): Promise<CachedStudent[]> => Promise.resolve(this.cached);
+  verifyCachedStudent = (key: string): Promise<VerifiedStudent> => this.verify(key);
+  deleteCachedStudent = (key: string): Promise<void> => {
+    this.cached = this.cached.filter((student) => student.key !== key);
+    return Promise.resolve();
+  };
   listRuns = (): Promise<StoredRun[]> => Promise.resolve(this.stored);
   run = (request: RunRequest, onEvent: (event: SessionEvent) => void): Promise<RunSummary> => {
     this.request = request;

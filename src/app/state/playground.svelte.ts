@@ -5,6 +5,7 @@ import { slug } from '../../base/slug';
 import type { FileRoot, SessionApi } from '../../session/protocol';
 import { RunLocks, type Locks } from '../runLocks';
 import { AskBox, type AskPlace } from './ask.svelte';
+import { CachedStudents } from './cachedStudents.svelte';
 import { DeviceState } from './device.svelte';
 import { Experiments } from './experiments.svelte';
 import type { KeyValue } from './keyValue';
@@ -21,6 +22,7 @@ export class Playground {
   readonly experiments: Experiments;
   readonly run: RunView;
   readonly stored: StoredRuns;
+  readonly cachedStudents: CachedStudents;
   readonly check: SelfCheck;
   readonly ask: AskBox;
   readonly talk: TalkBox;
@@ -63,6 +65,7 @@ export class Playground {
     this.run = new RunView(session);
     this.locks = new RunLocks(place.locks);
     this.stored = new StoredRuns(session, place.memory, this.locks);
+    this.cachedStudents = new CachedStudents(session);
     this.check = new SelfCheck(session);
     this.ask = new AskBox(session, () => this.askPlace());
     this.talk = new TalkBox(session, () => this.askPlace(), this.pageBase);
@@ -88,7 +91,7 @@ export class Playground {
   }
 
   async open(): Promise<void> {
-    await Promise.all([this.device.open(), this.stored.refresh()]);
+    await Promise.all([this.device.open(), this.stored.refresh(), this.cachedStudents.refresh()]);
   }
 
   async startRun(): Promise<void> {
@@ -125,6 +128,11 @@ export class Playground {
 
   async removeRun(runId: string): Promise<void> {
     await this.stored.remove(runId);
+    await this.device.refresh();
+  }
+
+  async removeCachedStudent(key: string): Promise<void> {
+    await this.cachedStudents.remove(key);
     await this.device.refresh();
   }
 
@@ -191,7 +199,7 @@ export class Playground {
         this.preparing = false;
         await running;
       });
-      await Promise.all([this.stored.refresh(), this.device.refresh()]);
+      await Promise.all([this.stored.refresh(), this.cachedStudents.refresh(), this.device.refresh()]);
       if (!held) {
         throw new PupilError(
           'usage',

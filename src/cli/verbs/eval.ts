@@ -5,7 +5,7 @@ import { perform, withSession, type VerbContext } from '../context';
 import { loadExperiment } from '../experimentFile';
 import { expectFolder, outputFolder } from '../files';
 import { pathInRoot } from '../host';
-import { integerIn, QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
+import { cacheRequest, integerIn, QUANTIZE, withCacheFlags, withDeviceFlags, type CommonFlags } from '../options';
 import { rowText } from '../output';
 
 interface EvalFlags extends CommonFlags {
@@ -32,8 +32,10 @@ function narrowed(experiment: Experiment, flags: EvalFlags): Experiment {
 }
 
 export function registerEval(program: Command, context: VerbContext): void {
-  withDeviceFlags(
-    program.command('eval').description('evaluate one student (and adapter) on the tasks of an experiment'),
+  withCacheFlags(
+    withDeviceFlags(
+      program.command('eval').description('evaluate one student (and adapter) on the tasks of an experiment'),
+    ),
   )
     .argument('<experiment>', 'a JSON file, a preset, or the name of a file in experiments/: its tasks and evaluation')
     .option('--student <dir>', "replaces the experiment's student")
@@ -63,6 +65,7 @@ export function registerEval(program: Command, context: VerbContext): void {
               files: host.reads([...inputs, ...(adapter === undefined ? [] : [adapter])]),
               ...(out === undefined ? {} : { out: host.folder(out) }),
               ...(adapter === undefined ? {} : { adapter: pathInRoot(adapter) }),
+              ...cacheRequest(flags),
             },
             // Rows are printed once, at the end, as the result.
             (event) => {

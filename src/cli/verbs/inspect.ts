@@ -6,14 +6,22 @@ import type { InspectKind } from '../../session/protocol';
 import { perform, withSession, type VerbContext } from '../context';
 import { expectFile, expectFolder, outputFile, outputFolder } from '../files';
 import { pathInRoot } from '../host';
-import { integerIn, numberIn, QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
+import {
+  cacheRequest,
+  integerIn,
+  numberIn,
+  QUANTIZE,
+  withCacheFlags,
+  withDeviceFlags,
+  type CommonFlags,
+} from '../options';
 
 type Flags = CommonFlags & Record<string, string | number | boolean | undefined>;
 
 /** Flags that name a file to read, a folder to read, a file to write, a folder to write. */
 const READ_FILES = ['batch', 'pairs', 'prompts', 'input'] as const;
 const READ_FOLDERS = ['student', 'adapter', 'referenceAdapter'] as const;
-const NOT_OPTIONS = new Set(['host', 'gpu', 'expectVendor', 'requireHardware', 'json']);
+const NOT_OPTIONS = new Set(['host', 'gpu', 'expectVendor', 'requireHardware', 'json', 'cache']);
 
 const dashed = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
 
@@ -120,7 +128,7 @@ export function registerInspect(program: Command, context: VerbContext): void {
       `\nWrites\n${WRITES[name]}${needsStudent ? '\nIds are taken as they are: nothing is appended.' : ''}`,
     );
     if (needsStudent) {
-      command
+      withCacheFlags(command)
         .requiredOption('--student <dir>', 'folder with config.json and safetensors')
         .addOption(new Option('--quantize <kind>', 'of the base').choices(QUANTIZE).default('none'));
     }
@@ -129,7 +137,8 @@ export function registerInspect(program: Command, context: VerbContext): void {
         checkFlags(name, flags);
         const { read, write, options } = prepare(flags);
         return withSession(context, flags, output, async (session, host) => {
-          await session.inspect({ kind: name, files: host.reads(read), out: host.writes(write), options });
+          const roots = { files: host.reads(read), out: host.writes(write) };
+          await session.inspect({ kind: name, ...roots, options, ...cacheRequest(flags) });
           output.result('inspect', { kind: name, written: write }, () =>
             write.map((path) => `wrote ${path}`).join('\n'),
           );

@@ -9,7 +9,7 @@ import type { RunSummary } from '../../session/protocol';
 import { perform, withSession, type ExitCode, type VerbContext } from '../context';
 import { loadExperiment, loadSeries } from '../experimentFile';
 import { stopOnInterrupt } from '../interrupt';
-import { integerIn, numberIn, QUANTIZE, shardOf, withDeviceFlags } from '../options';
+import { cacheRequest, integerIn, numberIn, QUANTIZE, shardOf, withCacheFlags, withDeviceFlags } from '../options';
 import type { Output } from '../output';
 import { prepareRunFolder } from '../runFolder';
 import { resumable, resumeCommand, runInFolder, tellResult, type RunFlags } from '../runs';
@@ -21,7 +21,11 @@ function exitCodeOf(summary: RunSummary): ExitCode {
 }
 
 export function registerRun(program: Command, context: VerbContext): void {
-  withDeviceFlags(program.command('run').description('run the whole method as an experiment says, or a series of runs'))
+  withCacheFlags(
+    withDeviceFlags(
+      program.command('run').description('run the whole method as an experiment says, or a series of runs'),
+    ),
+  )
     .argument('<experiment>', 'a JSON file, a preset, or the name of a file in experiments/ or experiments/series/')
     .option('--out <dir>', 'folder for checkpoints, report and adapters (default: runs/<name>-seed<seed>)')
     .option('--seed <n>', "replaces the experiment's seed", integerIn(0, 0xffffffff))
@@ -72,7 +76,15 @@ export function registerRun(program: Command, context: VerbContext): void {
             async (session, host) => {
               const leaveSignals = stopOnInterrupt(session, output);
               try {
-                const run = { runId: record.runId, experiment, inputs, folder, resume, force: flags.force === true };
+                const run = {
+                  runId: record.runId,
+                  experiment,
+                  inputs,
+                  folder,
+                  resume,
+                  force: flags.force === true,
+                  cache: cacheRequest(flags),
+                };
                 const { summary, rows } = await runInFolder(session, host, output, run);
                 tellResult(output, summary, rows, folder);
                 if (summary.state !== 'finished') output.note(`the run can be continued: ${again}`);
