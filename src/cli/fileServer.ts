@@ -1,12 +1,10 @@
 // fileServer.ts: how files reach the page in headless Chrome and come back: an HTTP server on localhost that serves the
-// built page, shared folders and files (ranges, lists), and takes uploads into given folders. Everything but the page lies
-// behind a random token. It reads no file formats and never copies a file into memory.
+// built page, shared folders and files (ranges, lists), and takes uploads into given folders (uploads.ts). Everything but
+// the page lies behind a random token. It reads no file formats and never copies a file into memory.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import {
   folderHandler,
   ISOLATION_HEADERS,
@@ -16,6 +14,7 @@ import {
   serve,
 } from '../../scripts/staticServer.mjs';
 import { PupilError } from '../base/errors';
+import { makeUploads, type Uploads } from './uploads';
 
 export interface FileServerOptions {
   /** Folder of the built page (dist/page), served at `/`. Without it only shared files are served. */
@@ -66,8 +65,8 @@ const SHARED_HEADERS = {
   'Referrer-Policy': 'no-referrer',
 };
 const PREFLIGHT_HEADERS = {
-  'Access-Control-Allow-Methods': 'GET, HEAD, PUT, OPTIONS',
-  'Access-Control-Allow-Headers': 'Range, If-Range, If-None-Match, Content-Type',
+  'Access-Control-Allow-Methods': 'GET, HEAD, PUT, DELETE, OPTIONS',
+  'Access-Control-Allow-Headers': 'Range, If-Range, If-None-Match, Content-Type, Content-Range, Upload-Id',
   'Access-Control-Allow-Private-Network': 'true',
 };
 
@@ -75,6 +74,7 @@ const PREFLIGHT_HEADERS = {
 export async function startFileServer(options: FileServerOptions = {}): Promise<FileServer> {
   const token = randomBytes(24).toString('base64url');
   const shares: Share[] = [];
+  const uploads = makeUploads(SHARED_HEADERS);
   const page = options.page === undefined ? undefined : folderHandler(options.page);
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -87,7 +87,7 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
     if (!sameToken(given, token)) return sendText(response, 403, 'wrong token');
     const share = /^\d+$/.test(id) ? shares[Number(id)] : undefined;
     if (share === undefined) return sendText(response, 404, 'nothing is shared under this number', SHARED_HEADERS);
-    return answer(request, response, share, rest);
+    return answer(request, response, share, rest, uploads);
   };
 
   let server: Awaited<ReturnType<typeof serve>>;
@@ -118,7 +118,10 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
     shareOutput: (folder) => share(full(folder), [], [folder]),
     shareTree: (readable, writable) =>
       share(path.parse(full(readable[0] ?? writable[0] ?? '.')).root, readable, writable),
-    close: () => server.close(),
+    close: async () => {
+      await server.close();
+      await uploads.close();
+    },
   };
 }
 
@@ -134,7 +137,13 @@ function sameToken(given: string, token: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, share: Share, rest: string[]): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  share: Share,
+  rest: string[],
+  uploads: Uploads,
+): Promise<void> {
   const file = path.join(share.root, ...rest);
   switch (request.method) {
     case 'OPTIONS':
@@ -151,11 +160,14 @@ async function answer(request: IncomingMessage, response: ServerResponse, share:
       );
       return isFolder ? sendList(response, file) : sendFile(request, response, file, SHARED_HEADERS);
     }
-    case 'PUT': {
+    case 'PUT':
+    case 'DELETE': {
       if (rest.length === 0) return sendText(response, 400, 'a file name is missing', SHARED_HEADERS);
       const root = coveredBy(file, share.writable);
       if (root === undefined) return sendText(response, 403, 'not shared for writing', SHARED_HEADERS);
-      return receive(request, response, root, file);
+      return request.method === 'PUT'
+        ? uploads.put(request, response, root, file)
+        : uploads.abandon(request, response, file);
     }
     default:
       return sendText(response, 405, 'unknown method', SHARED_HEADERS);
@@ -178,54 +190,4 @@ async function sendList(response: ServerResponse, folder: string): Promise<void>
     ...SHARED_HEADERS,
   });
   response.end(body);
-}
-
-/**
- * Takes an upload: written beside its target and renamed when it has arrived whole, so that nobody sees half a file and
- * a broken upload leaves the old one. `root` is the target itself, or the folder that it must stay in.
- */
-async function receive(
-  request: IncomingMessage,
-  response: ServerResponse,
-  root: string,
-  target: string,
-): Promise<void> {
-  const folder = path.dirname(target);
-  const part = path.join(folder, `.${path.basename(target)}.${randomBytes(6).toString('hex')}.part`);
-  try {
-    const isFolder = await stat(target).then(
-      (found) => found.isDirectory(),
-      () => false,
-    );
-    if (isFolder) return sendText(response, 400, 'a file name is missing', SHARED_HEADERS);
-    if (target !== root) {
-      await mkdir(root, { recursive: true });
-      if (!(await staysInside(root, folder))) return sendText(response, 403, 'outside the folder', SHARED_HEADERS);
-    }
-    await mkdir(folder, { recursive: true });
-    await pipeline(request, createWriteStream(part, { flags: 'wx', flush: true }));
-    const promised = request.headers['content-length'];
-    const arrived = (await stat(part)).size;
-    if (!request.complete || (promised !== undefined && Number(promised) !== arrived)) {
-      throw new Error(`${arrived} bytes arrived, ${promised ?? 'more'} were promised`);
-    }
-    await rename(part, target);
-    sendText(response, 201, 'stored', SHARED_HEADERS);
-  } catch (error) {
-    await rm(part, { force: true });
-    if (response.headersSent || response.destroyed) return;
-    const code = (error as NodeJS.ErrnoException).code;
-    const full = code === 'ENOSPC' || code === 'EDQUOT';
-    sendText(response, full ? 507 : 500, error instanceof Error ? error.message : String(error), SHARED_HEADERS);
-  }
-}
-
-/** Whether the folder, as far as it exists, lies inside the root when links are followed: a link must not lead out. */
-async function staysInside(root: string, folder: string): Promise<boolean> {
-  const realRoot = await realpath(root);
-  for (let at = folder; ; at = path.dirname(at)) {
-    const real = await realpath(at).catch(() => undefined);
-    if (real === undefined) continue;
-    return real === realRoot || real.startsWith(realRoot + path.sep);
-  }
 }

@@ -48,6 +48,13 @@ export interface AdapterFile {
   tensors: Map<string, AdapterModule>;
 }
 
+/** What B·A is multiplied by: α/R, or α/√R with rsLoRA, with the module's own α and rank where it has them. */
+export function loraScale(module: AdapterModule, adapter: Pick<AdapterFile, 'alpha' | 'rsLora'>): number {
+  const alpha = module.alpha ?? adapter.alpha;
+  const rank = module.a.shape[0];
+  return adapter.rsLora ? alpha / Math.sqrt(rank) : alpha / rank;
+}
+
 /**
  * Reads a PEFT adapter folder.
  * @param open finds a file by its path in the folder

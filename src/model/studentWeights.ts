@@ -7,7 +7,7 @@ import type { Checkpoint } from '../formats/checkpointIndex';
 import { Recorder } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import type { Arena } from '../gpu/tensor';
-import { makeNf4Weight, nf4Dequantize, nf4Quantize } from '../kernels/quantize';
+import { makeNf4Weight, nf4Quantize } from '../kernels/quantize';
 import type { DenseWeight, Nf4Weight } from '../kernels/weights';
 
 /** f32 values of a tensor, checked for shape and non-finite values. */
@@ -106,25 +106,4 @@ export async function uploadBnb4bit(
     absmax: arena.upload(`${name} absmax codes`, [codes.length], 'u8', codes),
     nested: arena.upload(`${name} nested absmax`, [nested.length], 'f32', nested),
   };
-}
-
-/** The values that a weight has for a student whose base is quantised: to NF4 and back, by the same kernels. */
-export async function throughNf4(
-  gpu: Gpu,
-  name: string,
-  shape: readonly [number, number],
-  values: Float32Array,
-  double: boolean,
-): Promise<Float32Array> {
-  const arena = gpu.arena('through NF4');
-  try {
-    const weight = await quantizeWeight(gpu, arena, name, shape, values, double);
-    const y = arena.tensor(`${name} values`, shape);
-    const commands = nf4Dequantize(gpu, { y }, { weight });
-    await gpu.settled();
-    new Recorder(gpu, `dequantise ${name}`).add(...commands).submit();
-    return await gpu.readF32(y);
-  } finally {
-    arena.destroy();
-  }
 }
