@@ -172,20 +172,25 @@ class ByteWriter {
   private size = 0;
   private readonly encoder = new TextEncoder();
 
+  // Each first makes room: that may replace the buffer.
   u32(value: number): void {
-    this.data.setUint32(this.room(4), value, true);
+    const at = this.room(4);
+    this.data.setUint32(at, value, true);
   }
 
   u64(value: number): void {
-    this.data.setBigUint64(this.room(8), BigInt(value), true);
+    const at = this.room(8);
+    this.data.setBigUint64(at, BigInt(value), true);
   }
 
   f32(value: number): void {
-    this.data.setFloat32(this.room(4), value, true);
+    const at = this.room(4);
+    this.data.setFloat32(at, value, true);
   }
 
   bytes(values: Uint8Array): void {
-    this.buffer.set(values, this.room(values.byteLength));
+    const at = this.room(values.byteLength);
+    this.buffer.set(values, at);
   }
 
   string(value: string): void {

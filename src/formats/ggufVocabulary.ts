@@ -193,7 +193,7 @@ function scoreByMerges(table: TokenTable, bpe: JsonObject): boolean {
   merges.forEach(([left, right], rank) => {
     const piece = left + right;
     if (!first.has(piece)) first.set(piece, rank);
-    else if (piece !== previous) together = false;
+    else if (piece !== previous && new Set(piece).size > 1) together = false; // runs of blanks come out the same
     ways.set(piece, (ways.get(piece) ?? 0) + 1);
     previous = piece;
   });
