@@ -1,12 +1,10 @@
 // fileServer.ts: how files reach the page in headless Chrome and come back: an HTTP server on localhost that serves the
-// built page, shared folders and files (ranges, lists), and takes uploads into given folders. Everything but the page lies
-// behind a random token. It reads no file formats and never copies a file into memory.
+// built page, shared folders and files (ranges, lists), and takes uploads into given folders (uploads.ts). Everything but
+// the page lies behind a random token. It reads no file formats and never copies a file into memory.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { constants, createWriteStream } from 'node:fs';
-import { lstat, mkdir, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import {
   folderHandler,
   ISOLATION_HEADERS,
@@ -16,7 +14,8 @@ import {
   serve,
 } from '../../scripts/staticServer.mjs';
 import { PupilError } from '../base/errors';
-import { takeProcessLock } from '../base/processLock';
+import { placedPart, receivePart, removeShared, takeLock, type Locks } from './sharedChanges';
+import { makeUploads, type Uploads } from './uploads';
 
 export interface FileServerOptions {
   /** Folder of the built page (dist/page), served at `/`. Without it only shared files are served. */
@@ -71,7 +70,7 @@ const SHARED_HEADERS = {
 };
 const PREFLIGHT_HEADERS = {
   'Access-Control-Allow-Methods': 'GET, HEAD, PUT, DELETE, OPTIONS',
-  'Access-Control-Allow-Headers': 'Range, If-Range, If-None-Match, Content-Type, Content-Range',
+  'Access-Control-Allow-Headers': 'Range, If-Range, If-None-Match, Content-Type, Content-Range, Upload-Id',
   'Access-Control-Allow-Private-Network': 'true',
 };
 
@@ -80,7 +79,8 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
   const token = randomBytes(24).toString('base64url');
   const shares: Share[] = [];
   /** Those that a page has taken, by file. */
-  const locks = new Map<string, () => void>();
+  const locks: Locks = new Map();
+  const uploads = makeUploads(SHARED_HEADERS);
   const page = options.page === undefined ? undefined : folderHandler(options.page);
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -93,7 +93,7 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
     if (!sameToken(given, token)) return sendText(response, 403, 'wrong token');
     const share = /^\d+$/.test(id) ? shares[Number(id)] : undefined;
     if (share === undefined) return sendText(response, 404, 'nothing is shared under this number', SHARED_HEADERS);
-    return answer(request, response, share, rest, locks);
+    return answer(request, response, share, rest, { locks, uploads });
   };
 
   let server: Awaited<ReturnType<typeof serve>>;
@@ -127,6 +127,7 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
     close: async () => {
       for (const release of locks.values()) release();
       await server.close();
+      await uploads.close();
     },
   };
 }
@@ -148,7 +149,7 @@ async function answer(
   response: ServerResponse,
   share: Share,
   rest: string[],
-  locks: Map<string, () => void>,
+  { locks, uploads }: { locks: Locks; uploads: Uploads },
 ): Promise<void> {
   const file = path.join(share.root, ...rest);
   switch (request.method) {
@@ -170,15 +171,19 @@ async function answer(
       if (rest.length === 0) return sendText(response, 400, 'a file name is missing', SHARED_HEADERS);
       const root = coveredBy(file, share.writable);
       if (root === undefined) return sendText(response, 403, 'not shared for writing', SHARED_HEADERS);
-      if (file.endsWith('.lock')) return takeLock(response, root, file, locks);
-      return receive(request, response, root, file);
+      if (file.endsWith('.lock')) return takeLock(response, root, file, locks, SHARED_HEADERS);
+      const range = placedPart(request);
+      if (range !== undefined) return receivePart(request, response, root, file, range, SHARED_HEADERS);
+      return uploads.put(request, response, root, file);
     }
     case 'DELETE': {
+      // An upload in pieces is given up under the name of its file; that deletes nothing that is there.
+      if (request.headers['upload-id'] !== undefined) return uploads.abandon(request, response, file);
       const root = coveredBy(file, share.writable);
       if (root === undefined || root === file) {
         return sendText(response, 403, 'not shared for deleting', SHARED_HEADERS);
       }
-      return removeShared(response, root, file, locks);
+      return removeShared(response, root, file, locks, SHARED_HEADERS);
     }
     default:
       return sendText(response, 405, 'unknown method', SHARED_HEADERS);
@@ -201,128 +206,4 @@ async function sendList(response: ServerResponse, folder: string): Promise<void>
     ...SHARED_HEADERS,
   });
   response.end(body);
-}
-
-/** Takes a lock for this process: 423 where another one has it. */
-async function takeLock(
-  response: ServerResponse,
-  root: string,
-  file: string,
-  locks: Map<string, () => void>,
-): Promise<void> {
-  try {
-    await mkdir(path.dirname(file), { recursive: true });
-    if (!(await staysInside(root, path.dirname(file)))) {
-      return sendText(response, 403, 'outside the folder', SHARED_HEADERS);
-    }
-    if (locks.has(file)) return sendText(response, 423, 'taken by this process', SHARED_HEADERS);
-    const { release } = takeProcessLock(file);
-    if (release === undefined) return sendText(response, 423, 'taken by another process', SHARED_HEADERS);
-    locks.set(file, release);
-    sendText(response, 201, 'taken', SHARED_HEADERS);
-  } catch (error) {
-    refuseWrite(response, error);
-  }
-}
-
-/** Deletes a file or folder, or gives a lock back. 404 where there is nothing. */
-async function removeShared(
-  response: ServerResponse,
-  root: string,
-  file: string,
-  locks: Map<string, () => void>,
-): Promise<void> {
-  try {
-    const release = locks.get(file);
-    if (release !== undefined) {
-      locks.delete(file);
-      release();
-      return sendText(response, 200, 'given back', SHARED_HEADERS);
-    }
-    const found = await lstat(file).catch(() => undefined);
-    if (found === undefined) return sendText(response, 404, 'no such file', SHARED_HEADERS);
-    if (!(await staysInside(root, path.dirname(file)))) {
-      return sendText(response, 403, 'outside the folder', SHARED_HEADERS);
-    }
-    await rm(file, { recursive: true, force: true });
-    sendText(response, 200, 'deleted', SHARED_HEADERS);
-  } catch (error) {
-    refuseWrite(response, error);
-  }
-}
-
-function refuseWrite(response: ServerResponse, error: unknown): void {
-  if (response.headersSent || response.destroyed) return;
-  const code = (error as NodeJS.ErrnoException).code;
-  const full = code === 'ENOSPC' || code === 'EDQUOT';
-  sendText(response, full ? 507 : 500, error instanceof Error ? error.message : String(error), SHARED_HEADERS);
-}
-
-/** Writes a part of a file at its place, as `Content-Range: bytes start-end/size` says; others see it grow. */
-async function receivePart(request: IncomingMessage, target: string, range: RegExpExecArray): Promise<void> {
-  const [start, end, size] = range.slice(1).map(Number) as [number, number, number];
-  const length = Number(request.headers['content-length']);
-  if (start > end || end >= size || length !== end - start + 1) {
-    throw new Error(`expected ${end - start + 1} bytes of a file of ${size}, ${length} are promised`);
-  }
-  const handle = await open(target, constants.O_RDWR | constants.O_CREAT);
-  try {
-    if ((await handle.stat()).size !== size) await handle.truncate(size);
-  } finally {
-    await handle.close();
-  }
-  await pipeline(request, createWriteStream(target, { flags: 'r+', start }));
-  if (!request.complete) throw new Error('the part broke off');
-}
-
-/**
- * Takes an upload: written beside its target and renamed when it has arrived whole, so that nobody sees half a file and
- * a broken upload leaves the old one. `root` is the target itself, or the folder that it must stay in.
- */
-async function receive(
-  request: IncomingMessage,
-  response: ServerResponse,
-  root: string,
-  target: string,
-): Promise<void> {
-  const folder = path.dirname(target);
-  const part = path.join(folder, `.${path.basename(target)}.${randomBytes(6).toString('hex')}.part`);
-  try {
-    const isFolder = await stat(target).then(
-      (found) => found.isDirectory(),
-      () => false,
-    );
-    if (isFolder) return sendText(response, 400, 'a file name is missing', SHARED_HEADERS);
-    if (target !== root) {
-      await mkdir(root, { recursive: true });
-      if (!(await staysInside(root, folder))) return sendText(response, 403, 'outside the folder', SHARED_HEADERS);
-    }
-    await mkdir(folder, { recursive: true });
-    const range = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(request.headers['content-range'] ?? '');
-    if (range !== null) {
-      await receivePart(request, target, range);
-      return sendText(response, 201, 'stored', SHARED_HEADERS);
-    }
-    await pipeline(request, createWriteStream(part, { flags: 'wx', flush: true }));
-    const promised = request.headers['content-length'];
-    const arrived = (await stat(part)).size;
-    if (!request.complete || (promised !== undefined && Number(promised) !== arrived)) {
-      throw new Error(`${arrived} bytes arrived, ${promised ?? 'more'} were promised`);
-    }
-    await rename(part, target);
-    sendText(response, 201, 'stored', SHARED_HEADERS);
-  } catch (error) {
-    await rm(part, { force: true });
-    refuseWrite(response, error);
-  }
-}
-
-/** Whether the folder, as far as it exists, lies inside the root when links are followed: a link must not lead out. */
-async function staysInside(root: string, folder: string): Promise<boolean> {
-  const realRoot = await realpath(root);
-  for (let at = folder; ; at = path.dirname(at)) {
-    const real = await realpath(at).catch(() => undefined);
-    if (real === undefined) continue;
-    return real === realRoot || real.startsWith(realRoot + path.sep);
-  }
 }

@@ -1,10 +1,19 @@
 // peft.ts: LoRA adapters in PEFT's files (`adapter_config.json`, `adapter_model.safetensors`), in and out. What other kinds
 // of adapters would compute is refused, never ignored. It holds arrays; putting them on the GPU is model/adapter.ts.
-// Source: PEFT 0.17, tuners/lora/config.py, utils/save_and_load.py, utils/other.py (get_pattern_key, match_target_against_key).
+// Source: PEFT 0.17, utils/save_and_load.py. The settings are peftSettings.ts.
 import { PupilError } from '../base/errors';
 import { readWhole, type OpenFile } from './byteSource';
-import { DAMAGED_JSON, JsonFields } from './jsonFields';
-import { isJsonObject, parseJsonObject, showValue } from './jsonText';
+import { JsonFields } from './jsonFields';
+import { parseJsonObject, showValue } from './jsonText';
+import {
+  isAllLinear,
+  matchesName,
+  patternValue,
+  readPattern,
+  readSettings,
+  readTargets,
+  type AdapterSettings,
+} from './peftSettings';
 import { dumpPythonJson, PythonFloat, type PythonJson } from './pythonJson';
 import { readSafetensorsHeader, readTensorF32, type SafetensorsFile } from './safetensors';
 import { compareNames, inLibraryOrder, writeSafetensors, type TensorData } from './safetensorsWrite';
@@ -29,23 +38,20 @@ export interface AdapterModule {
 }
 
 /** What PEFT's two files say. */
-export interface AdapterFile {
+export interface AdapterFile extends AdapterSettings {
   /** For messages: the folder. */
   name?: string;
-  /** The rank of all modules but those whose matrices have another (`rank_pattern`). */
-  r: number;
-  alpha: number;
-  /** Probability of dropping an input of A while training. */
-  dropout: number;
-  rsLora: boolean;
-  /** Names of modules, or PEFT's regular expression or "all-linear". */
-  targetModules: string | readonly string[];
   /** Whether the settings say that a module is adapted. Absent where they list none: an expression is not run. */
   adapts?: (path: string) => boolean;
-  /** `base_model_name_or_path`; '' where the file has null. */
-  baseModel: string;
   /** By module path, e.g. `model.layers.0.self_attn.q_proj`. */
   tensors: Map<string, AdapterModule>;
+}
+
+/** What B·A is multiplied by: α/R, or α/√R with rsLoRA, with the module's own α and rank where it has them. */
+export function loraScale(module: AdapterModule, adapter: Pick<AdapterFile, 'alpha' | 'rsLora'>): number {
+  const alpha = module.alpha ?? adapter.alpha;
+  const rank = module.a.shape[0];
+  return adapter.rsLora ? alpha / Math.sqrt(rank) : alpha / rank;
 }
 
 /**
@@ -92,106 +98,13 @@ export async function readPeftAdapter(open: OpenFile, folder = 'adapter'): Promi
   return { name: folder, ...settings, ...(listed ? { adapts: isTarget } : {}), tensors };
 }
 
-/**
- * Whether PEFT would put factors on a module: `target_modules` (a list or "all-linear"; other expressions come from the
- * file and are not run), `exclude_modules` and `layers_to_transform`. An adapter that says nothing adapts what it has.
- */
-function readTargets(fields: JsonFields, targets: string | readonly string[]): (path: string) => boolean {
-  const names = (key: string): readonly string[] => {
-    const value = fields.json[key] ?? [];
-    return Array.isArray(value) ? value.filter((name): name is string => typeof name === 'string') : [];
-  };
-  const excluded = names('exclude_modules');
-  const layers = [fields.json['layers_to_transform'] ?? []].flat();
-  const everywhere = typeof targets === 'string' || targets.length === 0;
-  const allLinear = isAllLinear(targets);
-  return (path) => {
-    if (excluded.some((name) => matchesName(path, name))) return false;
-    const layer = /(?:^|\.)layers\.(\d+)\./.exec(path)?.[1];
-    if (layers.length > 0 && layer !== undefined && !layers.includes(Number(layer))) return false;
-    return everywhere ? !allLinear || path !== 'lm_head' : targets.some((name) => matchesName(path, name));
-  };
-}
-
-function isAllLinear(targets: string | readonly string[]): boolean {
-  return typeof targets === 'string' && targets.toLowerCase() === 'all-linear';
-}
-
-/** The settings, with everything refused that would make the adapter compute something else than plain LoRA. */
-function readSettings(fields: JsonFields): Omit<AdapterFile, 'tensors'> {
-  if (fields.json['peft_type'] !== 'LORA') fields.refuse('peft_type', '"LORA"');
-  fields.only('task_type', 'CAUSAL_LM');
-  for (const key of ['use_dora', 'use_qalora', 'fan_in_fan_out', 'lora_bias']) fields.only(key, false);
-  fields.only('bias', 'none');
-  for (const key of [
-    'modules_to_save',
-    'layer_replication',
-    'target_parameters',
-    'trainable_token_indices',
-    'alora_invocation_tokens',
-    'arrow_config',
-  ]) {
-    fields.empty(key);
-  }
-  const init = fields.json['init_lora_weights'];
-  if (typeof init === 'string' && /^(pissa|olora|corda|loftq)/i.test(init)) {
-    fields.refuse('init_lora_weights', 'an initialisation that leaves the base weights as they are');
-  }
-  const dropout = fields.json['lora_dropout'] ?? 0;
-  if (!(typeof dropout === 'number' && dropout >= 0 && dropout < 1)) {
-    return fields.refuse('lora_dropout', 'a number from 0 to below 1', DAMAGED_JSON);
-  }
-  const targets = fields.json['target_modules'] ?? [];
-  const isList = Array.isArray(targets) && targets.every((name) => typeof name === 'string');
-  if (typeof targets !== 'string' && !isList) {
-    return fields.refuse('target_modules', 'a list of module names, or a pattern', DAMAGED_JSON);
-  }
-  const base = fields.json['base_model_name_or_path'] ?? '';
-  if (typeof base !== 'string') return fields.refuse('base_model_name_or_path', 'a name or null', DAMAGED_JSON);
-  return {
-    r: fields.size('r'),
-    alpha: fields.positive('lora_alpha'),
-    dropout,
-    rsLora: fields.flag('use_rslora', false),
-    targetModules: targets as string | string[],
-    baseModel: base,
-  };
-}
-
-/** `rank_pattern` or `alpha_pattern`: numbers by module name. PEFT takes regular expressions here; plain names are read. */
-function readPattern(fields: JsonFields, key: string): [name: string, value: number][] {
-  if (!fields.has(key)) return [];
-  const pattern = fields.json[key];
-  if (!isJsonObject(pattern)) return fields.refuse(key, 'an object', DAMAGED_JSON);
-  return Object.entries(pattern).map(([name, value]) => {
-    if (!/^[\w.]+$/.test(name)) {
-      return fields.refuse(
-        key,
-        `plain module names as keys, not ${showValue(name)}`,
-        'Write out the modules it stands for.',
-      );
-    }
-    const whole = key !== 'rank_pattern' || Number.isInteger(value);
-    if (!(typeof value === 'number' && Number.isFinite(value) && value > 0 && whole)) {
-      return fields.refuse(key, 'numbers above 0 as values', DAMAGED_JSON);
-    }
-    return [name, value];
-  });
-}
-
-function patternValue(pattern: readonly [string, number][], path: string): number | undefined {
-  return pattern.find(([name]) => matchesName(path, name))?.[1];
-}
-
-/** PEFT's rule for a listed name: the whole path, or its end behind a point. */
-function matchesName(path: string, name: string): boolean {
-  return path === name || path.endsWith(`.${name}`);
-}
-
 interface PairNames {
   A?: string;
   B?: string;
 }
+
+/** Parts of a path that torch.compile, FSDP, activation checkpointing and DDP put around modules, and some tools save. */
+const WRAPPERS = new Set(['_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module', 'module']);
 
 /**
  * The tensor names of each module's factors. Read are `base_model.model.<path>.lora_A.weight`, the same with an adapter's
@@ -210,7 +123,11 @@ function pairNames(file: SafetensorsFile): Map<string, PairNames> {
         'The adapter also changes other weights (DoRA, biases, saved modules, embeddings): this engine computes plain LoRA only.',
       );
     }
-    const inner = match[1]!.startsWith(PREFIX) ? match[1]!.slice(PREFIX.length) : match[1]!;
+    const whole = match[1]!
+      .split('.')
+      .filter((part) => !WRAPPERS.has(part))
+      .join('.');
+    const inner = whole.startsWith(PREFIX) ? whole.slice(PREFIX.length) : whole;
     const path = inner.startsWith('layers.') ? `model.${inner}` : inner;
     const factor = match[2] as 'A' | 'B';
     const names = modules.get(path) ?? {};

@@ -63,8 +63,12 @@ function sizeBytes(spec: TensorSpec): number {
   return elementCount(spec.shape) * DTYPE_BYTES[spec.dtype];
 }
 
-/** Length field and JSON header for these tensors in this order, padded with spaces to a multiple of 8 bytes. */
-function encodeHeader(
+/**
+ * Length field and JSON header for these tensors in this order, padded with spaces to a multiple of 8 bytes. Behind it come
+ * the tensors' bytes, without gaps: whoever writes them may do so piece by piece.
+ * @throws PupilError `shape` for a repeated name or a size that is none
+ */
+export function safetensorsHeader(
   specs: readonly TensorSpec[],
   metadata: Readonly<Record<string, string>> | undefined,
 ): Uint8Array {
@@ -105,7 +109,7 @@ export function layoutSafetensors(
   specs: readonly TensorSpec[],
   metadata?: Readonly<Record<string, string>>,
 ): SafetensorsLayout {
-  const header = encodeHeader(specs, metadata);
+  const header = safetensorsHeader(specs, metadata);
   let at = header.byteLength;
   const tensors = specs.map((spec) => {
     const start = at;
@@ -134,7 +138,7 @@ export function writeSafetensors(
   metadata?: Readonly<Record<string, string>>,
 ): Uint8Array<ArrayBuffer> {
   for (const tensor of tensors) expectSize(tensor, tensor.data.byteLength);
-  const header = encodeHeader(tensors, metadata);
+  const header = safetensorsHeader(tensors, metadata);
   const out = new Uint8Array(tensors.reduce((sum, tensor) => sum + tensor.data.byteLength, header.byteLength));
   out.set(header);
   let at = header.byteLength;

@@ -64,5 +64,6 @@ export function withKeptFiles(files: OpenRoot, store: KeptFileStore): OpenRoot {
       keptName(path) === undefined ? files.readText(path) : decodeUtf8(await readKeptFile(store, path), path),
     readBytes: (path) => (keptName(path) === undefined ? files.readBytes(path) : readKeptFile(store, path)),
     write: (path, bytes) => files.write(path, bytes),
+    create: (path) => files.create(path),
   };
 }

@@ -333,20 +333,23 @@ export interface ExampleQuestions {
   words?: string[];
 }
 
-/** `pupil export`: the adapter as PEFT, or merged into the base weights (safetensors). */
+/** `pupil export`: the adapter as PEFT or GGUF, or merged into the base weights (safetensors or GGUF). */
 export interface ExportRequest {
   files: FileRoot;
   out: FileRoot;
   /** Folders within `files`. */
   student: string;
   adapter: string;
-  format: 'peft' | 'merged';
+  format: 'peft' | 'merged' | 'gguf' | 'gguf-adapter';
   /**
    * Over which values it is merged: the stored ones, or these through NF4. Absent: those it was trained over, where its
    * folder says so (`pupil.json`), else the stored ones.
    */
   quantize?: 'none' | 'nf4' | 'nf4-double';
-  /** Of merged weights; `keep` (the standard): each tensor as it is stored. */
+  /**
+   * Of merged weights: `keep` is each tensor as it is stored. The standard: keep; f16 for `gguf` (its vectors are f32); f32 for
+   * the factors of `gguf-adapter`.
+   */
   dtype?: 'keep' | 'f32' | 'f16' | 'bf16';
 }
 

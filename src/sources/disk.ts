@@ -2,8 +2,9 @@
 // opens such a root: Node's modules are named only where a file is touched.
 import { PupilError } from '../base/errors';
 import type { ByteSource } from '../formats/byteSource';
-import type { OpenRoot } from './openRoot';
+import type { FileWriter, OpenRoot } from './openRoot';
 import { readBytesWith, readTextWith } from './readWith';
+import { writeStream } from './writeStream';
 
 type Fs = typeof import('node:fs/promises');
 type Path = typeof import('node:path');
@@ -83,29 +84,50 @@ export function openDiskRoot(directory: string): OpenRoot {
       },
     };
   };
+  /** Pieces go to a file beside the target, which takes its name when all of them are on the disk. */
+  const create = async (path: string): Promise<FileWriter> => {
+    const node = await nodeModules();
+    const full = node.path.resolve(directory, path);
+    const temporary = `${full}.writing-${process.pid}-${(writers += 1)}`;
+    const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+      try {
+        return await work();
+      } catch (error) {
+        throw diskError(full, 'writing it', error);
+      }
+    };
+    const handle = await guarded(async () => {
+      await node.fs.mkdir(node.path.dirname(full), { recursive: true });
+      return node.fs.open(temporary, 'w');
+    });
+    return {
+      write: (bytes) => guarded(() => handle.writeFile(bytes)), // all of them, from where the last call ended
+      close: () =>
+        guarded(async () => {
+          await handle.sync();
+          await handle.close();
+          await node.fs.rename(temporary, full);
+        }),
+      abort: async () => {
+        await handle.close().catch(() => undefined);
+        await node.fs.rm(temporary, { force: true }).catch(() => undefined);
+      },
+    };
+  };
   return {
     description,
     open,
     readBytes: (path) => readBytesWith(open, description, path),
     readText: (path) => readTextWith(open, description, path),
-    write: async (path, bytes) => {
-      const node = await nodeModules();
-      const full = node.path.resolve(directory, path);
-      const temporary = `${full}.writing-${process.pid}`;
-      try {
-        await node.fs.mkdir(node.path.dirname(full), { recursive: true });
-        const handle = await node.fs.open(temporary, 'w');
-        try {
-          await handle.writeFile(bytes);
-          await handle.sync();
-        } finally {
-          await handle.close();
-        }
-        await node.fs.rename(temporary, full);
-      } catch (error) {
-        await node.fs.rm(temporary, { force: true }).catch(() => undefined);
-        throw diskError(full, 'writing it', error);
-      }
-    },
+    write: (path, bytes) => writeStream({ create }, path, once(bytes)),
+    create,
   };
+}
+
+/** Sets apart the temporary files of one process. */
+let writers = 0;
+
+ 
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }

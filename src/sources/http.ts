@@ -3,6 +3,7 @@
 // missing file are all found out. It caches nothing but what a server without ranges forces on it.
 import { PupilError } from '../base/errors';
 import type { ByteSource } from '../formats/byteSource';
+import { createHttpWriter } from './httpWriter';
 import type { OpenRoot } from './openRoot';
 import { readBytesWith, readTextWith } from './readWith';
 
@@ -198,26 +199,28 @@ export function openHttpRoot(base: string, options: HttpOptions = {}): OpenRoot 
     );
   }
 
+  /** Sends bytes to the server, or tells it something about them. */
+  const upload = (url: string, init: RequestInit, sizeBytes: number): Promise<void> =>
+    request(url, init, async (response) => {
+      await response.arrayBuffer().catch(() => undefined);
+      if (response.status === 507) {
+        throw new PupilError(
+          'storage-full',
+          `${url}: the server has no room for ${sizeBytes} bytes`,
+          'Free some space.',
+        );
+      }
+      if (!response.ok) throw refused(url, response);
+    });
+
   return {
     description,
     open,
     readBytes: (path) => readBytesWith(open, description, path),
     readText: (path) => readTextWith(open, description, path),
-    write: async (path, bytes) => {
-      const url = urlOf(path);
-      // A copy: the array may be a view of something larger, or of shared memory, which fetch refuses.
-      await request(url, { method: 'PUT', body: bytes.slice() }, async (response) => {
-        await response.arrayBuffer().catch(() => undefined);
-        if (response.status === 507) {
-          throw new PupilError(
-            'storage-full',
-            `${url}: the server has no room for ${bytes.byteLength} bytes`,
-            'Free some space.',
-          );
-        }
-        if (!response.ok) throw refused(url, response);
-      });
-    },
+    // A copy: the array may be a view of something larger, or of shared memory, which fetch refuses.
+    write: (path, bytes) => upload(urlOf(path), { method: 'PUT', body: bytes.slice() }, bytes.byteLength),
+    create: (path) => Promise.resolve(createHttpWriter(urlOf(path), upload)),
   };
 }
 

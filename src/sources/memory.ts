@@ -35,5 +35,24 @@ export function openMemoryRoot(files: Record<string, Uint8Array>): OpenRoot {
       files[normalisePath(path)] = bytes.slice();
       return Promise.resolve();
     },
+    create: (path) => {
+      const name = normalisePath(path);
+      const pieces: Uint8Array[] = [];
+      return Promise.resolve({
+        write: (bytes) => Promise.resolve(void pieces.push(bytes.slice())),
+        close: () => Promise.resolve(void (files[name] = joined(pieces))),
+        abort: () => Promise.resolve(void (pieces.length = 0)),
+      });
+    },
   };
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const out = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.byteLength, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    out.set(piece, at);
+    at += piece.byteLength;
+  }
+  return out;
 }

@@ -1,4 +1,4 @@
-// export.ts: `pupil export`: an adapter as PEFT files, or merged into its student's weights.
+// export.ts: `pupil export`: an adapter as PEFT files or GGUF, or merged into its student's weights (safetensors or GGUF).
 import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
 import type { ExportRequest } from '../../session/protocol';
@@ -13,11 +13,37 @@ interface ExportFlags extends CommonFlags, Pick<ExportRequest, 'format' | 'quant
   out: string;
 }
 
+const FORMATS = ['merged', 'gguf', 'peft', 'gguf-adapter'] as const;
+
+/** Flags that say nothing of a format are a misunderstanding. Throws `usage`. */
+function refuseFlags({ format, quantize, dtype }: ExportFlags): void {
+  const refuse = (flag: string, formats: string): never => {
+    throw new PupilError(
+      'usage',
+      `${flag}: expected --format ${formats}, got ${format}`,
+      'An adapter is written as it is: leave the flag out.',
+    );
+  };
+  if (quantize !== undefined && format !== 'merged' && format !== 'gguf') refuse('--quantize', 'merged or gguf');
+  if (dtype !== undefined && format === 'peft') refuse('--dtype', 'merged, gguf or gguf-adapter');
+}
+
 export function registerExport(program: Command, context: VerbContext): void {
-  withDeviceFlags(program.command('export').description('write an adapter as PEFT, or merged into its student'))
+  withDeviceFlags(
+    program
+      .command('export')
+      .description('write an adapter as PEFT or GGUF, or merged into its student (docs/export.md)'),
+  )
     .requiredOption('--student <dir>', 'folder with config.json and safetensors')
     .requiredOption('--adapter <dir>', 'PEFT adapter')
-    .addOption(new Option('--format <format>', 'what to write').choices(['peft', 'merged']).default('merged'))
+    .addOption(
+      new Option(
+        '--format <format>',
+        'merged: safetensors; gguf: the same for llama.cpp; peft, gguf-adapter: the adapter alone',
+      )
+        .choices(FORMATS)
+        .default('merged'),
+    )
     .addOption(
       new Option(
         '--quantize <kind>',
@@ -25,25 +51,16 @@ export function registerExport(program: Command, context: VerbContext): void {
       ).choices(QUANTIZE),
     )
     .addOption(
-      new Option('--dtype <dtype>', 'of the merged weights; keep = as stored (default)').choices([
-        'keep',
-        'f32',
-        'f16',
-        'bf16',
-      ]),
+      new Option(
+        '--dtype <dtype>',
+        'of the merged weights; keep = as stored (default; gguf: f16; gguf-adapter: f32)',
+      ).choices(['keep', 'f32', 'f16', 'bf16']),
     )
     .requiredOption('--out <dir>', 'an empty folder')
     .action((flags: ExportFlags) =>
       perform(context, flags.json === true, async (output) => {
         const { format, quantize, dtype } = flags;
-        if (format === 'peft' && (quantize !== undefined || dtype !== undefined)) {
-          const flag = quantize === undefined ? '--dtype' : '--quantize';
-          throw new PupilError(
-            'usage',
-            `${flag}: expected --format merged, got peft`,
-            'An adapter is written as it is: leave the flag out.',
-          );
-        }
+        refuseFlags(flags);
         const student = expectFolder('--student', flags.student, 'config.json');
         const adapter = expectFolder('--adapter', flags.adapter, 'adapter_config.json');
         const out = outputFolder('--out', flags.out, [student, adapter]);

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readPeftAdapter, resolveTargetModules, writePeftAdapter, type AdapterFile } from '../../../src/formats/peft';
 import { writeSafetensors, type TensorData } from '../../../src/formats/safetensorsWrite';
+import { encodeFloats } from '../../../src/formats/tensorBytes';
 import { bytesAt, expectRefusal, folderOf, GOLDEN, jsonAt, onlyPupilErrors, openFolder } from './files';
 
 const CONFIG = { peft_type: 'LORA', r: 2, lora_alpha: 4, target_modules: ['q_proj'], bias: 'none' };
@@ -57,6 +58,10 @@ describe('reading', () => {
         'base_model.model.layers.0.self_attn.q_proj.lora_A.weight',
         'base_model.model.layers.0.self_attn.q_proj.lora_B.weight',
       ],
+      [
+        `base_model.model._orig_mod.${PATH}.lora_A.weight`,
+        `base_model.model.model.layers.0._fsdp_wrapped_module.self_attn.q_proj.lora_B.default.weight`,
+      ],
     ] as const;
     for (const [a, b] of names) {
       const file = await adapter({}, [renamed(A, a), renamed(B, b)]);
@@ -87,7 +92,62 @@ describe('reading', () => {
     await expectRefusal(() => adapter(targets, tensors), 'checkpoint', V, 'lora_A', '[2, inputs]', '[1, 3]');
   });
 
+  it('factors in 16 bits are what they stand for', async () => {
+    for (const dtype of ['f16', 'bf16'] as const) {
+      const stored = ({ name, shape, data }: TensorData): TensorData => ({
+        name,
+        dtype,
+        shape,
+        data: encodeFloats(data as Float32Array, dtype),
+      });
+      const file = await adapter({}, [stored(A), stored(B)]);
+      expect(file.tensors.get(PATH)!.a).toEqual({ shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) });
+      expect(file.tensors.get(PATH)!.b.data).toEqual(B.data);
+    }
+  });
+
+  it('a pattern takes its first key that fits, as PEFT does', async () => {
+    const config = { alpha_pattern: { self_attn: 9, q_proj: 6, [PATH]: 7 } };
+    expect((await adapter(config)).tensors.get(PATH)!.alpha).toBe(6);
+  });
+
+  // What several versions of PEFT, and tools around it, write beside the rest where the adapter is plain LoRA.
+  const plain: [string, object][] = [
+    [
+      '0.4',
+      { auto_mapping: null, layers_pattern: null, layers_to_transform: null, revision: null, inference_mode: true },
+    ],
+    ['before 0.3', { enable_lora: null, merge_weights: false }],
+    [
+      '0.9',
+      { loftq_config: {}, megatron_config: null, megatron_core: 'megatron.core', use_dora: false, use_rslora: false },
+    ],
+    ['0.11', { layer_replication: null, rank_pattern: {}, alpha_pattern: {} }],
+    ['0.14', { eva_config: null, exclude_modules: null, lora_bias: false, corda_config: null }],
+    ['0.15', { trainable_token_indices: null }],
+    ['0.17', { target_parameters: null, use_qalora: false, qalora_group_size: 16 }],
+    ['0.18', { alora_invocation_tokens: null, arrow_config: null, ensure_weight_tying: false, peft_version: '0.18.0' }],
+    ['a version to come', { use_something: false, something_config: null, something_list: [], something_map: {} }],
+    ['EVA', { init_lora_weights: 'eva', eva_config: { rho: 2, tau: 0.99 } }],
+    ['CorDA, converted', { init_lora_weights: true, corda_config: { corda_method: 'kpm' } }],
+    ['orthogonal', { init_lora_weights: 'orthogonal' }],
+    ['Unsloth', { auto_mapping: { base_model_class: 'LlamaForCausalLM', unsloth_fixed: true } }],
+  ];
+  it.each(plain)('what is written by or for %s is accepted: it computes the same', async (_, config) => {
+    expect((await adapter(config)).tensors.size).toBe(1);
+  });
+
   const kinds: [object, string[]][] = [
+    [{ target_parameters: ['mlp.experts.gate_up_proj'] }, ['target_parameters', 'gate_up_proj']],
+    [{ alora_invocation_tokens: [1, 2] }, ['alora_invocation_tokens']],
+    [{ arrow_config: { top_k: 2 } }, ['arrow_config', 'top_k']],
+    [{ ensure_weight_tying: true }, ['ensure_weight_tying']],
+    [{ use_something: true }, ['use_something', 'true']],
+    [{ something_config: { rate: 2 } }, ['something_config']],
+    [{ init_lora_weights: 'corda', corda_config: { corda_method: 'kpm' } }, ['init_lora_weights', 'corda']],
+    [{ init_lora_weights: 'lora_ga' }, ['init_lora_weights', 'lora_ga']],
+    [{ init_lora_weights: 'loftq' }, ['init_lora_weights', 'loftq']],
+    [{ init_lora_weights: 'olora' }, ['init_lora_weights', 'olora']],
     [{ peft_type: 'IA3' }, ['peft_type', 'IA3']],
     [{ task_type: 'SEQ_CLS' }, ['task_type', 'SEQ_CLS']],
     [{ use_dora: true }, ['use_dora']],
