@@ -5,7 +5,7 @@ import { PupilError } from '../base/errors';
 import { memorySource, type ByteSource } from '../formats/byteSource';
 import type { OpenRoot } from './openRoot';
 import { readBytesWith, readTextWith } from './readWith';
-import { isPage, RemoteFile, sizesOf, Tags, withoutRanges } from './remoteFile';
+import { expectNotTurnedAway, isPage, RemoteFile, sizesOf, Tags, withoutRanges } from './remoteFile';
 import { Requester, shownUrl, Transient, type Reply, type RequestOptions } from './request';
 
 export interface HttpOptions extends RequestOptions {
@@ -37,6 +37,7 @@ export async function probe(
     () => ({ url, headers: { range: 'bytes=0-1' } }),
     async (reply): Promise<{ size?: number } | { whole: Uint8Array } | undefined> => {
       const { status, headers } = reply.response;
+      expectNotTurnedAway(reply, url);
       if (status === 416) return { whole: new Uint8Array(0) }; // an empty file
       if ((await options.look(reply)) === 'missing') return undefined;
       tags.accept(reply);

@@ -149,15 +149,15 @@ export class RemoteFile implements ByteSource {
     throw new Transient(`${bytes.byteLength} bytes where ${this.size} were promised`);
   }
 
-  /** A signed address that has run out is forgotten, and the file asked for anew. */
   private expectUsable(reply: Reply, asked: string): void {
-    const { status } = reply.response;
-    const elsewhere = new URL(reply.url).origin !== new URL(this.options.url).origin;
-    if (status >= 400 && status < 500 && (asked !== this.options.url || elsewhere)) {
-      this.direct = undefined;
-      throw new Transient(`status ${status} from ${shownUrl(reply.url)}, where it was led to`);
+    const { url } = this.options;
+    try {
+      expectNotTurnedAway(reply, asked, url);
+    } catch (error) {
+      this.direct = undefined; // asked for anew
+      throw error;
     }
-    if (status < 300 && elsewhere) this.direct = reply.url;
+    if (reply.response.status < 300 && isElsewhere(reply, url)) this.direct = reply.url;
   }
 
   private expectSame(reply: Reply): void {
@@ -210,6 +210,18 @@ export class RemoteFile implements ByteSource {
 }
 
 const none = (why: string): { count: number; broken: Transient } => ({ count: 0, broken: new Transient(why) });
+
+const isElsewhere = (reply: Reply, url: string): boolean => new URL(reply.url).origin !== new URL(url).origin;
+
+/**
+ * A refusal of the server that a redirect led to is of the redirect's signature, which may have run out: another try with a
+ * new one tells. @throws Transient
+ */
+export function expectNotTurnedAway(reply: Reply, asked: string, url = asked): void {
+  const { status } = reply.response;
+  if (status < 400 || status === 416 || (asked === url && !isElsewhere(reply, url))) return;
+  throw new Transient(`status ${status} from ${shownUrl(reply.url)}, where it was led to`);
+}
 
 /** Development servers answer a missing file with their start page; networks answer everything with theirs. */
 export function isPage(reply: Reply, path: string): boolean {

@@ -257,7 +257,7 @@ export class Requester {
     } finally {
       watch.end();
       // What was not read is not wanted: without this the connection stays busy.
-      if (response?.body != null && !response.bodyUsed) await response.body.cancel().catch(() => undefined);
+      if (response?.bodyUsed === false) await response.body?.cancel().catch(() => undefined);
       leave(outcome, closedMs);
     }
   }
