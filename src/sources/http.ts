@@ -47,6 +47,11 @@ export async function probe(
         if (body !== undefined && body !== first.byteLength) {
           throw new Transient(`${first.byteLength} bytes where ${body} were promised`);
         }
+        // A server that redirects may say the size itself; the place it leads to is then held to it.
+        const linked = reply.hops.map((hop) => hop.headers.get('x-linked-size')).find((one) => one !== null);
+        if (total !== undefined && linked !== undefined && Number(linked) !== total) {
+          throw new Transient(`${total} bytes where ${linked} were promised`);
+        }
         return total === undefined ? {} : { size: total };
       }
       if (body !== undefined && body > wholeBytes) throw withoutRanges(reply, body);

@@ -64,7 +64,7 @@ export function throughPieces(
         index = runEnd;
       }
       const bytes = new Uint8Array(end - start);
-      await Promise.all(
+      const parts = await Promise.allSettled(
         indices.map(async (index) => {
           const piece = await pieceAt(index);
           const at = index * pieceBytes;
@@ -75,6 +75,9 @@ export function throughPieces(
           if (index === to) last = { index, bytes: piece };
         }),
       );
+      // None goes on behind the caller's back: all have ended.
+      const broken = parts.find((part) => part.status === 'rejected');
+      if (broken !== undefined) throw broken.reason as Error;
       return bytes;
     },
   };

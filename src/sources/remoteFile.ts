@@ -98,19 +98,35 @@ export class RemoteFile implements ByteSource {
     if (end - start <= rangeBytes) return this.readRange(start, end);
     const bytes = new Uint8Array(end - start);
     const starts = Array.from({ length: Math.ceil((end - start) / rangeBytes) }, (_, i) => start + i * rangeBytes);
-    await Promise.all(
-      starts.map(async (at) => bytes.set(await this.readRange(at, Math.min(end, at + rangeBytes)), at - start)),
+    let failed = false;
+    const parts = await Promise.allSettled(
+      starts.map(async (at) => {
+        try {
+          bytes.set(await this.readRange(at, Math.min(end, at + rangeBytes), () => failed), at - start);
+        } catch (error) {
+          failed = true;
+          throw error;
+        }
+      }),
     );
+    // None goes on behind the caller's back: all have ended, and what failed first is told.
+    const reasons = parts.flatMap((part) => (part.status === 'rejected' ? [part.reason as Error] : []));
+    const first = reasons.find((error) => !(error instanceof PupilError && error.code === 'cancelled')) ?? reasons[0];
+    if (first !== undefined) throw first;
     return bytes;
   }
 
-  /** Bytes [start, end) by as many requests as it takes. */
-  private async readRange(start: number, end: number): Promise<Uint8Array> {
+  /**
+   * Bytes [start, end) by as many requests as it takes.
+   * @param idle whether nobody waits for them any more.
+   */
+  private async readRange(start: number, end: number, idle = (): boolean => false): Promise<Uint8Array> {
     const bytes = new Uint8Array(end - start);
     let have = 0;
     let asked = '';
     const whole = await this.options.requester.request(
       () => {
+        if (idle()) throw new PupilError('cancelled', `${this.name}: another part of it could not be read`);
         asked = this.direct ?? this.options.url;
         return { url: asked, headers: { range: `bytes=${start + have}-${end - 1}` } };
       },
@@ -157,7 +173,8 @@ export class RemoteFile implements ByteSource {
       this.direct = undefined; // asked for anew
       throw error;
     }
-    if (reply.response.status < 300 && isElsewhere(reply, url)) this.direct = reply.url;
+    // Only from a redirect just followed: a reply to an older address must not bring it back.
+    if (reply.response.status < 300 && asked === url && isElsewhere(reply, url)) this.direct = reply.url;
   }
 
   private expectSame(reply: Reply): void {
