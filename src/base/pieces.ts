@@ -12,6 +12,8 @@ export interface PieceFile {
 
 export interface PieceStore {
   readonly pieceBytes: number;
+  /** Told once, when nothing more can be kept. */
+  onWarning?: ((text: string) => void) | undefined;
   /**
    * The pieces of a file.
    * @param group what is forgotten together: a model at one commit.

@@ -25,19 +25,24 @@ import type { AnswerStore } from '../storage/answerStore';
 import { TASKS } from '../tasks/registry';
 import { scoreRows, type Score } from '../tasks/score';
 import { readScoreRows } from '../tasks/scoreInput';
+import { cacheFolder } from '../../scripts/browser.mjs';
 import type { Host, HostOptions } from './host';
+import { hubFromEnvironment } from './modelFolder';
 import { writeFileAtomically } from './runFolder';
 
 /** A session on Dawn. Which driver it finds is up to the environment (VK_ICD_FILENAMES). */
 export async function openNodeHost(options: HostOptions): Promise<Host> {
   // Loaded here, since `score` needs none of it.
-  const [{ nodeGpu }, { Session }, { DiskRunStore }] = await Promise.all([
+  const [{ nodeGpu }, { Session }, { DiskRunStore }, { diskPieceStore }] = await Promise.all([
     import('../gpu/node'),
     import('../session/session'),
     import('../storage/disk'),
+    import('../storage/pieceStoreDisk'),
   ]);
   const scratch = options.keepIn === undefined ? await mkdtemp(join(tmpdir(), 'pupil-runs-')) : undefined;
-  const session = new Session(nodeGpu, new DiskRunStore(scratch ?? join(options.keepIn ?? '', '.store')));
+  const store = new DiskRunStore(scratch ?? join(options.keepIn ?? '', '.store'));
+  const pieces = diskPieceStore(join(cacheFolder(), 'downloads'));
+  const session = new Session(nodeGpu, store, undefined, undefined, undefined, undefined, pieces);
   const atExit = (): void => {
     if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
   };
@@ -61,8 +66,14 @@ export type { RunPlan };
 
 /** What a run would need: read from the student's header, the tokenizer and the data. Needs no GPU. */
 export async function planExperiment(experiment: Experiment): Promise<RunPlan> {
-  const [{ planRun }, { openDiskRoot }] = await Promise.all([import('../session/plan'), import('../sources/disk')]);
-  return planRun(experiment, openDiskRoot(parse(process.cwd()).root));
+  const [{ planRun }, { openDiskRoot }, { RemoteFiles }] = await Promise.all([
+    import('../session/plan'),
+    import('../sources/disk'),
+    import('../session/remoteFiles'),
+  ]);
+  const remote = new RemoteFiles();
+  remote.set(hubFromEnvironment(() => undefined) ?? {});
+  return planRun(experiment, remote.beside(openDiskRoot(parse(process.cwd()).root)));
 }
 
 /** The answers kept in a file, as long as the work lasts; without a file, none. */

@@ -9,7 +9,7 @@ import { Adapter } from '../model/adapter';
 import { Generator } from '../model/generator';
 import type { Student } from '../model/student';
 import { filesIn, loadAdapterFile } from '../recipes/files';
-import { openFileRoot } from '../sources/fileRoot';
+import type { FileRoot } from '../sources/fileRoot';
 import { openMemoryRoot } from '../sources/memory';
 import type { OpenRoot } from '../sources/openRoot';
 import type { RunStore } from '../storage/runStore';
@@ -83,7 +83,10 @@ export class Asker {
   private loaded: LoadedStudent | undefined;
   private opened: { key: string; student: OpenedStudent } | undefined;
 
-  constructor(private readonly store: RunStore) {}
+  constructor(
+    private readonly store: RunStore,
+    private readonly openRoot: (root: FileRoot) => OpenRoot,
+  ) {}
 
   release(): void {
     for (const system of this.loaded?.systems.values() ?? []) destroySystem(system);
@@ -147,9 +150,9 @@ export class Asker {
 
   /** Config, tokenizer and fingerprint. Contents at hand may have changed under the same names: they are read anew. */
   private async open({ files }: AskRequest, experiment: Experiment): Promise<OpenedStudent> {
-    const key = files.kind === 'memory' ? '' : JSON.stringify([files, experiment.student]);
+    const key = files.kind === 'memory' || files.kind === 'blobs' ? '' : JSON.stringify([files, experiment.student]);
     if (key !== '' && this.opened?.key === key) return this.opened.student;
-    const student = await openStudent(experiment, openFileRoot(files));
+    const student = await openStudent(experiment, this.openRoot(files));
     this.opened = { key, student };
     return student;
   }

@@ -2,6 +2,7 @@
 // tells whether an interrupted run may go on here.
 import type { ProgressListener } from '../base/progress';
 import type { Experiment } from '../config/experiment';
+import { hubFolder } from '../config/hubName';
 import { openCheckpoint, type Checkpoint } from '../formats/checkpointIndex';
 import { sha256Of } from '../formats/trainingCheckpoint';
 import { parseModelConfig, type ModelConfig } from '../formats/modelConfig';
@@ -12,7 +13,6 @@ import { Student } from '../model/student';
 import { parameterCount } from '../model/parameterShapes';
 import { filesIn } from '../recipes/files';
 import type { EnvironmentReport, StudentReport } from '../report/types';
-import { openFileRoot } from '../sources/fileRoot';
 import type { OpenRoot } from '../sources/openRoot';
 import { loadTokenizer, type LoadedTokenizer } from './tokenizers';
 
@@ -25,16 +25,27 @@ export interface StudentFiles {
   open: OpenFile;
 }
 
-/** Where the student's files are: a folder of the root, a bundled one (`students/<name>`), or a URL of its own. */
-export function studentFiles(experiment: Experiment, files: OpenRoot): StudentFiles {
-  const { source } = experiment.student;
-  if (source.kind === 'url') {
-    const base = source.url.endsWith('/') ? source.url : `${source.url}/`;
-    const root = openFileRoot({ kind: 'http', base });
-    return { source: source.url, open: (path) => root.open(path) };
+/**
+ * The student as a folder among the session's files: one of the root, a bundled one (`students/<name>`), or one that lies
+ * elsewhere (remoteFiles.ts reads those).
+ */
+function studentFolder({ source }: Experiment['student']): string {
+  switch (source.kind) {
+    case 'directory':
+      return source.path;
+    case 'bundled':
+      return `students/${source.name}`;
+    case 'url':
+      return source.url;
+    case 'hub':
+      return hubFolder(source);
   }
-  const folder = source.kind === 'bundled' ? `students/${source.name}` : source.path;
-  return { source: folder, open: filesIn(files, folder) };
+}
+
+/** Where the student's files are. */
+export function studentFiles(experiment: Experiment, files: OpenRoot): StudentFiles {
+  const source = studentFolder(experiment.student);
+  return { source, open: filesIn(files, source) };
 }
 
 /** A student that has been looked at; its weights are still where they were. */
@@ -44,6 +55,8 @@ export interface OpenedStudent {
   tokenizer: LoadedTokenizer;
   report: StudentReport;
   eosIds: number[];
+  /** To be called when the weights are on the GPU: what was kept of the download is deleted. Never throws. */
+  loaded: () => Promise<void>;
 }
 
 /** Reads the checkpoint's headers and its tokenizer. */
@@ -56,20 +69,28 @@ export async function openStudent(experiment: Experiment, files: OpenRoot): Prom
     checkpoint,
     config,
     tokenizer,
-    report: await describeStudent(source, checkpoint, config, experiment.student.quantize),
+    report: await describeStudent(
+      (await files.pinned?.(source)) ?? source,
+      checkpoint,
+      config,
+      experiment.student.quantize,
+    ),
     eosIds: [...new Set([...tokenizer.tokenizer.eosIds, ...config.eosTokenIds])],
+    loaded: async () => files.loaded?.(source),
   };
 }
 
 /** Puts the weights on the GPU. */
-export function loadStudentWeights(
+export async function loadStudentWeights(
   gpu: Gpu,
   experiment: Experiment,
-  { checkpoint }: OpenedStudent,
+  { checkpoint, loaded }: OpenedStudent,
   onProgress: ProgressListener,
   signal: AbortSignal,
 ): Promise<Student> {
-  return Student.load(gpu, checkpoint, { quantize: experiment.student.quantize, onProgress, signal });
+  const student = await Student.load(gpu, checkpoint, { quantize: experiment.student.quantize, onProgress, signal });
+  await loaded();
+  return student;
 }
 
 /** How many tensors a fingerprint looks into, and how many bytes of each it reads: a checkpoint may lie behind a network. */

@@ -1,6 +1,7 @@
 // session.ts: one GPU device and at most one piece of work on it at a time: what a page's worker exposes and the command line
 // drives. It joins the floors below and decides nothing about training itself.
 import { PupilError } from '../base/errors';
+import type { PieceStore } from '../base/pieces';
 import { inspect } from '../recipes/inspect';
 import { openFileRoot } from '../sources/fileRoot';
 import type { OpenRoot } from '../sources/openRoot';
@@ -20,6 +21,8 @@ import { estimateJudging, judgeForRequest } from './judge';
 import { expectKeptName, keepFile, keptPath, readKeptFile, withKeptFiles } from './keptFiles';
 import { previewDemonstrations, previewTask } from './preview';
 import { pretrainForRequest } from './pretrainRequest';
+import { RemoteFiles } from './remoteFiles';
+import type { HubSettings } from './studentSources';
 import type {
   AnswerLocally,
   AskAnswer,
@@ -68,6 +71,7 @@ export class Session implements SessionApi {
   private work: { control: RunControl; ended: Promise<unknown> } | undefined;
   private busyWith: string | undefined;
   private readonly asker: Asker;
+  private readonly remote: RemoteFiles;
 
   constructor(
     provider: GpuProvider,
@@ -79,9 +83,12 @@ export class Session implements SessionApi {
     private readonly answers: AnswerStore = new MemoryAnswerStore(),
     /** Where files are kept that a person gave to the page. */
     private readonly kept: KeptFileStore = new MemoryKeptFiles(),
+    /** Where downloads are kept until they are loaded; absent: nowhere. */
+    pieces?: PieceStore,
   ) {
+    this.remote = new RemoteFiles(pieces);
     this.place = new DevicePlace(provider, variantStore, measure);
-    this.asker = new Asker(store);
+    this.asker = new Asker(store, (root) => this.filesOf(root));
   }
 
   /**
@@ -92,6 +99,11 @@ export class Session implements SessionApi {
       this.close();
       await this.place.open(options);
     });
+  }
+
+  setHub(settings: HubSettings): Promise<void> {
+    // A bad setting is a rejection, as of every other call.
+    return Promise.resolve().then(() => this.remote.set(settings));
   }
 
   /** Gives the device back. */
@@ -123,7 +135,7 @@ export class Session implements SessionApi {
           runId: request.runId,
           experiment,
           gpu,
-          files: this.filesOf(request.files),
+          files: this.filesOf(request.files, { control, onEvent }),
           store,
           control,
           resume: request.resume === true,
@@ -163,7 +175,7 @@ export class Session implements SessionApi {
     return this.exclusively('inspect', async () =>
       inspect(await this.place.device(this.place.tier ?? 'f32'), {
         kind: request.kind,
-        files: openFileRoot(request.files),
+        files: this.filesOf(request.files),
         out: openFileRoot(request.out),
         options: request.options,
       }),
@@ -180,7 +192,7 @@ export class Session implements SessionApi {
         return evaluateAlone({
           gpu,
           request,
-          files: this.filesOf(request.files),
+          files: this.filesOf(request.files, { control, onEvent }),
           experiment,
           control,
           listener: safely(onEvent),
@@ -208,7 +220,7 @@ export class Session implements SessionApi {
   }
 
   exportStudent(request: ExportRequest): Promise<ExportSummary> {
-    const [files, out] = [openFileRoot(request.files), openFileRoot(request.out)];
+    const [files, out] = [this.filesOf(request.files), openFileRoot(request.out)];
     return this.exclusively('export', () => exportStudent({ ...request, files, out, gpu: () => this.place.device() }));
   }
 
@@ -285,9 +297,13 @@ export class Session implements SessionApi {
     return storedArtefact(this.store, expectRunId(runId), path);
   }
 
-  /** A request's files, with the kept ones beside them. */
-  private filesOf(root: FileRoot): OpenRoot {
-    return withKeptFiles(openFileRoot(root), this.kept);
+  /** A request's files, with the kept ones and models that lie elsewhere beside them. */
+  private filesOf(root: FileRoot, work?: { control: RunControl; onEvent: Listener }): OpenRoot {
+    const listener = work === undefined ? undefined : safely(work.onEvent);
+    return this.remote.beside(withKeptFiles(openFileRoot(root), this.kept), {
+      ...(work === undefined ? {} : { signal: work.control.signal }),
+      onWarning: (message) => listener?.({ type: 'log', level: 'warning', message }),
+    });
   }
 
   private teachPlaces(): TeachPlaces {

@@ -13,4 +13,8 @@ export interface OpenRoot {
   readBytes(path: string): Promise<Uint8Array>;
   /** Writes or replaces a whole file, missing folders included. A reader never sees half of it. */
   write(path: string, bytes: Uint8Array): Promise<void>;
+  /** The name of a folder of it with the version that is read, where that may change; else the name. */
+  pinned?(folder: string): Promise<string>;
+  /** To be told that what a folder holds has been loaded: what was kept of its download is deleted. Never throws. */
+  loaded?(folder: string): Promise<void>;
 }

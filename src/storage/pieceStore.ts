@@ -20,8 +20,6 @@ export interface PieceStoreOptions {
   pieceBytes?: number;
   /** Of all groups together. */
   maxBytes?: number;
-  /** Told once, when nothing more can be kept. */
-  onWarning?: (text: string) => void;
   /** Room that is left, as far as that is known. */
   freeBytes?: () => Promise<number | undefined>;
 }
@@ -42,6 +40,7 @@ async function checksum(bytes: Uint8Array): Promise<Uint8Array> {
 
 export class PlacedPieceStore implements PieceStore {
   readonly pieceBytes: number;
+  onWarning: PieceStore['onWarning'];
   private readonly maxBytes: number;
   /** Bytes kept, counted at the first use. */
   private used: Promise<number> | undefined;
@@ -133,7 +132,7 @@ export class PlacedPieceStore implements PieceStore {
   private switchOff(why: string): void {
     if (this.off) return;
     this.off = true;
-    this.options.onWarning?.(
+    this.onWarning?.(
       `the download is not kept piece by piece any more (${why}): if it is interrupted, what follows comes again`,
     );
   }

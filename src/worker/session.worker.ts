@@ -5,6 +5,7 @@ import { browserGpu } from '../gpu/device';
 import { IndexedDbAnswerStore } from '../storage/answerIndexedDb';
 import { IndexedDbRunStore } from '../storage/indexedDb';
 import { IndexedDbKeptFiles } from '../storage/keptFilesIndexedDb';
+import { opfsPieceStore } from '../storage/pieceStoreOpfs';
 import { Session } from '../session/session';
 import type { SessionApi } from '../session/protocol';
 import { answering, SESSION_METHODS } from './answering';
@@ -13,6 +14,7 @@ import { answering, SESSION_METHODS } from './answering';
 expose(
   answering<SessionApi, keyof SessionApi>(() => {
     const store = new IndexedDbRunStore();
-    return new Session(browserGpu, store, store, undefined, new IndexedDbAnswerStore(), new IndexedDbKeptFiles());
+    const [answers, kept] = [new IndexedDbAnswerStore(), new IndexedDbKeptFiles()];
+    return new Session(browserGpu, store, store, undefined, answers, kept, opfsPieceStore());
   }, SESSION_METHODS),
 );
