@@ -1,5 +1,6 @@
 // pickedFiles.ts: an experiment's files found in a folder that was picked in the page, by the ends of their paths: people
-// pick the data folder, or the one above it, and both should do. It reads only what the experiment names.
+// pick the data folder, or the one above it, and both should do. It reads nothing:
+// files are handed on as they lie on the disk, whatever their size.
 import { PupilError } from '../base/errors';
 import type { Experiment } from '../config/experiment';
 import { localPaths } from '../config/paths';
@@ -8,12 +9,9 @@ import type { FileRoot } from '../session/protocol';
 export interface PickedFile {
   /** Path within the picked folder. */
   path: string;
-  size: number;
-  bytes: () => Promise<Uint8Array>;
+  /** The file itself, read where it is needed. */
+  blob: Blob;
 }
-
-/** More than this in one piece would be copied through memory several times: a file server is the better way. */
-const MAX_TOTAL_BYTES = 2 ** 31;
 
 /** Files of an `<input type="file" webkitdirectory>`. */
 export function fromFileList(list: Iterable<File>): PickedFile[] {
@@ -22,8 +20,7 @@ export function fromFileList(list: Iterable<File>): PickedFile[] {
       .split('/')
       .slice(file.webkitRelativePath === '' ? 0 : 1)
       .join('/'),
-    size: file.size,
-    bytes: async () => new Uint8Array(await file.arrayBuffer()),
+    blob: file,
   }));
 }
 
@@ -58,15 +55,15 @@ export function findPicked(wanted: string, paths: readonly string[]): { picked: 
 }
 
 /**
- * The files an experiment needs, read from what was picked, under the paths by which the experiment names them.
+ * The files an experiment needs, out of what was picked, under the paths by which the experiment names them.
  * @param wantedPaths some of them, where the others do not matter.
- * @throws PupilError `source` naming every file that is not in the folder, or a total that is too large.
+ * @throws PupilError `source` naming every file that is not in the folder.
  */
-export async function readPicked(
+export function readPicked(
   experiment: Experiment,
   picked: readonly PickedFile[],
   wantedPaths: readonly string[] = localPaths(experiment),
-): Promise<FileRoot> {
+): FileRoot {
   const byPath = new Map(picked.map((file) => [file.path, file]));
   const paths = [...byPath.keys()];
   const missing: string[] = [];
@@ -86,15 +83,5 @@ export async function readPicked(
       'Pick the folder that holds all files of the experiment (its data root).',
     );
   }
-  const total = found.reduce((sum, { file }) => sum + file.size, 0);
-  if (total > MAX_TOTAL_BYTES) {
-    throw new PupilError(
-      'source',
-      `picked folder: expected at most ${MAX_TOTAL_BYTES} bytes, the experiment needs ${total}`,
-      'Serve the folder (any static server with ranges) and give its address instead.',
-    );
-  }
-  const files: Record<string, Uint8Array> = {};
-  for (const { file, as } of found) files[as] = await file.bytes();
-  return { kind: 'memory', files };
+  return { kind: 'blobs', files: Object.fromEntries(found.map(({ file, as }) => [as, file.blob])) };
 }

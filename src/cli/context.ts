@@ -3,6 +3,7 @@
 import { PupilError } from '../base/errors';
 import type { SessionApi } from '../session/protocol';
 import type { Host, HostOptions } from './host';
+import { hubFromEnvironment } from './modelFolder';
 import { deviceOptions, type CommonFlags } from './options';
 import type { Output } from './output';
 
@@ -65,6 +66,8 @@ export async function withHost(
     ...(keepIn === undefined ? {} : { keepIn }),
   });
   try {
+    const hub = hubFromEnvironment((text) => output.note(text));
+    if (hub !== undefined) await host.session.setHub(hub);
     return await work(host.session, host);
   } finally {
     await host.close();

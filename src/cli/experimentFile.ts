@@ -9,6 +9,7 @@ import { preset, PRESET_NAMES } from '../config/presets';
 import { expandSeries, isSeries, parseSeries, seriesCells } from '../config/series';
 import type { Series, SeriesCell, SeriesRun } from '../config/series';
 import { pathInRoot } from './host';
+import { expectStudent } from './modelFolder';
 import { experimentsFolder, seriesFolder, studentsFolder } from './project';
 
 export interface LoadedExperiment {
@@ -31,7 +32,7 @@ export interface LoadOptions {
   seeds?: number;
   /** What `{data}` stands for; PUPIL_DATA otherwise. */
   data?: string;
-  /** Replaces the experiment's student. */
+  /** Replaces the experiment's student; see modelFolder.ts. */
   student?: string;
   quantize?: string;
   tier?: string;
@@ -85,7 +86,7 @@ function withFlags(document: unknown, options: LoadOptions): unknown {
   const changed: JsonObject = { ...(document as JsonObject) };
   if (options.seed !== undefined) changed['seed'] = options.seed;
   const student: JsonObject = { ...(changed['student'] as JsonObject | undefined) };
-  if (options.student !== undefined) student['source'] = { kind: 'directory', path: resolve(options.student) };
+  if (options.student !== undefined) student['source'] = expectStudent('--student', options.student).source;
   if (options.quantize !== undefined) student['quantize'] = options.quantize;
   if (options.tier !== undefined) student['tier'] = options.tier;
   changed['student'] = student;

@@ -23,28 +23,34 @@ import type {
   TeachRequest,
   TeachSummary,
 } from '../session/protocol';
+import type { FileRoot } from '../sources/fileRoot';
 import type { AnswerStore } from '../storage/answerStore';
 import type { StudentCache } from '../storage/studentCache';
 import { TASKS } from '../tasks/registry';
 import { scoreRows, type Score } from '../tasks/score';
 import { readScoreRows } from '../tasks/scoreInput';
+import { cacheFolder } from '../../scripts/browser.mjs';
 import type { Host, HostOptions } from './host';
+import { hubFromEnvironment } from './modelFolder';
 import { writeFileAtomically } from './runFolder';
 
 /** A session on Dawn. Which driver it finds is up to the environment (VK_ICD_FILENAMES). */
 export async function openNodeHost(options: HostOptions): Promise<Host> {
   // Loaded here, since `score` needs none of it.
-  const [{ nodeGpu }, { Session }, { DiskRunStore }, { DiskCachePlace }] = await Promise.all([
+  const [{ nodeGpu }, { Session }, { DiskRunStore }, { DiskCachePlace }, { diskPieceStore }] = await Promise.all([
     import('../gpu/node'),
     import('../session/session'),
     import('../storage/disk'),
     import('../storage/cacheDisk'),
+    import('../storage/pieceStoreDisk'),
   ]);
   const scratch = options.keepIn === undefined ? await mkdtemp(join(tmpdir(), 'pupil-runs-')) : undefined;
   const store = new DiskRunStore(scratch ?? join(options.keepIn ?? '', '.store'));
-  const session = new Session(nodeGpu, store, undefined, undefined, undefined, undefined, {
-    at: (root) => (root.kind === 'disk' ? new DiskCachePlace(root.directory) : undefined),
-  });
+  const pieces = diskPieceStore(join(cacheFolder(), 'downloads'));
+  const caches = {
+    at: (root: FileRoot) => (root.kind === 'disk' ? new DiskCachePlace(root.directory) : undefined),
+  };
+  const session = new Session(nodeGpu, store, undefined, undefined, undefined, undefined, caches, pieces);
   const atExit = (): void => {
     if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
   };
@@ -77,17 +83,26 @@ export type { RunPlan };
 
 /** What a run would need: read from the student's header, the tokenizer and the data. Needs no GPU. */
 export async function planExperiment(experiment: Experiment): Promise<RunPlan> {
-  const [{ planRun }, { openDiskRoot }] = await Promise.all([import('../session/plan'), import('../sources/disk')]);
-  return planRun(experiment, openDiskRoot(parse(process.cwd()).root));
+  const [{ planRun }, { openDiskRoot }, { RemoteFiles }] = await Promise.all([
+    import('../session/plan'),
+    import('../sources/disk'),
+    import('../session/remoteFiles'),
+  ]);
+  const remote = new RemoteFiles();
+  remote.set(hubFromEnvironment(() => undefined) ?? {});
+  return planRun(experiment, remote.beside(openDiskRoot(parse(process.cwd()).root)));
 }
 
 /** What a student in a folder of this machine would need. Needs no GPU. */
 export async function planStudentOnDisk(request: Omit<PlanStudentRequest, 'files'>): Promise<PlannedStudent> {
-  const [{ planStudentFolder }, { openDiskRoot }] = await Promise.all([
+  const [{ planStudentFolder }, { openDiskRoot }, { RemoteFiles }] = await Promise.all([
     import('../session/studentPlan'),
     import('../sources/disk'),
+    import('../session/remoteFiles'),
   ]);
-  return planStudentFolder(request, openDiskRoot(parse(process.cwd()).root));
+  const remote = new RemoteFiles();
+  remote.set(hubFromEnvironment(() => undefined) ?? {});
+  return planStudentFolder(request, remote.beside(openDiskRoot(parse(process.cwd()).root)));
 }
 
 /** The answers kept in a file, as long as the work lasts; without a file, none. */

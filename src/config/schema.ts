@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { LINEAR_NAMES } from '../base/linearNames';
 import { ControlSchema, InstructSchema, scorer, SelfRefineSchema } from './phaseSchema';
 import { field, fileList, integer, nonEmptyText, pathHint, positive, real } from './fields';
+import { REPO_PATTERN, REVISION_PATTERN } from './hubName';
 import { TaskSchema, type TASK_IDS, type TASK_USES } from './taskSchema';
 
 /** A folder below `public/students/`, and no way out of it. */
@@ -20,9 +21,15 @@ export const StudentSchema = v.strictObject({
       v.strictObject({ kind: v.literal('directory'), path: nonEmptyText }),
       v.strictObject({ kind: v.literal('bundled'), name: bundledName }),
       v.strictObject({ kind: v.literal('url'), url: v.pipe(v.string(), v.url()) }),
+      v.strictObject({
+        kind: v.literal('hub'),
+        repo: v.pipe(v.string(), v.regex(REPO_PATTERN, 'a model of the Hub: owner/name')),
+        revision: v.exactOptional(v.pipe(v.string(), v.regex(REVISION_PATTERN, 'a branch, tag or commit'))),
+        endpoint: v.exactOptional(v.pipe(v.string(), v.url(), v.regex(/^https?:\/\/[^/@?#]+[^@?#]*$/i, 'a base URL'))),
+      }),
     ]),
     'Student',
-    `Where config.json, the safetensors and the tokenizer come from: a folder, a student that comes with Pupil (public/students/), or an address. ${pathHint}`,
+    `Where config.json, the safetensors and the tokenizer come from: a folder, a student that comes with Pupil (public/students/), an address, or a model of the Hugging Face Hub (revision: main where absent; endpoint: another server with the Hub’s layout). ${pathHint}`,
   ),
   tokenizer: v.optional(
     field(

@@ -6,13 +6,6 @@ import { PupilError } from '../base/errors';
 import type { Checkpoint } from '../formats/checkpointIndex';
 import { expectFloats } from '../formats/safetensors';
 import { decodeF32Into } from '../formats/tensorBytes';
-import { Recorder } from '../gpu/commands';
-import type { Gpu } from '../gpu/device';
-import type { Arena } from '../gpu/tensor';
-import { makeNf4Weight, nf4Dequantize } from '../kernels/quantize';
-import type { Nf4Weight } from '../kernels/weights';
-import { WeightQuantizer } from './weightQuantizer';
-import { WeightStream } from './weightStream';
 
 /**
  * Refuses a tensor by what its header says, before any of its bytes are read.

@@ -16,7 +16,7 @@ import { exportGguf, exportGgufAdapter } from './exportGguf';
 import { exportMerged } from './exportMerged';
 import { fingerprintOf } from './load';
 import type { MergeJob } from './mergeJob';
-import { mergedDtype, type MergedSpec, type MergeSettings, type RoundingAccount } from './mergedTensor';
+import { mergedDtype, type MergedSpec, type MergeSettings } from './mergedTensor';
 import type { ExportRequest, ExportSummary } from './protocol';
 
 export interface ExportJob extends Omit<ExportRequest, 'files' | 'out'> {

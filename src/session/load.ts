@@ -1,7 +1,8 @@
 // load.ts: the first part of a run: from an experiment to a student on the GPU, a tokenizer, and a description of both that
 // tells whether an interrupted run may go on here.
 import type { ProgressListener } from '../base/progress';
-import type { Experiment } from '../config/experiment';
+import type { Experiment, StudentConfig } from '../config/experiment';
+import { hubFolder } from '../config/hubName';
 import { openCheckpoint, type Checkpoint } from '../formats/checkpointIndex';
 import { sha256Of } from '../formats/trainingCheckpoint';
 import { parseModelConfig, type ModelConfig } from '../formats/modelConfig';
@@ -13,7 +14,6 @@ import { Student } from '../model/student';
 import { parameterCount } from '../model/parameterShapes';
 import { filesIn } from '../recipes/files';
 import type { EnvironmentReport, StudentReport } from '../report/types';
-import { openFileRoot } from '../sources/fileRoot';
 import type { OpenRoot } from '../sources/openRoot';
 import {
   openWithCache,
@@ -37,16 +37,27 @@ export interface StudentFiles {
   open: OpenFile;
 }
 
-/** Where the student's files are: a folder of the root, a bundled one (`students/<name>`), or a URL of its own. */
-export function studentFiles(experiment: StudentOf, files: OpenRoot): StudentFiles {
-  const { source } = experiment.student;
-  if (source.kind === 'url') {
-    const base = source.url.endsWith('/') ? source.url : `${source.url}/`;
-    const root = openFileRoot({ kind: 'http', base });
-    return { source: source.url, open: (path) => root.open(path) };
+/**
+ * The student as a folder among the session's files: one of the root, a bundled one (`students/<name>`), or one that lies
+ * elsewhere (remoteFiles.ts reads those).
+ */
+function studentFolder({ source }: StudentConfig): string {
+  switch (source.kind) {
+    case 'directory':
+      return source.path;
+    case 'bundled':
+      return `students/${source.name}`;
+    case 'url':
+      return source.url;
+    case 'hub':
+      return hubFolder(source);
   }
-  const folder = source.kind === 'bundled' ? `students/${source.name}` : source.path;
-  return { source: folder, open: filesIn(files, folder) };
+}
+
+/** Where the student's files are. */
+export function studentFiles(experiment: StudentOf, files: OpenRoot): StudentFiles {
+  const source = studentFolder(experiment.student);
+  return { source, open: filesIn(files, source) };
 }
 
 /** A student that has been looked at; its weights are still where they were. */
@@ -60,6 +71,8 @@ export interface OpenedStudent {
   caching?: StudentCaching;
   /** What a person should know of the cache's part in it. */
   notes: StudentNote[];
+  /** To be called when the weights are on the GPU: what was kept of the download is deleted. Never throws. */
+  loaded: () => Promise<void>;
 }
 
 /**
@@ -82,7 +95,8 @@ export async function openStudent(
       config,
       tokenizer,
       report: {
-        source,
+        // A cached student asks nothing of a network.
+        source: cached === undefined ? ((await files.pinned?.(source)) ?? source) : source,
         ...describeStudent(config, experiment.student.quantize),
         fingerprint: cached?.fingerprint ?? (await fingerprintOf(checkpoint)),
       },
@@ -91,13 +105,14 @@ export async function openStudent(
         ...new Set([...stopIds(tokenizer), ...(config.raw['eos_token_id'] === undefined ? [] : config.eosTokenIds)]),
       ],
       notes: [],
+      loaded: async () => files.loaded?.(source),
     };
   };
   return place === undefined ? read(open) : openWithCache(place, { student: experiment.student, source, open, read });
 }
 
 /** Puts the weights on the GPU, from the cache or past it. */
-export function loadStudentWeights(
+export async function loadStudentWeights(
   gpu: Gpu,
   experiment: StudentOf,
   opened: OpenedStudent,
@@ -105,8 +120,12 @@ export function loadStudentWeights(
   signal: AbortSignal,
 ): Promise<Student> {
   const options = { quantize: experiment.student.quantize, onProgress, signal };
-  if (opened.caching === undefined) return Student.load(gpu, opened.checkpoint, options);
-  return opened.caching.load(gpu, opened, options);
+  const student =
+    opened.caching === undefined
+      ? await Student.load(gpu, opened.checkpoint, options)
+      : await opened.caching.load(gpu, opened, options);
+  await opened.loaded();
+  return student;
 }
 
 /** A student by its folder alone, for work that has no experiment: the weights, from the cache or past it. */

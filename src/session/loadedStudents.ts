@@ -11,7 +11,7 @@ import { Adapter } from '../model/adapter';
 import { Generator, type GeneratorOptions } from '../model/generator';
 import type { Student } from '../model/student';
 import { filesIn, loadAdapterFile } from '../recipes/files';
-import { openFileRoot, type FileRoot } from '../sources/fileRoot';
+import type { FileRoot } from '../sources/fileRoot';
 import { openMemoryRoot } from '../sources/memory';
 import type { OpenRoot } from '../sources/openRoot';
 import type { RunStore } from '../storage/runStore';
@@ -28,6 +28,14 @@ export type AdapterPlace =
 export interface AskedStudent extends CacheRequest {
   files: FileRoot;
   student: StudentConfig;
+}
+
+/** Where students come from. */
+export interface StudentPlaces {
+  /** The files of a root, and models that lie elsewhere. */
+  open: (root: FileRoot) => OpenRoot;
+  /** Where they are cached; undefined: nowhere. */
+  cacheOf: (use: CacheUse | undefined, files: FileRoot) => StudentPlace | undefined;
 }
 
 /** One student, or one with an adapter, that is to generate. */
@@ -75,9 +83,7 @@ export class LoadedStudents {
 
   constructor(
     private readonly store: RunStore,
-    /** Where students are cached. */
-    private readonly placeOf: (use: CacheUse | undefined, files: FileRoot) => StudentPlace | undefined = () =>
-      undefined,
+    private readonly places: StudentPlaces,
   ) {}
 
   /** Gives back everything. */
@@ -88,9 +94,9 @@ export class LoadedStudents {
 
   /** Config, tokenizer and fingerprint. Contents at hand may have changed under the same names: they are read anew. */
   async open({ files, student, cache }: AskedStudent): Promise<OpenedStudent> {
-    const key = files.kind === 'memory' ? '' : JSON.stringify([files, student]);
+    const key = files.kind === 'memory' || files.kind === 'blobs' ? '' : JSON.stringify([files, student]);
     if (key !== '' && this.opened?.key === key) return this.opened.student;
-    const opened = await openStudent({ student }, openFileRoot(files), this.placeOf(cache, files));
+    const opened = await openStudent({ student }, this.places.open(files), this.places.cacheOf(cache, files));
     this.opened = { key, student: opened };
     return opened;
   }
@@ -184,7 +190,7 @@ export class LoadedStudents {
 
   private async filesOf(place: AdapterPlace): Promise<{ root: OpenRoot; folder: string; label: string }> {
     if (place.kind === 'folder') {
-      return { root: openFileRoot(place.files), folder: place.path, label: `adapter ${place.path}` };
+      return { root: this.places.open(place.files), folder: place.path, label: `adapter ${place.path}` };
     }
     const { runId, system } = place;
     const folder = adapterFolder(system)!;

@@ -4,6 +4,7 @@ import type { Progress } from '../base/progress';
 import type { PlainError } from '../base/errors';
 import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 import type { FileRoot } from '../sources/fileRoot';
+import type { StudentSourcesApi } from './studentSources';
 import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
@@ -31,6 +32,7 @@ export type {
 } from './previewTypes';
 export type { CachedStudent, CacheUse, VerifiedStudent } from './studentProtocol';
 export type { FileRoot } from '../sources/fileRoot';
+export type { HubSettings } from './studentSources';
 export type { ItemFailure } from '../teachers/apiTeacher';
 export type { AnswerLocally } from '../teachers/localTeacher';
 export type { Demonstration } from '../teachers/demonstration';
@@ -224,7 +226,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends PlanApi, StudentApi, TalkApi {
+export interface SessionApi extends PlanApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;

@@ -1,6 +1,7 @@
 // session.ts: one GPU device and at most one piece of work on it at a time: what a page's worker exposes and the command line
 // drives. It joins the floors below and decides nothing about training itself.
 import { PupilError } from '../base/errors';
+import type { PieceStore } from '../base/pieces';
 import { inspect } from '../recipes/inspect';
 import { openFileRoot } from '../sources/fileRoot';
 import type { OpenRoot } from '../sources/openRoot';
@@ -23,6 +24,8 @@ import { loadStudentFolder } from './load';
 import { previewDemonstrations, previewTask } from './preview';
 import { LoadedStudents } from './loadedStudents';
 import { pretrainForRequest } from './pretrainRequest';
+import { RemoteFiles } from './remoteFiles';
+import type { HubSettings } from './studentSources';
 import type {
   AnswerLocally,
   AskAnswer,
@@ -72,18 +75,18 @@ import { readExperiment } from './taskItems';
 import { planStudentFolder } from './studentPlan';
 import { estimateForRequest, teachForRequest, type TeachPlaces } from './teach';
 import { measureVariants } from './variants';
+import { safely, WorkDesk } from './workDesk';
 
 type Listener = (event: SessionEvent) => unknown;
 
 export class Session implements SessionApi {
   private readonly place: DevicePlace;
-  /** The run or evaluation under way. */
-  private work: { control: RunControl; ended: Promise<unknown> } | undefined;
-  private busyWith: string | undefined;
+  private readonly desk = new WorkDesk();
   private readonly students: LoadedStudents;
   private readonly asker: Asker;
   private readonly talker: Talker;
   private readonly caches: StudentCaches;
+  private readonly remote: RemoteFiles;
 
   constructor(
     provider: GpuProvider,
@@ -97,10 +100,16 @@ export class Session implements SessionApi {
     private readonly kept: KeptFileStore = new MemoryKeptFiles(),
     /** Where students are cached. */
     cachePlaces: CachePlaces = {},
+    /** Where downloads are kept until they are loaded; absent: nowhere. */
+    pieces?: PieceStore,
   ) {
+    this.remote = new RemoteFiles(pieces);
     this.place = new DevicePlace(provider, variantStore, measure);
     this.caches = new StudentCaches(cachePlaces);
-    this.students = new LoadedStudents(store, (use, files) => this.caches.placeOf(use, files));
+    this.students = new LoadedStudents(store, {
+      open: (root) => this.filesOf(root),
+      cacheOf: (use, files) => this.caches.placeOf(use, files),
+    });
     this.asker = new Asker(this.students);
     this.talker = new Talker(this.students);
   }
@@ -114,6 +123,11 @@ export class Session implements SessionApi {
       this.caches.use(options.studentFiles);
       await this.place.open(options);
     });
+  }
+
+  setHub(settings: HubSettings): Promise<void> {
+    // A bad setting is a rejection, as of every other call.
+    return Promise.resolve().then(() => this.remote.set(settings));
   }
 
   /** Gives the device back. */
@@ -145,7 +159,7 @@ export class Session implements SessionApi {
           runId: request.runId,
           experiment,
           gpu,
-          files: this.filesOf(request.files),
+          files: this.filesOf(request.files, { control, onEvent }),
           students: this.caches.placeOf(request.cache, request.files),
           store,
           control,
@@ -160,23 +174,23 @@ export class Session implements SessionApi {
   }
 
   pause(): Promise<void> {
-    this.expectWork('pause').control.pause();
+    this.desk.expectWork('pause').control.pause();
     return Promise.resolve();
   }
 
   resume(): Promise<void> {
-    this.expectWork('resume').control.resume();
+    this.desk.expectWork('resume').control.resume();
     return Promise.resolve();
   }
 
   step(): Promise<void> {
-    this.expectWork('step').control.step();
+    this.desk.expectWork('step').control.step();
     return Promise.resolve();
   }
 
   /** Resolves when the run has written its checkpoint and ended. Nothing happens where nothing runs. */
   async stop(): Promise<void> {
-    const { work } = this;
+    const { work } = this.desk;
     if (work === undefined) return;
     work.control.stop();
     await work.ended.catch(() => undefined); // run() itself reports
@@ -185,7 +199,7 @@ export class Session implements SessionApi {
   inspect(request: InspectRequest): Promise<void> {
     return this.exclusively('inspect', async () => {
       const gpu = await this.place.device(this.place.tier ?? 'f32');
-      const [files, out] = [openFileRoot(request.files), openFileRoot(request.out)];
+      const [files, out] = [this.filesOf(request.files), openFileRoot(request.out)];
       const students = this.caches.placeOf(request.cache, request.files);
       return inspect(gpu, {
         kind: request.kind,
@@ -207,7 +221,7 @@ export class Session implements SessionApi {
         return evaluateAlone({
           gpu,
           request,
-          files: this.filesOf(request.files),
+          files: this.filesOf(request.files, { control, onEvent }),
           experiment,
           students: this.caches.placeOf(request.cache, request.files),
           control,
@@ -253,7 +267,7 @@ export class Session implements SessionApi {
   }
 
   exportStudent(request: ExportRequest): Promise<ExportSummary> {
-    const [files, out] = [openFileRoot(request.files), openFileRoot(request.out)];
+    const [files, out] = [this.filesOf(request.files), openFileRoot(request.out)];
     return this.exclusively('export', () => exportStudent({ ...request, files, out, gpu: () => this.place.device() }));
   }
 
@@ -331,7 +345,7 @@ export class Session implements SessionApi {
   }
 
   async deleteRun(runId: string): Promise<void> {
-    if (this.work !== undefined) {
+    if (this.desk.work !== undefined) {
       throw new PupilError('usage', 'deleteRun: expected no run under way', 'Stop it first.');
     }
     this.students.release(); // they may hold the run's adapters
@@ -346,50 +360,28 @@ export class Session implements SessionApi {
     return storedArtefact(this.store, expectRunId(runId), path);
   }
 
-  /** A request's files, with the kept ones beside them. */
-  private filesOf(root: FileRoot): OpenRoot {
-    return withKeptFiles(openFileRoot(root), this.kept);
+  /** A request's files, with the kept ones and models that lie elsewhere beside them. */
+  private filesOf(root: FileRoot, work?: { control: RunControl; onEvent: Listener }): OpenRoot {
+    const listener = work === undefined ? undefined : safely(work.onEvent);
+    return this.remote.beside(withKeptFiles(openFileRoot(root), this.kept), {
+      ...(work === undefined ? {} : { signal: work.control.signal }),
+      onWarning: (message) => listener?.({ type: 'log', level: 'warning', message }),
+    });
   }
 
   private teachPlaces(): TeachPlaces {
     return { answers: this.answers, open: (root) => this.filesOf(root) };
   }
 
-  private expectWork(what: string): { control: RunControl } {
-    if (this.work !== undefined) return this.work;
-    throw new PupilError('usage', `${what}: expected a run under way, there is none`, 'Start one first.');
+  /** One piece of work at a time. Both kinds of talk are with what is loaded; all other work has the device to itself. */
+  private exclusively<T>(what: string, work: () => Promise<T>, control?: RunControl): Promise<T> {
+    return this.desk.exclusively(
+      what,
+      () => {
+        if (what !== 'ask' && what !== 'talk') this.students.release();
+        return work();
+      },
+      control,
+    );
   }
-
-  /** One piece of work at a time: two would share the device's memory and its account. */
-  private async exclusively<T>(what: string, work: () => Promise<T>, control?: RunControl): Promise<T> {
-    if (this.busyWith !== undefined) {
-      throw new PupilError(
-        'usage',
-        `${what}: expected an idle session, it is busy with ${this.busyWith}`,
-        'Wait for it, or stop it first.',
-      );
-    }
-    this.busyWith = what;
-    // Both talk with what is loaded; all other work has the device to itself.
-    if (what !== 'ask' && what !== 'talk') this.students.release();
-    try {
-      const ended = work();
-      if (control !== undefined) this.work = { control, ended };
-      return await ended;
-    } finally {
-      this.busyWith = undefined;
-      this.work = undefined;
-    }
-  }
-}
-
-/** A listener whose failures (a closed page, say) do not end the run. */
-function safely<T>(listener: (event: T) => unknown): (event: T) => void {
-  return (event) => {
-    try {
-      void Promise.resolve(listener(event)).catch(() => undefined);
-    } catch {
-      // the listener is gone; the run is worth more than its events
-    }
-  };
 }

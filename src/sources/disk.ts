@@ -127,7 +127,6 @@ export function openDiskRoot(directory: string): OpenRoot {
 /** Sets apart the temporary files of one process. */
 let writers = 0;
 
- 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }

@@ -1,7 +1,9 @@
-// fileRoot.ts: where named files are read from and written to: a file server, a folder, or contents at hand. It hands out
-// ByteSources and knows nothing of what is in them.
+// fileRoot.ts: where named files are read from and written to: a file server, a model hub, a folder, files that a person
+// picked, or contents at hand. It hands out ByteSources and knows nothing of what is in them.
+import { openBlobsRoot } from './blobs';
 import { openDiskRoot } from './disk';
 import { openHttpRoot } from './http';
+import { openHubRoot, type HubOptions, type HubRoot } from './hub';
 import { openMemoryRoot } from './memory';
 import type { OpenRoot } from './openRoot';
 
@@ -11,14 +13,25 @@ export type FileRoot =
   | { kind: 'http'; base: string }
   /** A folder of the machine; Node host only. */
   | { kind: 'disk'; directory: string }
-  /** Contents at hand, for tests and for picked files. Written files are added to `files`. */
+  /** A model of a Hugging Face Hub, or of a server with its layout; read only. */
+  | ({ kind: 'hub' } & HubRoot)
+  /** Files of a person's machine by path, read a slice at a time; read only. */
+  | { kind: 'blobs'; files: Record<string, Blob> }
+  /** Contents at hand, for tests. Written files are added to `files`. */
   | { kind: 'memory'; files: Record<string, Uint8Array> };
 
-/** The files of a root. Nothing is fetched until a file is opened. */
-export function openFileRoot(root: FileRoot): OpenRoot {
+/**
+ * The files of a root. Nothing is fetched until a file is opened.
+ * @param options of what is fetched over a network: how, where it is kept meanwhile, who is told, when to stop.
+ */
+export function openFileRoot(root: FileRoot, options: HubOptions = {}): OpenRoot {
   switch (root.kind) {
     case 'http':
-      return openHttpRoot(root.base);
+      return openHttpRoot(root.base, options);
+    case 'hub':
+      return openHubRoot(root, options);
+    case 'blobs':
+      return openBlobsRoot(root.files);
     case 'disk':
       return openDiskRoot(root.directory);
     case 'memory':

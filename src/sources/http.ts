@@ -1,39 +1,82 @@
 // http.ts: files behind URLs as a file root: the CLI's file server, or any static one. Big files are read in ranges. A
 // body that is shorter or longer than promised, a file that changes between two ranges, and a page served in place of a
-// missing file are all found out. It caches nothing but what a server without ranges forces on it.
+// missing file are all found out. How a request is made is request.ts, how a file is read remoteFile.ts.
 import { PupilError } from '../base/errors';
-import type { ByteSource } from '../formats/byteSource';
+import { memorySource, type ByteSource } from '../formats/byteSource';
 import { createHttpWriter } from './httpWriter';
 import type { OpenRoot } from './openRoot';
 import { readBytesWith, readTextWith } from './readWith';
+import { expectNotTurnedAway, isPage, RemoteFile, sizesOf, Tags, withoutRanges } from './remoteFile';
+import { Requester, shownUrl, Transient, type Outgoing, type Reply, type RequestOptions } from './request';
 
-export interface HttpOptions {
-  /** Replaces the platform's `fetch`, for tests. */
-  fetch?: typeof fetch;
-  /** How often a request is tried before its failure is reported. */
-  attempts?: number;
-  /** Wait before the second attempt; doubled for each further one. */
-  retryMs?: number;
+export interface HttpOptions extends RequestOptions {
   /** Largest range of one request: what a lost connection costs at most. */
   rangeBytes?: number;
   /** Largest file taken whole from a server that ignores ranges. */
   wholeBytes?: number;
 }
 
-const RETRY_STATUS = new Set([408, 429, 500, 502, 503, 504]);
+/** The standard sizes of ranges and of files taken whole. */
+export const RANGE_BYTES = 8 * 2 ** 20;
+export const WHOLE_BYTES = 2 ** 30;
 
-/** Worth another try: the network, or a server in trouble. */
-class Transient extends Error {}
+/** What opening a file finds out about it. */
+export type Found = { size: number; tags: Tags } | { whole: Uint8Array };
 
-/** What a response says about the size of the file and of its body; undefined where it does not say. */
-function sizesOf(response: Response): { total?: number; body?: number } {
-  const range = /^bytes (?:\d+-\d+|\*)\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
-  const length = response.headers.get('content-length');
-  const encoded = response.headers.get('content-encoding'); // then the length is that of the compressed bytes
-  return {
-    ...(range === null ? {} : { total: Number(range[1]) }),
-    ...(length === null || (encoded !== null && encoded !== 'identity') ? {} : { body: Number(length) }),
-  };
+/**
+ * Looks for a file. Two bytes tell whether it is there, its size, and whether the server knows ranges. (Not one: servers
+ * built on sirv, Vite's among them, take 0-0 for the whole file.)
+ * @param look for what concerns the reply as such; throws, or says that there is no such file.
+ */
+export async function probe(
+  requester: Requester,
+  url: string,
+  options: { wholeBytes: number; tags: Tags; look: (reply: Reply) => Promise<'here' | 'missing'> },
+): Promise<Found | undefined> {
+  const { tags, wholeBytes } = options;
+  const found = await requester.request(
+    () => ({ url, headers: { range: 'bytes=0-1' } }),
+    async (reply): Promise<{ size?: number } | { whole: Uint8Array } | undefined> => {
+      const { status, headers } = reply.response;
+      expectNotTurnedAway(reply, url);
+      if (status === 416) return { whole: new Uint8Array(0) }; // an empty file
+      if ((await options.look(reply)) === 'missing') return undefined;
+      tags.accept(reply);
+      const { total, body } = sizesOf(headers);
+      if (status === 206) {
+        const first = await reply.bytes(2); // one byte where the file has no more
+        if (body !== undefined && body !== first.byteLength) {
+          throw new Transient(`${first.byteLength} bytes where ${body} were promised`);
+        }
+        // A server that redirects may say the size itself; the place it leads to is then held to it.
+        const linked = reply.hops.map((hop) => hop.headers.get('x-linked-size')).find((one) => one !== null);
+        if (total !== undefined && linked !== undefined && Number(linked) !== total) {
+          throw new Transient(`${total} bytes where ${linked} were promised`);
+        }
+        return total === undefined ? {} : { size: total };
+      }
+      if (body !== undefined && body > wholeBytes) throw withoutRanges(reply, body);
+      const whole = await reply.bytes(wholeBytes);
+      if (body === undefined || body === whole.byteLength) return { whole };
+      throw new Transient(`${whole.byteLength} bytes where ${body} were promised`);
+    },
+  );
+  if (found === undefined || 'whole' in found) return found;
+  return { size: found.size ?? (await sizeByHead(requester, url)), tags };
+}
+
+/** Another origin may hide Content-Range from a page; Content-Length is never hidden. */
+async function sizeByHead(requester: Requester, url: string): Promise<number> {
+  const size = await requester.request(
+    () => ({ url, method: 'HEAD' }),
+    ({ response }) => Promise.resolve(response.ok ? sizesOf(response.headers).body : undefined),
+  );
+  if (size !== undefined) return size;
+  throw new PupilError(
+    'source',
+    `${shownUrl(url)}: expected the server to say the file's size, neither Content-Range nor Content-Length can be seen`,
+    'Let the server send Access-Control-Expose-Headers: Content-Range.',
+  );
 }
 
 /**
@@ -42,11 +85,8 @@ function sizesOf(response: Response): { total?: number; body?: number } {
  * Errors are `source` with URL, status and what to do; 404 and 410 mean "no such file".
  */
 export function openHttpRoot(base: string, options: HttpOptions = {}): OpenRoot {
-  const send = options.fetch ?? ((input, init) => fetch(input, init));
-  const attempts = options.attempts ?? 4;
-  const retryMs = options.retryMs ?? 250;
-  const rangeBytes = options.rangeBytes ?? 16 * 2 ** 20;
-  const wholeBytes = options.wholeBytes ?? 2 ** 30;
+  const requester = new Requester(options);
+  const { rangeBytes = RANGE_BYTES, wholeBytes = WHOLE_BYTES } = options;
   const description = base;
 
   const urlOf = (path: string): string => {
@@ -59,159 +99,54 @@ export function openHttpRoot(base: string, options: HttpOptions = {}): OpenRoot 
     }
   };
 
-  /** One request with its body, tried again while the failure may pass. `use` reads the response. */
-  async function request<T>(url: string, init: RequestInit, use: (response: Response) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        let response: Response;
-        try {
-          response = await send(url, { redirect: 'follow', ...init });
-        } catch (cause) {
-          throw new Transient(`no connection (${messageOf(cause)})`, { cause });
-        }
-        if (RETRY_STATUS.has(response.status)) throw new Transient(`status ${response.status} ${response.statusText}`);
-        return await use(response);
-      } catch (error) {
-        if (!(error instanceof Transient)) throw error;
-        if (attempt >= attempts) {
-          throw new PupilError(
-            'source',
-            `${url}: expected the file, got ${error.message} ${attempts} times`,
-            'Check that the server runs and is reachable (from a page: that it allows this origin), then try again.',
-            { cause: error },
-          );
-        }
-        await new Promise((resolve) => setTimeout(resolve, retryMs * 2 ** (attempt - 1)));
-      }
-    }
-  }
-
-  function refused(url: string, response: Response): PupilError {
-    const hint =
+  const refused = ({ response, url }: Pick<Reply, 'response' | 'url'>): PupilError =>
+    new PupilError(
+      'source',
+      `${shownUrl(url)}: expected the file, got status ${response.status} ${response.statusText}`,
       response.status === 401 || response.status === 403
         ? 'The server asks for other rights: check the address and its token.'
-        : 'Check the address.';
-    return new PupilError(
-      'source',
-      `${url}: expected the file, got status ${response.status} ${response.statusText}`,
-      hint,
+        : 'Check the address.',
     );
-  }
 
-  /** The body, complete. A body that breaks off or has another length than promised is worth another try. */
-  async function bodyOf(response: Response, expected: number | undefined): Promise<Uint8Array> {
-    let bytes: Uint8Array;
-    try {
-      bytes = new Uint8Array(await response.arrayBuffer());
-    } catch (cause) {
-      throw new Transient(`a body that broke off (${messageOf(cause)})`, { cause });
-    }
-    const promised = expected ?? sizesOf(response).body;
-    if (promised !== undefined && bytes.byteLength !== promised) {
-      throw new Transient(`${bytes.byteLength} bytes where ${promised} were promised`);
-    }
-    return bytes;
-  }
-
-  async function readRange(
-    url: string,
-    size: number,
-    tag: string | null,
-    start: number,
-    end: number,
-  ): Promise<Uint8Array> {
-    const headers = { range: `bytes=${start}-${end - 1}` };
-    return request(url, { headers }, async (response) => {
-      if (response.status === 200) return (await bodyOf(response, size)).subarray(start, end);
-      if (response.status !== 206) throw refused(url, response);
-      const total = sizesOf(response).total;
-      const newTag = response.headers.get('etag');
-      if ((total !== undefined && total !== size) || (tag !== null && newTag !== null && newTag !== tag)) {
-        throw new PupilError(
-          'source',
-          `${url}: expected the file of ${size} bytes that was opened, it is another one now (${total ?? 'unknown'} bytes)`,
-          'The file changed on the server while it was read: start again.',
-        );
-      }
-      return bodyOf(response, end - start);
-    });
-  }
+  const look = (reply: Reply): Promise<'here' | 'missing'> => {
+    const { status } = reply.response;
+    if (status === 404 || status === 410) return Promise.resolve('missing');
+    if (status !== 206 && status !== 200) return Promise.reject(refused(reply));
+    return Promise.resolve(isPage(reply, new URL(reply.url).pathname) ? 'missing' : 'here');
+  };
 
   const open = async (path: string): Promise<ByteSource | undefined> => {
     const url = urlOf(path);
-    // Two bytes tell whether the file is there, its size, and whether the server knows ranges. (Not one: servers built
-    // on sirv, Vite's among them, take 0-0 for the whole file.)
-    const found = await request(url, { headers: { range: 'bytes=0-1' } }, async (response) => {
-      if (response.status === 404 || response.status === 410) return undefined;
-      if (response.status === 416) return { size: 0, tag: null, whole: new Uint8Array(0) }; // an empty file
-      if (response.status === 206) {
-        await bodyOf(response, undefined); // one byte where the file has no more
-        return { size: sizesOf(response).total, tag: response.headers.get('etag'), whole: undefined };
-      }
-      if (response.status !== 200) throw refused(url, response);
-      // Development servers answer a missing file with their start page.
-      const type = response.headers.get('content-type') ?? '';
-      if (type.includes('text/html') && !/\.html?$/.test(new URL(url).pathname)) {
-        await response.body?.cancel();
-        return undefined;
-      }
-      const promised = sizesOf(response).body;
-      if (promised !== undefined && promised > wholeBytes) {
-        await response.body?.cancel();
-        throw new PupilError(
-          'source',
-          `${url}: expected a server with byte ranges, this one sends all ${promised} bytes at once`,
-          'Serve the folder with a server that answers Range requests with status 206.',
-        );
-      }
-      const whole = await bodyOf(response, undefined);
-      return { size: whole.byteLength, tag: null, whole };
-    });
+    const found = await probe(requester, url, { wholeBytes, tags: new Tags(), look });
     if (found === undefined) return undefined;
-    const { tag, whole } = found;
-    if (whole !== undefined) {
-      return { name: path, size: whole.byteLength, read: (start, end) => Promise.resolve(whole.subarray(start, end)) };
-    }
-    const size = found.size ?? (await sizeByHead(url));
-    return {
+    if ('whole' in found) return memorySource(path, found.whole);
+    return new RemoteFile({
+      requester,
       name: path,
-      size,
-      ...(tag === null ? {} : { version: tag }),
-      read: async (start, end) => {
-        if (end - start <= rangeBytes) return start === end ? new Uint8Array(0) : readRange(url, size, tag, start, end);
-        const bytes = new Uint8Array(end - start);
-        for (let at = start; at < end; at += rangeBytes) {
-          bytes.set(await readRange(url, size, tag, at, Math.min(end, at + rangeBytes)), at - start);
-        }
-        return bytes;
-      },
-    };
+      url,
+      ...found,
+      rangeBytes,
+      wholeBytes,
+      refused: (reply) => Promise.resolve(refused(reply)),
+    });
   };
 
-  /** Another origin may hide Content-Range from a page; Content-Length is never hidden. */
-  async function sizeByHead(url: string): Promise<number> {
-    const size = await request(url, { method: 'HEAD' }, (response) => Promise.resolve(sizesOf(response).body));
-    if (size !== undefined) return size;
-    throw new PupilError(
-      'source',
-      `${url}: expected the server to say the file's size, neither Content-Range nor Content-Length can be seen`,
-      'Let the server send Access-Control-Expose-Headers: Content-Range.',
-    );
-  }
-
   /** Sends bytes to the server, or tells it something about them. */
-  const upload = (url: string, init: RequestInit, sizeBytes: number): Promise<void> =>
-    request(url, init, async (response) => {
-      await response.arrayBuffer().catch(() => undefined);
-      if (response.status === 507) {
-        throw new PupilError(
-          'storage-full',
-          `${url}: the server has no room for ${sizeBytes} bytes`,
-          'Free some space.',
-        );
-      }
-      if (!response.ok) throw refused(url, response);
-    });
+  const upload = (sent: Outgoing, sizeBytes: number): Promise<void> =>
+    requester.request(
+      () => sent,
+      async (reply) => {
+        if (reply.response.status === 507) {
+          throw new PupilError(
+            'storage-full',
+            `${shownUrl(sent.url)}: the server has no room for ${sizeBytes} bytes`,
+            'Free some space.',
+          );
+        }
+        if (!reply.response.ok) throw refused(reply);
+        await reply.read(() => undefined).catch(() => undefined);
+      },
+    );
 
   return {
     description,
@@ -219,12 +154,7 @@ export function openHttpRoot(base: string, options: HttpOptions = {}): OpenRoot 
     readBytes: (path) => readBytesWith(open, description, path),
     readText: (path) => readTextWith(open, description, path),
     // A copy: the array may be a view of something larger, or of shared memory, which fetch refuses.
-    write: (path, bytes) => upload(urlOf(path), { method: 'PUT', body: bytes.slice() }, bytes.byteLength),
+    write: (path, bytes) => upload({ url: urlOf(path), method: 'PUT', body: bytes.slice() }, bytes.byteLength),
     create: (path) => Promise.resolve(createHttpWriter(urlOf(path), upload)),
   };
-}
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }

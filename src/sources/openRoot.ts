@@ -19,6 +19,10 @@ export interface OpenRoot {
    * reader never sees half of it, and an abandoned one leaves what was there before.
    */
   create(path: string): Promise<FileWriter>;
+  /** The name of a folder of it with the version that is read, where that may change; else the name. */
+  pinned?(folder: string): Promise<string>;
+  /** To be told that what a folder holds has been loaded: what was kept of its download is deleted. Never throws. */
+  loaded?(folder: string): Promise<void>;
 }
 
 /** A file that is being written, in order. One call at a time; after `close` or `abort` it is done with. */

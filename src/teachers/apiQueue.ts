@@ -4,7 +4,7 @@
 import type { RandomStream } from '../base/random';
 import type { ApiAnswer, ApiFailure, Usage } from './apiAnswer';
 import type { Budget } from './apiBudget';
-import { backoffMs, Concurrency } from './apiPace';
+import { backoffMs, Concurrency } from '../base/pace';
 import type { Clock } from './apiRequest';
 
 export interface QueueJob {

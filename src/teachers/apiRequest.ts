@@ -2,7 +2,7 @@
 // sending, within time limits and with a bound on what is read. It sends once; asking again is apiQueue.ts's.
 import { sha256Of } from '../formats/trainingCheckpoint';
 import { failure, failureOfStatus, readAnswer, type ApiAnswer, type ApiFailure } from './apiAnswer';
-import { retryAfterMs } from './apiPace';
+import { retryAfterMs } from '../base/pace';
 import type { ApiDialect, ApiProvider, ApiTimeouts } from '../config/apiProviders';
 
 /** What is said to the model, and how it is to answer. */

@@ -12,6 +12,7 @@ export type Answering<Api> = {
 /** Names of SessionApi's methods: a worker exposes these and nothing else. */
 export const SESSION_METHODS = [
   'open',
+  'setHub',
   'doctor',
   'check',
   'run',

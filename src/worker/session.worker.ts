@@ -2,11 +2,13 @@
 // session to this browser's GPU and storage; what a session does is in session/session.ts.
 import { expose } from 'comlink';
 import { browserGpu } from '../gpu/device';
+import type { FileRoot } from '../sources/fileRoot';
 import { HttpCachePlace } from '../storage/cacheHttp';
 import { OpfsCachePlace } from '../storage/cacheOpfs';
 import { IndexedDbAnswerStore } from '../storage/answerIndexedDb';
 import { IndexedDbRunStore } from '../storage/indexedDb';
 import { IndexedDbKeptFiles } from '../storage/keptFilesIndexedDb';
+import { opfsPieceStore } from '../storage/pieceStoreOpfs';
 import { Session } from '../session/session';
 import type { SessionApi } from '../session/protocol';
 import { answering, SESSION_METHODS } from './answering';
@@ -16,9 +18,10 @@ expose(
   answering<SessionApi, keyof SessionApi>(() => {
     const store = new IndexedDbRunStore();
     const [answers, kept] = [new IndexedDbAnswerStore(), new IndexedDbKeptFiles()];
-    return new Session(browserGpu, store, store, undefined, answers, kept, {
+    const caches = {
       own: new OpfsCachePlace(),
-      at: (root) => (root.kind === 'http' ? new HttpCachePlace(root.base) : undefined),
-    });
+      at: (root: FileRoot) => (root.kind === 'http' ? new HttpCachePlace(root.base) : undefined),
+    };
+    return new Session(browserGpu, store, store, undefined, answers, kept, caches, opfsPieceStore());
   }, SESSION_METHODS),
 );

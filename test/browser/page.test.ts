@@ -321,11 +321,10 @@ describe('picked files', () => {
       ['task-C-test.jsonl', 'b'],
     ].map(([path = '', text = '']) => ({
       path,
-      size: text.length,
-      bytes: () => Promise.resolve(new TextEncoder().encode(text)),
+      blob: new Blob([text]),
     }));
-    const root = await readPicked(experiment, picked);
-    expect(root.kind === 'memory' ? Object.keys(root.files).sort() : []).toEqual([
+    const root = readPicked(experiment, picked);
+    expect(root.kind === 'blobs' ? Object.keys(root.files).sort() : []).toEqual([
       'test/fixtures/lesson/student-p10/config.json',
       'test/fixtures/lesson/student-p10/model.safetensors',
       'test/fixtures/lesson/task-C-test.jsonl',

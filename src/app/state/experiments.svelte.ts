@@ -213,7 +213,7 @@ export class Experiments {
     }
     const resolved = bundledFrom(pageBase, resolvePaths(experiment, { base: '', data: '.' }));
     if (this.picked.length > 0)
-      return { experiment: resolved, files: await readPicked(resolved, this.picked, paths(resolved)) };
+      return { experiment: resolved, files: readPicked(resolved, this.picked, paths(resolved)) };
     const address = this.dataAddress.trim();
     if (address === '') throw new PupilError('source', this.missing);
     try {

@@ -3,8 +3,8 @@ import { Option, type Command } from 'commander';
 import type { Experiment } from '../../config/experiment';
 import { perform, withSession, type VerbContext } from '../context';
 import { loadExperiment } from '../experimentFile';
-import { expectFolder, outputFolder } from '../files';
-import { pathInRoot } from '../host';
+import { outputFolder } from '../files';
+import { ADAPTER_HELP, expectModelFolder, expectStudent, STUDENT_HELP, type ModelFolder } from '../modelFolder';
 import { cacheRequest, integerIn, QUANTIZE, withCacheFlags, withDeviceFlags, type CommonFlags } from '../options';
 import { rowText } from '../output';
 
@@ -38,8 +38,8 @@ export function registerEval(program: Command, context: VerbContext): void {
     ),
   )
     .argument('<experiment>', 'a JSON file, a preset, or the name of a file in experiments/: its tasks and evaluation')
-    .option('--student <dir>', "replaces the experiment's student")
-    .option('--adapter <dir>', 'PEFT adapter; without it the untouched student is evaluated')
+    .option('--student <student>', `replaces the experiment's student: ${STUDENT_HELP}`)
+    .option('--adapter <adapter>', `${ADAPTER_HELP}; without it the untouched student is evaluated`)
     .addOption(new Option('--quantize <kind>', "replaces the experiment's quantisation").choices(QUANTIZE))
     .addOption(new Option('--prompt <kind>', 'which prompt').choices(['plain', 'cot', 'both']).default('both'))
     .option('--limit <n>', 'the first so many test items of each task', integerIn(1))
@@ -48,23 +48,22 @@ export function registerEval(program: Command, context: VerbContext): void {
     .option('--out <dir>', 'folder for predictions.jsonl')
     .action((name: string, flags: EvalFlags) =>
       perform(context, flags.json === true, async (output) => {
-        const student =
-          flags.student === undefined ? undefined : expectFolder('--student', flags.student, 'config.json');
+        const student = flags.student === undefined ? undefined : expectStudent('--student', flags.student);
         const adapter =
-          flags.adapter === undefined ? undefined : expectFolder('--adapter', flags.adapter, 'adapter_config.json');
-        const { experiment, inputs } = loadExperiment(name, {
-          ...flags,
-          ...(student === undefined ? {} : { student }),
-        });
-        const never = [...(student === undefined ? [] : [student]), ...(adapter === undefined ? [] : [adapter])];
+          flags.adapter === undefined
+            ? undefined
+            : expectModelFolder('--adapter', flags.adapter, 'adapter_config.json');
+        const { experiment, inputs } = loadExperiment(name, flags);
+        const here = (one: ModelFolder | undefined): string[] => (one?.path === undefined ? [] : [one.path]);
+        const never = [...here(student), ...here(adapter)];
         const out = flags.out === undefined ? undefined : outputFolder('--out', flags.out, never);
         return withSession(context, flags, output, async (session, host) => {
           const rows = await session.evaluate(
             {
               experiment: narrowed(experiment, flags),
-              files: host.reads([...inputs, ...(adapter === undefined ? [] : [adapter])]),
+              files: host.reads([...inputs, ...here(adapter)]),
               ...(out === undefined ? {} : { out: host.folder(out) }),
-              ...(adapter === undefined ? {} : { adapter: pathInRoot(adapter) }),
+              ...(adapter === undefined ? {} : { adapter: adapter.folder }),
               ...cacheRequest(flags),
             },
             // Rows are printed once, at the end, as the result.

@@ -3,8 +3,8 @@ import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
 import type { ExportRequest } from '../../session/protocol';
 import { perform, withSession, type VerbContext } from '../context';
-import { expectFolder, outputFolder } from '../files';
-import { pathInRoot } from '../host';
+import { outputFolder } from '../files';
+import { ADAPTER_HELP, expectModelFolder, expectStudent, STUDENT_HELP } from '../modelFolder';
 import { QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
 
 interface ExportFlags extends CommonFlags, Pick<ExportRequest, 'format' | 'quantize' | 'dtype'> {
@@ -34,8 +34,8 @@ export function registerExport(program: Command, context: VerbContext): void {
       .command('export')
       .description('write an adapter as PEFT or GGUF, or merged into its student (docs/export.md)'),
   )
-    .requiredOption('--student <dir>', 'folder with config.json and safetensors')
-    .requiredOption('--adapter <dir>', 'PEFT adapter')
+    .requiredOption('--student <student>', STUDENT_HELP)
+    .requiredOption('--adapter <adapter>', ADAPTER_HELP)
     .addOption(
       new Option(
         '--format <format>',
@@ -61,15 +61,16 @@ export function registerExport(program: Command, context: VerbContext): void {
       perform(context, flags.json === true, async (output) => {
         const { format, quantize, dtype } = flags;
         refuseFlags(flags);
-        const student = expectFolder('--student', flags.student, 'config.json');
-        const adapter = expectFolder('--adapter', flags.adapter, 'adapter_config.json');
-        const out = outputFolder('--out', flags.out, [student, adapter]);
+        const student = expectStudent('--student', flags.student);
+        const adapter = expectModelFolder('--adapter', flags.adapter, 'adapter_config.json');
+        const inputs = [student, adapter].flatMap(({ path }) => (path === undefined ? [] : [path]));
+        const out = outputFolder('--out', flags.out, inputs);
         return withSession(context, flags, output, async (session, host) => {
           const summary = await session.exportStudent({
-            files: host.reads([student, adapter]),
+            files: host.reads(inputs),
             out: host.folder(out),
-            student: pathInRoot(student),
-            adapter: pathInRoot(adapter),
+            student: student.folder,
+            adapter: adapter.folder,
             format,
             ...(quantize === undefined ? {} : { quantize }),
             ...(dtype === undefined ? {} : { dtype }),

@@ -4,8 +4,9 @@ import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
 import type { InspectKind } from '../../session/protocol';
 import { perform, withSession, type VerbContext } from '../context';
-import { expectFile, expectFolder, outputFile, outputFolder } from '../files';
+import { expectFile, outputFile, outputFolder } from '../files';
 import { pathInRoot } from '../host';
+import { ADAPTER_HELP, expectModelFolder, expectStudent, STUDENT_HELP } from '../modelFolder';
 import {
   cacheRequest,
   integerIn,
@@ -60,6 +61,7 @@ function prepare(flags: Flags): {
   const options: Record<string, string | number | boolean | undefined> = {};
   for (const [name, value] of Object.entries(flags)) if (!NOT_OPTIONS.has(name)) options[name] = value;
   const read: string[] = [];
+  const folders: string[] = [];
   const write: string[] = [];
   for (const name of READ_FILES) {
     const value = flags[name];
@@ -71,9 +73,15 @@ function prepare(flags: Flags): {
   for (const name of READ_FOLDERS) {
     const value = flags[name];
     if (typeof value !== 'string') continue;
-    const path = expectFolder(dashed(name), value, name === 'student' ? 'config.json' : 'adapter_config.json');
-    read.push(path);
-    options[name] = pathInRoot(path);
+    const { folder, path } =
+      name === 'student'
+        ? expectStudent(dashed(name), value)
+        : expectModelFolder(dashed(name), value, 'adapter_config.json');
+    if (path !== undefined) {
+      read.push(path);
+      folders.push(path);
+    }
+    options[name] = folder;
   }
   if (typeof flags['out'] === 'string') {
     const path = outputFile('--out', flags['out'], read);
@@ -81,7 +89,6 @@ function prepare(flags: Flags): {
     options['out'] = pathInRoot(path);
   }
   if (typeof flags['adapterOut'] === 'string') {
-    const folders = READ_FOLDERS.flatMap((name) => (typeof flags[name] === 'string' ? [flags[name]] : []));
     const path = outputFolder('--adapter-out', flags['adapterOut'], folders);
     write.push(path);
     options['adapterOut'] = pathInRoot(path);
@@ -129,7 +136,7 @@ export function registerInspect(program: Command, context: VerbContext): void {
     );
     if (needsStudent) {
       withCacheFlags(command)
-        .requiredOption('--student <dir>', 'folder with config.json and safetensors')
+        .requiredOption('--student <student>', STUDENT_HELP)
         .addOption(new Option('--quantize <kind>', 'of the base').choices(QUANTIZE).default('none'));
     }
     return command.action((flags: Flags) =>
@@ -156,12 +163,12 @@ export function registerInspect(program: Command, context: VerbContext): void {
       .option('--adapter-out <dir>', 'where the adapter goes after the steps');
 
   kind('logits', 'logits of a batch of ids')
-    .option('--adapter <dir>', 'PEFT adapter')
+    .option('--adapter <adapter>', ADAPTER_HELP)
     .requiredOption('--batch <file>', 'safetensors: input_ids, attention_mask')
     .requiredOption('--out <file>', 'safetensors to write');
   training(
     kind('gradients', 'loss, token log-probabilities and adapter gradients of a batch; with --steps also training')
-      .option('--adapter <dir>', 'PEFT adapter')
+      .option('--adapter <adapter>', ADAPTER_HELP)
       .requiredOption('--batch <file>', 'safetensors: input_ids, attention_mask, labels')
       .requiredOption('--out <file>', 'safetensors to write'),
   );
@@ -180,7 +187,7 @@ export function registerInspect(program: Command, context: VerbContext): void {
       .requiredOption('--out <file>', 'safetensors to write'),
   );
   kind('generate', 'continuations of prompts of ids')
-    .option('--adapter <dir>', 'PEFT adapter')
+    .option('--adapter <adapter>', ADAPTER_HELP)
     .requiredOption('--prompts <file>', 'JSON: [[ids], …]')
     .option('--max-new-tokens <n>', 'at most', integerIn(1), 64)
     .option('--temperature <t>', '0 = greedy', numberIn(0), 0)

@@ -9,6 +9,7 @@ import type { RunSummary } from '../../session/protocol';
 import { perform, withSession, type ExitCode, type VerbContext } from '../context';
 import { loadExperiment, loadSeries } from '../experimentFile';
 import { stopOnInterrupt } from '../interrupt';
+import { STUDENT_HELP } from '../modelFolder';
 import { cacheRequest, integerIn, numberIn, QUANTIZE, shardOf, withCacheFlags, withDeviceFlags } from '../options';
 import type { Output } from '../output';
 import { prepareRunFolder } from '../runFolder';
@@ -44,7 +45,7 @@ export function registerRun(program: Command, context: VerbContext): void {
     .option('--plan', 'only say what it would need: bytes, tokens, steps, hours')
     .option('--gflops <speed>', 'the sustained speed for which --plan says hours', numberIn(0.001), 1000)
     .option('--data <dir>', 'what {data} stands for in the experiment (default: PUPIL_DATA)')
-    .option('--student <dir>', "replaces the experiment's student")
+    .option('--student <student>', `replaces the experiment's student: ${STUDENT_HELP}`)
     .addOption(new Option('--quantize <kind>', "replaces the experiment's quantisation").choices(QUANTIZE))
     .action((name: string, flags: RunFlags) =>
       perform(context, flags.json === true, async (output) => {

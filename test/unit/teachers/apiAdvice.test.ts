@@ -3,7 +3,7 @@
 import { describe, expect, it } from 'vitest';
 import { API_PROVIDERS, findProvider, readBaseUrl, readKey, type ApiProvider } from '../../../src/config/apiProviders';
 import { connectionAdvice, endInWords, nearnessOf } from '../../../src/teachers/apiAdvice';
-import { backoffMs, retryAfterMs } from '../../../src/teachers/apiPace';
+import { backoffMs, retryAfterMs } from '../../../src/base/pace';
 import { RandomStream } from '../../../src/base/random';
 
 const advise = (id: string, origin: string | undefined, base?: string, error = 'Failed to fetch'): string => {

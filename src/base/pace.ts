@@ -1,6 +1,6 @@
-// apiPace.ts: how many requests go out at once and how long to wait before one is sent again: additive increase,
+// pace.ts: how many requests go out to one server at once and how long to wait before one is sent again: additive increase,
 // multiplicative decrease; exponential back-off with jitter; `retry-after`. Rules only: no timers, no requests.
-import type { RandomStream } from '../base/random';
+import type { RandomStream } from './random';
 
 /**
  * How many requests may be under way. A success adds 1/limit (so one more per round), a throttled request halves, but only
@@ -43,8 +43,12 @@ export const BACKOFF_BASE_MS = 1000;
 export const BACKOFF_MOST_MS = 60_000;
 
 /** The wait before the n-th repetition (from 1): half of min(60 s, 1 s · 2^(n−1)), and a random part of the other half. */
-export function backoffMs(repetition: number, random: Pick<RandomStream, 'nextUnit'>): number {
-  const whole = Math.min(BACKOFF_MOST_MS, BACKOFF_BASE_MS * 2 ** (repetition - 1));
+export function backoffMs(
+  repetition: number,
+  random: Pick<RandomStream, 'nextUnit'>,
+  baseMs = BACKOFF_BASE_MS,
+): number {
+  const whole = Math.min(BACKOFF_MOST_MS, baseMs * 2 ** (repetition - 1));
   return (whole / 2) * (1 + random.nextUnit());
 }
 
