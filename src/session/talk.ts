@@ -16,8 +16,6 @@ import type { TalkAnswer, TalkEvent, TalkRequest, TalkStudent, TalkStudentReques
 import { TalkTokens } from './talkTokens';
 
 const MAX_NEW_TOKENS = 256;
-/** The kernel compares with so many end tokens at most. */
-const MAX_END_TOKENS = 8;
 /** Prompts are given room in powers of two from here on: the next turn of a conversation mostly needs no other generator. */
 const LEAST_PROMPT_TOKENS = 64;
 
@@ -202,8 +200,7 @@ function chatStudent({ tokenizer: { tokenizer, chatTemplate }, report }: OpenedS
 /** The ids that end an answer; of a conversation also the end of a turn. */
 function endIds({ messages }: TalkRequest, opened: OpenedStudent): number[] {
   const turn = messages === undefined ? undefined : endOfTurnId(chatStudent(opened));
-  const ids = [...new Set([...(turn === undefined ? [] : [turn]), ...opened.eosIds])];
-  return ids.slice(0, MAX_END_TOKENS);
+  return [...new Set([...(turn === undefined ? [] : [turn]), ...opened.eosIds])];
 }
 
 function adapterPlace({ adapter, files }: TalkRequest): AdapterPlace {

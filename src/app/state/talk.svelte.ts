@@ -79,6 +79,7 @@ export class TalkBox {
   loading = $state('');
   notice = $state.raw<Notice>();
   private looked = '';
+  private lookedIn = '';
   private stopped = false;
 
   constructor(
@@ -97,6 +98,7 @@ export class TalkBox {
     this.source = source;
     this.student = undefined;
     this.looked = '';
+    this.lookedIn = '';
     this.forget();
   }
 
@@ -113,9 +115,13 @@ export class TalkBox {
     this.notice = undefined;
   }
 
-  /** Reads who can be talked with and how, before anything is said; no weights. */
-  async look(): Promise<void> {
-    if (this.talking) return;
+  /**
+   * Reads who can be talked with and how, before anything is said; no weights.
+   * @param circumstances what the answer depends on: where it is as before nothing is read.
+   */
+  async look(circumstances: string): Promise<void> {
+    if (this.talking || circumstances === this.lookedIn) return;
+    this.lookedIn = circumstances;
     try {
       await this.find();
       this.notice = undefined;
