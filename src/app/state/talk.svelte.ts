@@ -225,8 +225,9 @@ export class TalkBox {
   /** Where the student is; looks at it where it has not been looked at. */
   private async find(): Promise<Place> {
     const place = await this.placeOf();
-    const key = JSON.stringify([place.student, place.runId, place.files.kind === 'memory' ? '' : place.files]);
-    if (key !== this.looked || this.student === undefined) {
+    const key = JSON.stringify([place.student, place.runId, place.files.kind === 'http' ? place.files : '']);
+    // Picked files may be others under the same names.
+    if (key !== this.looked || this.student === undefined || place.files.kind !== 'http') {
       this.student = await this.session.talkStudent({ files: place.files, student: place.student });
       this.systems = await systemsOf(this.session, place.runId);
       this.looked = key;
