@@ -3,7 +3,9 @@
 // three sizes, light and dark: to be looked at. It fails where the page reports an error, a script fails, or the page is
 // wider than its window; it judges nothing else.
 //
-//     node scripts/screenshot.mjs [--out FOLDER] [--experiment ID] [--page FOLDER] [--no-run]
+//     node scripts/screenshot.mjs [--out FOLDER] [--experiment ID] [--page FOLDER] [--no-run] [--talk]
+//
+// --talk: the bundled student continues a text, and the run's students beside it where there was a run.
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -24,6 +26,7 @@ const { values } = parseArgs({
     experiment: { type: 'string', default: 'smoke' },
     page: { type: 'string' },
     'no-run': { type: 'boolean', default: false },
+    talk: { type: 'boolean', default: false },
   },
 });
 
@@ -70,9 +73,26 @@ try {
     await page.getByRole('button', { name: 'Pause', exact: true }).waitFor({ timeout: 60_000 });
     await run.waitFor({ timeout: 1_200_000 });
     await shoot('finished');
-    const alerts = await page.getByRole('alert').allInnerTexts();
-    problems.push(...alerts.map((text) => `page: ${text}`));
   }
+  if (values.talk) {
+    const panel = page.getByRole('region', { name: 'Talk', exact: true });
+    if (values['no-run']) await panel.getByRole('combobox').first().selectOption('bundled');
+    const field = panel.locator('form textarea');
+    await field.focus();
+    await panel.getByText('has no chat template').waitFor(); // it has been looked at
+    await field.fill('Question: Tom has 12 pears and buys 5 more pears. How many pears does Tom have?\nAnswer:');
+    await field.press('Enter');
+    await panel.locator('.token').first().waitFor({ timeout: 300_000 });
+    await panel.getByRole('button', { name: 'Send' }).waitFor();
+    await page.waitForFunction(() => document.querySelector('.talk [aria-busy="true"]') === null, undefined, {
+      timeout: 300_000,
+    });
+    await panel.locator('.token').nth(2).click();
+    await shoot('talk');
+    await panel.screenshot({ path: path.join(values.out, 'talk-panel.png') });
+  }
+  const alerts = await page.getByRole('alert').allInnerTexts();
+  problems.push(...alerts.map((text) => `page: ${text}`));
 } finally {
   await browser.close();
   await server.close();

@@ -19,10 +19,10 @@ export function jointProbability(tokens: readonly TalkToken[]): number | undefin
 
 export const levelOf = (probability: number): Level => LEVELS.find(({ from }) => probability >= from)!.name;
 
-/** `93 %`, `0.4 %`, `below 0.1 %` */
+/** `93 %`, `0.4 %`, `< 0.1 %` */
 export function percent(probability: number): string {
   const value = 100 * probability;
-  if (value < 0.1) return 'below 0.1 %';
+  if (value < 0.1) return '< 0.1 %';
   return `${value < 10 ? value.toFixed(1) : value.toFixed(0)} %`;
 }
 

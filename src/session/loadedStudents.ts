@@ -71,6 +71,9 @@ interface Base {
   student: Student;
 }
 
+/** Whether a root says by its address what is in it. Contents at hand may have changed under the same names. */
+const isAddress = ({ kind }: FileRoot): boolean => kind === 'http' || kind === 'disk' || kind === 'hub';
+
 /** The untouched student among the keys of adapters. */
 const NO_ADAPTER = '';
 
@@ -92,9 +95,9 @@ export class LoadedStudents {
     this.opened = undefined;
   }
 
-  /** Config, tokenizer and fingerprint. Contents at hand may have changed under the same names: they are read anew. */
+  /** Config, tokenizer and fingerprint. Contents at hand are read anew. */
   async open({ files, student, cache }: AskedStudent): Promise<OpenedStudent> {
-    const key = files.kind === 'memory' || files.kind === 'blobs' ? '' : JSON.stringify([files, student]);
+    const key = isAddress(files) ? JSON.stringify([files, student]) : '';
     if (key !== '' && this.opened?.key === key) return this.opened.student;
     const opened = await openStudent({ student }, this.places.open(files), this.places.cacheOf(cache, files));
     this.opened = { key, student: opened };
@@ -156,9 +159,10 @@ export class LoadedStudents {
     if (place === undefined || (place.kind === 'run' && adapterFolder(place.system) === undefined)) {
       return { key: NO_ADAPTER };
     }
-    const key = JSON.stringify(place.kind === 'folder' && place.files.kind === 'memory' ? [place.path] : place);
+    const lasts = place.kind === 'run' || isAddress(place.files);
+    const key = JSON.stringify(lasts ? place : [place.path]);
     const known = this.adapters.get(key);
-    if (known !== undefined && !(place.kind === 'folder' && place.files.kind === 'memory')) {
+    if (known !== undefined && lasts) {
       this.adapters.delete(key);
       this.adapters.set(key, known);
       return { key, kept: known };
@@ -190,12 +194,12 @@ export class LoadedStudents {
 
   private async filesOf(place: AdapterPlace): Promise<{ root: OpenRoot; folder: string; label: string }> {
     if (place.kind === 'folder') {
-      return { root: this.places.open(place.files), folder: place.path, label: `adapter ${place.path}` };
+      return { root: this.places.open(place.files), folder: place.path, label: `adapter: ${place.path}` };
     }
     const { runId, system } = place;
     const folder = adapterFolder(system)!;
     if (runId === undefined) {
-      throw new PupilError('usage', `ask: expected a run whose ${system} student is asked, none was named`);
+      throw new PupilError('usage', `adapter: expected a run whose ${system} student is asked, none was named`);
     }
     const files: Record<string, Uint8Array> = {};
     for (const path of await this.store.listArtefacts(runId)) {
@@ -204,11 +208,11 @@ export class LoadedStudents {
     if (Object.keys(files).length === 0) {
       throw new PupilError(
         'storage',
-        `ask: run ${runId}: expected its ${system} student in ${folder}/, there is none`,
+        `adapter: run ${runId}: expected its ${system} student in ${folder}/, there is none`,
         'The run has no such phase, has not come so far, or keeps its files elsewhere.',
       );
     }
-    return { root: openMemoryRoot(files), folder, label: `ask: run ${runId}` };
+    return { root: openMemoryRoot(files), folder, label: `adapter: run ${runId}` };
   }
 
   private async make(student: Student, adapter: Adapter | undefined, options: GeneratorOptions): Promise<Generator> {

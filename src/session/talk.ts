@@ -16,8 +16,6 @@ import type { TalkAnswer, TalkEvent, TalkRequest, TalkStudent, TalkStudentReques
 import { TalkTokens } from './talkTokens';
 
 const MAX_NEW_TOKENS = 256;
-/** The kernel compares with so many end tokens at most. */
-const MAX_END_TOKENS = 8;
 /** Prompts are given room in powers of two from here on: the next turn of a conversation mostly needs no other generator. */
 const LEAST_PROMPT_TOKENS = 64;
 
@@ -64,7 +62,7 @@ export class Talker {
         temperature: settings.temperature,
         topK: settings.topK,
         topP: settings.topP,
-        eosIds: opened.eosIds.slice(0, MAX_END_TOKENS),
+        eosIds: opened.eosIds,
         ...(settings.topLogprobs === undefined ? {} : { probabilities: { alternatives: settings.topLogprobs } }),
       },
       onProgress: (progress: Progress) => onEvent({ type: 'progress', progress }),

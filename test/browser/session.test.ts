@@ -54,6 +54,31 @@ describe('the session in its worker', () => {
     expect(results.every((result) => result.kernel.includes('rmsnorm'))).toBe(true);
   });
 
+  it('talks: tokens arrive while the answer is under way, and stop ends it', async () => {
+    const student = { source: { kind: 'bundled', name: 'lesson' }, quantize: 'none' };
+    expect(await client.talkStudent({ files, student })).toMatchObject({ chat: false, contextTokens: 192 });
+    const ask = {
+      files,
+      student,
+      text: 'Question: Tom has 12 pears and buys 5 more pears. How many pears does Tom have?\nAnswer:',
+      topLogprobs: 2,
+    };
+    const pieces: string[] = [];
+    const whole = await client.talk({ ...ask, maxNewTokens: 12 }, (event) => {
+      if (event.type === 'piece') pieces.push(event.text);
+    });
+    expect(pieces.length).toBeGreaterThan(3);
+    expect(pieces.join('')).toBe(whole.text);
+    expect(whole.ids.length).toBeGreaterThan(3);
+    let stopped: Promise<void> | undefined;
+    const cut = await client.talk({ ...ask, maxNewTokens: 12 }, (event) => {
+      if (event.type === 'piece') stopped ??= client.stop();
+    });
+    await stopped;
+    expect(cut.stopped).toBe('cancelled');
+    expect(whole.text.startsWith(cut.text) && cut.text.length < whole.text.length).toBe(true);
+  });
+
   it('trains, sends its events in order, stops with a checkpoint, is listed, and is deleted', async () => {
     const runId = `worker-${Date.now()}`;
     const events: SessionEvent[] = [];

@@ -79,6 +79,7 @@ export class TalkBox {
   loading = $state('');
   notice = $state.raw<Notice>();
   private looked = '';
+  private lookedIn = '';
   private stopped = false;
 
   constructor(
@@ -97,6 +98,7 @@ export class TalkBox {
     this.source = source;
     this.student = undefined;
     this.looked = '';
+    this.lookedIn = '';
     this.forget();
   }
 
@@ -113,9 +115,13 @@ export class TalkBox {
     this.notice = undefined;
   }
 
-  /** Reads who can be talked with and how, before anything is said; no weights. */
-  async look(): Promise<void> {
-    if (this.talking) return;
+  /**
+   * Reads who can be talked with and how, before anything is said; no weights.
+   * @param circumstances what the answer depends on: where it is as before nothing is read.
+   */
+  async look(circumstances: string): Promise<void> {
+    if (this.talking || circumstances === this.lookedIn) return;
+    this.lookedIn = circumstances;
     try {
       await this.find();
       this.notice = undefined;
@@ -219,8 +225,9 @@ export class TalkBox {
   /** Where the student is; looks at it where it has not been looked at. */
   private async find(): Promise<Place> {
     const place = await this.placeOf();
-    const key = JSON.stringify([place.student, place.runId, place.files.kind === 'memory' ? '' : place.files]);
-    if (key !== this.looked || this.student === undefined) {
+    const key = JSON.stringify([place.student, place.runId, place.files.kind === 'http' ? place.files : '']);
+    // Picked files may be others under the same names.
+    if (key !== this.looked || this.student === undefined || place.files.kind !== 'http') {
       this.student = await this.session.talkStudent({ files: place.files, student: place.student });
       this.systems = await systemsOf(this.session, place.runId);
       this.looked = key;
