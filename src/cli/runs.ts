@@ -48,9 +48,16 @@ export function resumeCommand(name: string, out: string, flags: RunFlags): strin
   const again = said.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, quoted(String(value))]));
   const hardware = flags.requireHardware === true ? ['--require-hardware'] : [];
   const uncached = flags.cache === false ? ['--no-cache'] : [];
-  return ['npm run pupil -- run', quoted(name), '--out', quoted(out), ...again, ...hardware, ...uncached, '--resume'].join(
-    ' ',
-  );
+  return [
+    'npm run pupil -- run',
+    quoted(name),
+    '--out',
+    quoted(out),
+    ...again,
+    ...hardware,
+    ...uncached,
+    '--resume',
+  ].join(' ');
 }
 
 /** Errors after which the same run can go on from its last checkpoint. */

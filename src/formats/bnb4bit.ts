@@ -181,7 +181,11 @@ export function bnb4bitSpecs(
 ): TensorSpec[] {
   const elements = elementCount(weight.shape);
   const blocks = Math.ceil(elements / NF4_BLOCK);
-  const spec = (suffix: string, dtype: DType, ...shape: number[]): TensorSpec => ({ name: name + suffix, dtype, shape });
+  const spec = (suffix: string, dtype: DType, ...shape: number[]): TensorSpec => ({
+    name: name + suffix,
+    dtype,
+    shape,
+  });
   const shortest = encodeQuantState(weight, doubleQuantized ? 0 : undefined).byteLength;
   return [
     spec('', 'u8', Math.ceil(elements / 2), 1),

@@ -26,7 +26,10 @@ export class StudentCaches {
     if (root === undefined) return;
     const place = this.places.at?.(root);
     if (place === undefined) {
-      throw new PupilError('usage', `student cache: expected a place for it, this session cannot use a ${root.kind} root`);
+      throw new PupilError(
+        'usage',
+        `student cache: expected a place for it, this session cannot use a ${root.kind} root`,
+      );
     }
     this.cache = new StudentCache(place);
   }

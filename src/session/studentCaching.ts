@@ -89,7 +89,11 @@ function bareUrl(text: string): string {
 }
 
 /** Whether the cache has a part in this student. */
-function isWanted({ source }: StudentChoice, { use = 'auto', root }: StudentPlace, address: string | undefined): boolean {
+function isWanted(
+  { source }: StudentChoice,
+  { use = 'auto', root }: StudentPlace,
+  address: string | undefined,
+): boolean {
   if (use !== 'auto') return use !== 'off';
   if (source.kind === 'bundled') return false;
   return address !== undefined || PICKED.has(root.kind);

@@ -87,7 +87,9 @@ export class HttpCachePlace implements CachePlace {
       const { status } = await this.send(`${entry}.lock`, { method: 'PUT', body: new Uint8Array(0) }, [423]);
       if (status !== 423) {
         return () => {
-          void this.send(`${entry}.lock`, { method: 'DELETE' }, [404]).catch(() => undefined).finally(local);
+          void this.send(`${entry}.lock`, { method: 'DELETE' }, [404])
+            .catch(() => undefined)
+            .finally(local);
         };
       }
     } catch (error) {
@@ -109,9 +111,14 @@ export class HttpCachePlace implements CachePlace {
     try {
       response = await fetch(this.base + path, { cache: 'no-store', ...init });
     } catch (cause) {
-      throw new PupilError('storage', `student cache: ${path}: the command line's file server does not answer`, undefined, {
-        cause,
-      });
+      throw new PupilError(
+        'storage',
+        `student cache: ${path}: the command line's file server does not answer`,
+        undefined,
+        {
+          cause,
+        },
+      );
     }
     if (response.ok || expected.includes(response.status)) return response;
     const text = (await response.text()).trim();

@@ -6,7 +6,15 @@ import type { InspectKind } from '../../session/protocol';
 import { perform, withSession, type VerbContext } from '../context';
 import { expectFile, expectFolder, outputFile, outputFolder } from '../files';
 import { pathInRoot } from '../host';
-import { cacheRequest, integerIn, numberIn, QUANTIZE, withCacheFlags, withDeviceFlags, type CommonFlags } from '../options';
+import {
+  cacheRequest,
+  integerIn,
+  numberIn,
+  QUANTIZE,
+  withCacheFlags,
+  withDeviceFlags,
+  type CommonFlags,
+} from '../options';
 
 type Flags = CommonFlags & Record<string, string | number | boolean | undefined>;
 

@@ -76,7 +76,15 @@ export function registerRun(program: Command, context: VerbContext): void {
             async (session, host) => {
               const leaveSignals = stopOnInterrupt(session, output);
               try {
-                const run = { runId: record.runId, experiment, inputs, folder, resume, force: flags.force === true, cache: cacheRequest(flags) };
+                const run = {
+                  runId: record.runId,
+                  experiment,
+                  inputs,
+                  folder,
+                  resume,
+                  force: flags.force === true,
+                  cache: cacheRequest(flags),
+                };
                 const { summary, rows } = await runInFolder(session, host, output, run);
                 tellResult(output, summary, rows, folder);
                 if (summary.state !== 'finished') output.note(`the run can be continued: ${again}`);

@@ -115,9 +115,7 @@ export function registerStudents(program: Command, context: VerbContext): void {
 }
 
 /** Loaded here, since other verbs need none of it. */
-async function openCache(
-  flags: StudentsFlags,
-): ReturnType<(typeof import('../nodeHost'))['cachedStudentsIn']> {
+async function openCache(flags: StudentsFlags): ReturnType<(typeof import('../nodeHost'))['cachedStudentsIn']> {
   const { cachedStudentsIn } = await import('../nodeHost');
   return cachedStudentsIn(folderOf(flags));
 }

@@ -114,24 +114,27 @@ async function onlyEntry(place: MemoryCachePlace): Promise<Map<string, Uint8Arra
 }
 
 describe('the second load', () => {
-  it.each(['nf4-double', 'nf4', 'none'])('of a %s student has the same bits on the GPU, and says whence', async (quantize) => {
-    const place = new MemoryCachePlace();
-    const experiment = experimentWith(quantize);
-    const first = await load(place, experiment);
-    expect([...first.tasks]).toEqual(['Loading student']);
-    expect(first.log).toContain('cached in memory as');
-    const second = await load(place, experiment);
-    expect([...second.tasks]).toEqual(['Loading student from the cache']);
-    expect(second.log).toContain('info: student: from the cache of memory');
-    const [before, after] = [await bitsOf(first.student), await bitsOf(second.student)];
-    expect([...after.keys()]).toEqual([...before.keys()]);
-    for (const [name, bits] of before) expect(after.get(name), name).toEqual(bits);
-    expect(await logitsOf(second.student)).toEqual(await logitsOf(first.student));
-    // What a run records of its student, and what an adapter's note is held against, is the same.
-    expect(second.student.quantization).toBe(quantize);
-    expect(second.opened.report).toEqual(first.opened.report);
-    expect(second.opened.config).toEqual(first.opened.config);
-  });
+  it.each(['nf4-double', 'nf4', 'none'])(
+    'of a %s student has the same bits on the GPU, and says whence',
+    async (quantize) => {
+      const place = new MemoryCachePlace();
+      const experiment = experimentWith(quantize);
+      const first = await load(place, experiment);
+      expect([...first.tasks]).toEqual(['Loading student']);
+      expect(first.log).toContain('cached in memory as');
+      const second = await load(place, experiment);
+      expect([...second.tasks]).toEqual(['Loading student from the cache']);
+      expect(second.log).toContain('info: student: from the cache of memory');
+      const [before, after] = [await bitsOf(first.student), await bitsOf(second.student)];
+      expect([...after.keys()]).toEqual([...before.keys()]);
+      for (const [name, bits] of before) expect(after.get(name), name).toEqual(bits);
+      expect(await logitsOf(second.student)).toEqual(await logitsOf(first.student));
+      // What a run records of its student, and what an adapter's note is held against, is the same.
+      expect(second.student.quantization).toBe(quantize);
+      expect(second.opened.report).toEqual(first.opened.report);
+      expect(second.opened.config).toEqual(first.opened.config);
+    },
+  );
 
   it('of a pre-quantised checkpoint has the same bits: the entry of an entry', async () => {
     const place = new MemoryCachePlace();
@@ -165,7 +168,10 @@ describe('the entry', () => {
       const bytes = entry.get(path);
       return Promise.resolve(bytes === undefined ? undefined : memorySource(path, bytes));
     });
-    expect(checkpoint.config['quantization_config']).toMatchObject({ quant_method: 'bitsandbytes', load_in_4bit: true });
+    expect(checkpoint.config['quantization_config']).toMatchObject({
+      quant_method: 'bitsandbytes',
+      load_in_4bit: true,
+    });
     const stored = Array.from(checkpoint.tensorNames).filter((name) => name.includes('layers.1.mlp.up_proj'));
     expect(stored.map((name) => name.replace('model.layers.1.mlp.up_proj.weight', '')).sort()).toEqual([
       '',
@@ -240,7 +246,14 @@ describe('damage', () => {
     const kinds = /embed_tokens|^model\.norm|layers\.1\.(input_layernorm|post_att|self_attn\.k_proj|mlp\.down_proj)/;
     const places: [path: string, part: string, at: number][] = Object.entries(header)
       .filter(([name]) => kinds.test(name))
-      .map(([name, { data_offsets: [from, to] }]) => ['model.safetensors', `"${name}"`, 8 + headerBytes + ((from + to) >> 1)]);
+      .map(
+        ([
+          name,
+          {
+            data_offsets: [from, to],
+          },
+        ]) => ['model.safetensors', `"${name}"`, 8 + headerBytes + ((from + to) >> 1)],
+      );
     expect(places).toHaveLength(2 + 2 + 2 * 6);
     places.push(['model.safetensors', 'header', 20], ['config.json', 'config.json', 30]);
     for (const [path, part, at] of places) {
@@ -284,7 +297,9 @@ describe('a student is cached whole or not at all', () => {
     for (let n = 1; n <= writes; n++) {
       const place = new MemoryCachePlace();
       const loaded = await load(failingPlace(place, n, full).place, experiment);
-      expect(loaded.log, `write ${n}`).toMatch(/warning: student cache: the student is not cached: no room Delete something/);
+      expect(loaded.log, `write ${n}`).toMatch(
+        /warning: student cache: the student is not cached: no room Delete something/,
+      );
       expect([...loaded.tasks]).toEqual(['Loading student']);
       expect(keysIn(place), `write ${n}`).toEqual([]);
       if (n % 20 === 1 || n === writes) {
@@ -346,7 +361,10 @@ describe('a student behind a network', () => {
       if (bytes === undefined) return void response.writeHead(404).end();
       const [, from = '0', to = ''] = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? '') ?? [];
       const end = Math.min(bytes.length - 1, to === '' ? Infinity : Number(to));
-      const headers = { 'content-range': `bytes ${from}-${end}/${bytes.length}`, etag: bytes === FILES['student/model.safetensors'] ? '"one"' : '"two"' };
+      const headers = {
+        'content-range': `bytes ${from}-${end}/${bytes.length}`,
+        etag: bytes === FILES['student/model.safetensors'] ? '"one"' : '"two"',
+      };
       response.writeHead(206, headers).end(bytes.subarray(Number(from), end + 1));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

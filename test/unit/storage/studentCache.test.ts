@@ -222,7 +222,9 @@ describe.each(PLACES)('a cache of students in $name', ({ make: makePlace }) => {
     await make(cache);
     change('manifest.json', (bytes) =>
       new TextEncoder().encode(
-        new TextDecoder().decode(bytes).replace(`"version":${STUDENT_CACHE_VERSION}`, `"version":${STUDENT_CACHE_VERSION + 1}`),
+        new TextDecoder()
+          .decode(bytes)
+          .replace(`"version":${STUDENT_CACHE_VERSION}`, `"version":${STUDENT_CACHE_VERSION + 1}`),
       ),
     );
     const next = new StudentCache(place);
