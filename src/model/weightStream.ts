@@ -134,7 +134,9 @@ export class WeightStream {
     const size = Math.ceil(bytes.byteLength / 4) * 4;
     const mapped = slot.staging.getMappedRange(0, HEADER_BYTES + size);
     new Uint32Array(mapped, 0, 2).set([elements, 0]);
-    new Uint8Array(mapped, HEADER_BYTES).set(bytes);
+    const data = new Uint8Array(mapped, HEADER_BYTES);
+    data.set(bytes);
+    data.fill(0, bytes.byteLength); // the rest of a last word
     slot.staging.unmap();
     const recorder = new Recorder(this.gpu, 'weights');
     record(recorder, slot, size);

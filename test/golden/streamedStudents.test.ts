@@ -382,7 +382,7 @@ describe.skipIf(!features.f16)('tier f16 (needs an adapter with shader-f16)', ()
 
   for (const form of ['f32', 'f16', 'bf16', 'f64'] as const) {
     it(`${form}: matrices are the nearest halves, norms stay float32`, async () => {
-      const checkpoint = await open(tensors(form, (_, values) => values.set([1e-7, -6e-8, 65_504, 0.1, -0])));
+      const checkpoint = await open(tensors(form, (_, values) => values.set([1e-7, -6e-8, 65_024, 0.1, -0])));
       const values = await valuesOf(checkpoint);
       const student = await load(checkpoint);
       const dense = [[EMBEDDING, student.embedding], ...linearOf(student)] as const;
