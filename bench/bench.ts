@@ -6,6 +6,7 @@ import { browserGpu, Gpu } from '../src/gpu/device';
 import { linearVariant } from '../src/kernels/linearChoice';
 import { openHttpRoot } from '../src/sources/http';
 import { benchDecoding } from './decoding';
+import { benchLoad, LOAD_CONFIG } from './load';
 import { benchMatmul } from './matmul';
 import { benchNf4 } from './nf4';
 import { PEER } from './peer';
@@ -13,7 +14,7 @@ import type { BenchReport } from './results';
 import { randomCheckpoint, STORY_LLAMA } from './studentSource';
 import { benchTraining } from './training';
 
-export const SECTIONS = ['matmul', 'nf4', 'training', 'decoding'] as const;
+export const SECTIONS = ['matmul', 'nf4', 'training', 'decoding', 'load'] as const;
 export type Section = (typeof SECTIONS)[number];
 
 type Shape = readonly [number, number, number];
@@ -35,6 +36,8 @@ export interface BenchOptions {
   batches?: readonly number[];
   promptTokens?: number;
   newTokens?: number;
+  /** Shape of the students that are loaded. */
+  loadConfig?: JsonObject;
   log?: (line: string) => void;
 }
 
@@ -98,6 +101,10 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchReport>
           log,
         });
       }
+    }
+    if (sections.includes('load')) {
+      const config = options.loadConfig ?? LOAD_CONFIG;
+      report.load = await benchLoad({ config, rounds: Math.min(rounds, 5), acquire, log });
     }
     return report;
   } finally {

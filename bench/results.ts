@@ -74,6 +74,20 @@ export interface DecodeResult {
   peakBytes: number;
 }
 
+export interface LoadResult {
+  /** Of the stored weights. */
+  dtype: string;
+  quantize: string;
+  parameters: number;
+  /** Of the checkpoint. */
+  sizeBytes: number;
+  ms: number;
+  /** Stored bytes (10⁶) a second. */
+  megabytesPerSecond: number;
+  /** Most bytes on the GPU beside the student while it was loaded. */
+  stagingBytes: number;
+}
+
 export interface BenchReport {
   when: string;
   commit?: string;
@@ -88,6 +102,7 @@ export interface BenchReport {
   nf4?: Nf4Result[];
   training?: TrainingResult;
   decoding?: DecodeResult[];
+  load?: LoadResult[];
 }
 
 /** Sums the times of dispatches of the same kernel and shape, longest first. */
@@ -164,7 +179,19 @@ export function formatReport(report: BenchReport): string {
       `Decoding, prompts of ${promptTokens} tokens, ${newTokens} new\n${table(['', 'ms', 'tokens/s', 'dispatches', 'peak MiB'], rows)}`,
     );
   }
+  if (report.load !== undefined) parts.push(formatLoad(report.load));
   return `${parts.join('\n\n')}\n`;
+}
+
+function formatLoad(results: readonly LoadResult[]): string {
+  const rows = results.map((r) => [
+    `${r.dtype} → ${r.quantize}`,
+    (r.ms / 1000).toFixed(2),
+    r.megabytesPerSecond.toFixed(0),
+    mebibytes(r.sizeBytes),
+    mebibytes(r.stagingBytes),
+  ]);
+  return `Loading a student of ${results[0]!.parameters} parameters\n${table(['', 's', 'MB/s', 'stored MiB', 'staging MiB'], rows)}`;
 }
 
 function formatTraining(training: TrainingResult): string {

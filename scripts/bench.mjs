@@ -12,7 +12,7 @@ import { folderHandler, serve } from './staticServer.mjs';
 import { vulkanEnvironment } from './vulkan.mjs';
 
 const USAGE = `npm run bench [-- options]
-  --filter A,B      only these sections: matmul, nf4, training, decoding
+  --filter A,B      only these sections: matmul, nf4, training, decoding, load
   --rounds N        rounds of every section (9)
   --profile         time inside each kernel of the training step, where the adapter has timestamps
   --student DIR     a checkpoint folder (default: $PUPIL_DATA/weights/story_llama, else random weights in its shape)
@@ -53,7 +53,7 @@ if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1)) {
   refuse(`--rounds: expected a whole number from 1, got ${values.rounds}`);
 }
 const sections = values.filter?.split(',');
-const unknown = sections?.find((name) => !['matmul', 'nf4', 'training', 'decoding'].includes(name));
+const unknown = sections?.find((name) => !['matmul', 'nf4', 'training', 'decoding', 'load'].includes(name));
 if (unknown !== undefined) refuse(`--filter: expected some of the sections below, got ${unknown}`);
 const data = process.env['PUPIL_DATA'];
 const usual = data ? path.join(data, 'weights', 'story_llama') : undefined;

@@ -27,15 +27,19 @@ export interface NestedAbsmax {
   offset: number;
 }
 
-/** A weight W (O, C) in NF4: element i of the flat weight is NF4_CODES[nibble i] · absmax[⌊i/64⌋]. */
-export interface Bnb4bitWeight {
-  /** (⌈O·C/2⌉) the even element in the high nibble */
-  packed: Uint8Array;
+/** All of an NF4 weight but its packed elements: what is small. */
+export interface Bnb4bitScales {
   shape: readonly [O: number, C: number];
   /** One scale per block, or these quantised again. */
   absmax: Float32Array | NestedAbsmax;
   blockSize: 64;
   dtype: Bnb4bitDtype;
+}
+
+/** A weight W (O, C) in NF4: element i of the flat weight is NF4_CODES[nibble i] · absmax[⌊i/64⌋]. */
+export interface Bnb4bitWeight extends Bnb4bitScales {
+  /** (⌈O·C/2⌉) the even element in the high nibble */
+  packed: Uint8Array;
 }
 
 /** Whether a weight is stored in a 4-bit form of bitsandbytes. */
@@ -49,6 +53,15 @@ export function isBnb4bitWeight(reader: TensorReader, weight: string): boolean {
  *   what bitsandbytes writes, e.g. `model.safetensors: "….weight.absmax": expected 172 blocks, got 171`
  */
 export async function readBnb4bitWeight(reader: TensorReader, weight: string): Promise<Bnb4bitWeight> {
+  const scales = await readBnb4bitScales(reader, weight);
+  return { ...scales, packed: await reader.readBytes(weight) };
+}
+
+/**
+ * The same without the packed elements, which are the ⌈O·C/2⌉ bytes of the tensor `weight`; that there are as many is checked.
+ * @throws PupilError as {@link readBnb4bitWeight}
+ */
+export async function readBnb4bitScales(reader: TensorReader, weight: string): Promise<Bnb4bitScales> {
   const fail = (tensor: string, expected: string, got: string, hint = DAMAGED): never => {
     throw new PupilError('checkpoint', `${reader.name}: "${tensor}": expected ${expected}, got ${got}`, hint);
   };
@@ -94,7 +107,7 @@ export async function readBnb4bitWeight(reader: TensorReader, weight: string): P
   } else {
     absmax = await readScales(absmaxName, blocks);
   }
-  return { packed: await reader.readBytes(weight), shape, absmax, blockSize: NF4_BLOCK, dtype };
+  return { shape, absmax, blockSize: NF4_BLOCK, dtype };
 }
 
 /** The dtype that a weight had before it was quantised, from the JSON beside it. */

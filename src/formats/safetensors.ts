@@ -48,13 +48,22 @@ export interface SafetensorsFile {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** What is known of a tensor before its bytes are read. */
+export interface TensorInfo {
+  dtype: DType;
+  shape: readonly number[];
+  sizeBytes: number;
+  /** Name of the file that holds it, for messages. */
+  file?: string;
+}
+
 /** What other formats need of a set of named tensors: one file, or a checkpoint of many. */
 export interface TensorReader {
   /** For messages: the file or folder. */
   readonly name: string;
   readonly tensorNames: readonly string[];
   has(tensor: string): boolean;
-  info(tensor: string): { dtype: DType; shape: readonly number[]; sizeBytes: number };
+  info(tensor: string): TensorInfo;
   /** Bytes [start, end) of the tensor, default all of them. May be a view: do not write into it. */
   readBytes(tensor: string, start?: number, end?: number): Promise<Uint8Array>;
   /** Elements of an F32, F16, BF16 or F64 tensor as float32. */
@@ -254,19 +263,23 @@ export async function readTensorBytes(
   return readExact(file.source, entry.start + start, entry.start + end);
 }
 
+/** @throws PupilError `checkpoint`, naming file and tensor, unless the dtype is one of floating-point numbers */
+export function expectFloats(file: string, name: string, dtype: DType): void {
+  if (isFloatDtype(dtype)) return;
+  throw new PupilError(
+    'checkpoint',
+    `${file}: tensor "${name}": expected F32, F16, BF16 or F64, got ${dtype.toUpperCase()}`,
+    'A quantised or integer tensor stands where floating-point weights should.',
+  );
+}
+
 /**
  * A tensor's elements as float32, from F32, F16, BF16 (exact) or F64 (rounded), read in pieces.
  * @throws PupilError `checkpoint` for a missing tensor or an integer dtype, `format` for a file cut off meanwhile
  */
 export async function readTensorF32(file: SafetensorsFile, name: string): Promise<Float32Array> {
   const { dtype, shape, start, end } = tensorEntry(file, name);
-  if (!isFloatDtype(dtype)) {
-    throw new PupilError(
-      'checkpoint',
-      `${file.source.name}: tensor "${name}": expected F32, F16, BF16 or F64, got ${dtype.toUpperCase()}`,
-      'A quantised or integer tensor stands where floating-point weights should.',
-    );
-  }
+  expectFloats(file.source.name, name, dtype);
   const out = new Float32Array(elementCount(shape)); // the header was held against the file's size: no lie can get here
   const width = DTYPE_BYTES[dtype];
   for (let at = start; at < end; at += PIECE_BYTES) {
@@ -293,7 +306,7 @@ export function tensorReader(file: SafetensorsFile): TensorReader {
     has: (tensor) => file.tensors.has(tensor),
     info: (tensor) => {
       const { dtype, shape } = tensorEntry(file, tensor);
-      return { dtype, shape, sizeBytes: bytesOf(dtype, elementCount(shape)) };
+      return { dtype, shape, sizeBytes: bytesOf(dtype, elementCount(shape)), file: file.source.name };
     },
     readBytes: (tensor, start, end) => {
       const size = tensorEntry(file, tensor);

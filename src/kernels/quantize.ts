@@ -1,12 +1,14 @@
-// quantize.ts: dense weights into NF4 (single and double quantisation) and back, on the GPU. Products with NF4 weights are in
-// linear.ts; the numbers are bitsandbytes', see reference/nf4.ts.
+// quantize.ts: dense weights, whole or chunk by chunk as a checkpoint stores them, into NF4 (single and double quantisation)
+// and back, on the GPU. Products with NF4 weights are in linear.ts; the numbers are bitsandbytes', see reference/nf4.ts.
 import { createDynamicMap } from '../base/nf4';
 import { PupilError } from '../base/errors';
 import { Dispatch, linearGrid, type Command } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import { kernelSource } from '../gpu/pipelines';
-import { expectTensor, type Arena, type Tensor } from '../gpu/tensor';
+import { expectTensor, view, type Arena, type Tensor } from '../gpu/tensor';
+import type { StoredDtype } from '../reference/decode';
 import { torchSumOrder } from '../reference/nf4';
+import { CHUNK_STEP_ELEMENTS, expectChunk, storedKernels, type StoredChunk } from './decode';
 import type { Nf4Weight } from './weights';
 import nf4CodebookWgsl from '../../shaders/common/nf4_codebook.wgsl?raw';
 import nf4ReciprocalWgsl from '../../shaders/common/nf4_reciprocal.wgsl?raw';
@@ -17,7 +19,7 @@ import nf4AbsmaxSumWgsl from '../../shaders/quant/nf4_absmax_sum.wgsl?raw';
 import nf4AbsmaxMeanWgsl from '../../shaders/quant/nf4_absmax_mean.wgsl?raw';
 import nf4AbsmaxQuantizeWgsl from '../../shaders/quant/nf4_absmax_quantize.wgsl?raw';
 
-const QUANTIZE = kernelSource('nf4_quantize', nf4QuantizeWgsl, nf4ReciprocalWgsl);
+const QUANTIZE = storedKernels('nf4_quantize', nf4QuantizeWgsl, nf4ReciprocalWgsl);
 const DEQUANTIZE = kernelSource('nf4_dequantize', nf4DequantizeWgsl, nf4CodebookWgsl, nf4WeightWgsl);
 const ABSMAX_SUM = kernelSource('nf4_absmax_sum', nf4AbsmaxSumWgsl);
 const ABSMAX_MEAN = kernelSource('nf4_absmax_mean', nf4AbsmaxMeanWgsl);
@@ -63,35 +65,77 @@ function groups(items: number): number {
 }
 
 /**
- * Quantises x as bitsandbytes does: absmax per 64 elements, q = code(x·(1/absmax)); with a double weight also the absmax
- * (8 bits, blocks of 256, around their mean).
+ * Quantises a chunk of a weight as bitsandbytes does: absmax per 64 elements, q = code(x·(1/absmax)). Elements that are not
+ * finite are marked in `chunk`, and what is written for their block means nothing.
  *
- * @param tensors x f32 [O, C]
- * @param options weight from {@link makeNf4Weight}; arena for scratch of about 4.3 bytes a block (double only), free after use
+ * @param tensors the chunk, which says how many elements it has; absmax f32 [blocks of the whole weight]: its own where it is
+ *   quantised once, else scratch for {@link nf4QuantizeAbsmax}
+ * @param options weight from {@link makeNf4Weight}; dtype of the stored bytes; first, the chunk's first element in the weight,
+ *   a multiple of {@link CHUNK_STEP_ELEMENTS}; elements
  * @throws PupilError `shape`
  */
-export function nf4Quantize(gpu: Gpu, tensors: { x: Tensor }, options: { weight: Nf4Weight; arena: Arena }): Command[] {
-  const { x } = tensors;
-  const { weight, arena } = options;
-  const elements = weight.shape[0] * weight.shape[1];
+export function nf4QuantizeChunk(
+  gpu: Gpu,
+  tensors: StoredChunk & { absmax: Tensor },
+  options: { weight: Nf4Weight; dtype: StoredDtype; first: number; elements: number },
+): Command[] {
+  const { stored, chunk, absmax } = tensors;
+  const { weight, dtype, first, elements } = options;
+  expectChunk('nf4QuantizeChunk', tensors, dtype, elements);
+  if (first % CHUNK_STEP_ELEMENTS !== 0) {
+    throw new PupilError(
+      'shape',
+      `nf4QuantizeChunk: a chunk begins at a multiple of ${CHUNK_STEP_ELEMENTS} elements, got ${first}`,
+    );
+  }
   const blocks = Math.ceil(elements / BLOCK);
-  expectTensor('nf4Quantize', 'x', x, weight.shape, 'f32');
-  const { nested } = weight;
-  const absmax = nested === undefined ? weight.absmax : arena.tensor('absmax f32', [blocks], 'f32');
-  const commands: Command[] = [
-    new Dispatch(gpu, QUANTIZE, {
-      bind: { x, packed: weight.packed, absmax },
-      constants: { ELEMENTS: elements },
+  return [
+    new Dispatch(gpu, QUANTIZE[dtype], {
+      bind: {
+        stored,
+        chunk,
+        packed: view(weight.packed, first / 2, [Math.ceil(elements / 2)]),
+        absmax: view(absmax, first / BLOCK, [blocks]),
+      },
       grid: () => linearGrid(gpu, groups(blocks)),
     }),
   ];
-  if (nested === undefined) return commands;
+}
+
+/** Values of scratch that {@link nf4QuantizeAbsmax} takes for so many blocks: partial sums, and the mean. */
+export function absmaxScratch(blocks: number): { runs: number; strands: number; elements: number } {
   const { lanes, levelPower } = torchSumOrder(blocks);
   const strands = 4 * lanes;
+  const runs = Math.floor(blocks / (strands * 2 ** levelPower));
+  return { runs, strands, elements: Math.max(1, runs) * strands + 1 };
+}
+
+/**
+ * The second quantisation: absmax in 8 bits, blocks of 256, around their mean.
+ *
+ * @param tensors absmax f32 [blocks], all of them written by {@link nf4QuantizeChunk}
+ * @param options a double weight; arena for scratch of about 0.3 bytes a block, free after use
+ * @throws PupilError `shape`
+ */
+export function nf4QuantizeAbsmax(
+  gpu: Gpu,
+  tensors: { absmax: Tensor },
+  options: { weight: Nf4Weight; arena: Arena },
+): Command[] {
+  const { absmax } = tensors;
+  const { weight, arena } = options;
+  const { nested } = weight;
+  if (nested === undefined) {
+    throw new PupilError('shape', 'nf4QuantizeAbsmax: expected a double weight, this one is quantised once');
+  }
+  const blocks = Math.ceil((weight.shape[0] * weight.shape[1]) / BLOCK);
+  expectTensor('nf4QuantizeAbsmax', 'absmax', absmax, [blocks], 'f32');
+  const { lanes, levelPower } = torchSumOrder(blocks);
+  const { runs, strands } = absmaxScratch(blocks);
   const step = 2 ** levelPower;
-  const runs = Math.floor(blocks / (strands * step));
   const sums = arena.tensor('absmax sums', [Math.max(1, runs), strands], 'f32');
   const mean = arena.tensor('absmax mean', [1], 'f32');
+  const commands: Command[] = [];
   if (runs > 0) {
     commands.push(
       new Dispatch(gpu, ABSMAX_SUM, {
@@ -114,6 +158,34 @@ export function nf4Quantize(gpu: Gpu, tensors: { x: Tensor }, options: { weight:
     }),
   );
   return commands;
+}
+
+/**
+ * Quantises x whole: one chunk, and with a double weight its absmax.
+ *
+ * @param tensors x f32 [O, C], finite
+ * @param options weight from {@link makeNf4Weight}; arena for scratch (8 bytes; about 4.3 bytes a block where double), free
+ *   after use
+ * @throws PupilError `shape`
+ */
+export function nf4Quantize(gpu: Gpu, tensors: { x: Tensor }, options: { weight: Nf4Weight; arena: Arena }): Command[] {
+  const { x } = tensors;
+  const { weight, arena } = options;
+  const elements = weight.shape[0] * weight.shape[1];
+  expectTensor('nf4Quantize', 'x', x, weight.shape, 'f32');
+  const chunk = {
+    stored: view(x, 0, [elements], x.label, 'u32'),
+    chunk: arena.upload('chunk', [2], 'u32', Uint32Array.of(elements, 0)),
+  };
+  if (weight.nested === undefined) {
+    const { absmax } = weight;
+    return nf4QuantizeChunk(gpu, { ...chunk, absmax }, { weight, dtype: 'f32', first: 0, elements });
+  }
+  const absmax = arena.tensor('absmax f32', [Math.ceil(elements / BLOCK)], 'f32');
+  return [
+    ...nf4QuantizeChunk(gpu, { ...chunk, absmax }, { weight, dtype: 'f32', first: 0, elements }),
+    ...nf4QuantizeAbsmax(gpu, { absmax }, { weight, arena }),
+  ];
 }
 
 /**

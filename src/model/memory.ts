@@ -6,6 +6,8 @@ import type { ModelConfig } from '../formats/modelConfig';
 import type { BatchLimits } from './batch';
 import { linearShape, parseLinearNames } from './linearNames';
 import { parameterShapes, type Quantization } from './parameterShapes';
+import { quantizerBytes } from './weightQuantizer';
+import { largestElements, streamBytes } from './weightStream';
 
 /** What is on the GPU at one time beside weights and adapter. Stages follow one another. */
 export type MemoryStage =
@@ -167,12 +169,12 @@ export function generatorBytes(
   };
 }
 
-/** While a student is loaded, the largest weight that is quantised is there in f32 as well. */
+/** Beside a student that is being loaded: staging, and the scales of the largest weight that is quantised twice. */
 function loadingBytes(config: ModelConfig, quantize: Quantization): number {
-  if (quantize === 'none') return 0;
-  const { matrices } = parameterShapes(config);
-  const linear = matrices.filter(({ name }) => name.startsWith('model.layers.'));
-  return linear.reduce((most, { shape }) => Math.max(most, 4 * elementCount(shape)), 0);
+  const { matrices, norms } = parameterShapes(config);
+  const staging = streamBytes(largestElements([...matrices, ...norms]));
+  if (quantize !== 'nf4-double') return staging;
+  return staging + quantizerBytes(largestElements(matrices.filter(({ name }) => name.startsWith('model.layers.'))));
 }
 
 /** What a run will hold at its peak, by part. */
@@ -197,7 +199,7 @@ export function planMemory(config: ModelConfig, request: MemoryRequest): MemoryP
     if (stage.kind === 'generation') return parts(generatorBytes(config, width, stage));
     return parts(trainerBytes(config, { rank, loraWidth: width, elements }, stage));
   });
-  // An upper bound: the largest weight may not be the last, and the adapter comes later.
+  // An upper bound: the adapter comes later, when what loading took has been given back.
   const loading = parts({ ...NOTHING, fixedBytes: loadingBytes(config, request.quantize) });
   const peak = [loading, ...stages].reduce((a, b) => (b.totalBytes > a.totalBytes ? b : a));
   return { parameters, ...peak, stages };

@@ -1,18 +1,25 @@
-// studentLoading.ts: all weights of a student from its checkpoint to the GPU, one tensor at a time: frozen (dense, or NF4 made
-// on the GPU), or in one flat buffer to be trained. How one tensor gets there is studentWeights.ts; which there are is
-// parameterShapes.ts.
+// studentLoading.ts: all weights of a student from its checkpoint to the GPU, in bounded pieces that are read ahead: frozen
+// (dense, or NF4 made on the GPU), or in one flat buffer to be trained. How one tensor gets there is weightReads.ts; which
+// there are is parameterShapes.ts.
 import { elementCount } from '../base/dtypes';
 import { throwIfCancelled, type ProgressListener } from '../base/progress';
 import type { Checkpoint } from '../formats/checkpointIndex';
 import type { ModelConfig } from '../formats/modelConfig';
+import { readAhead } from '../formats/readAhead';
 import type { WeightSink } from '../formats/weightSink';
 import type { Gpu } from '../gpu/device';
 import type { Arena, Tensor } from '../gpu/tensor';
+import { makeNf4Weight } from '../kernels/quantize';
 import type { DenseWeight, LinearWeight } from '../kernels/weights';
 import { FlatParameters } from './flatParameters';
 import { parameterShapes, type Quantization } from './parameterShapes';
-import { quantizeWeight, readChecked, uploadBnb4bit, uploadDense } from './studentWeights';
-import { pourOut } from './weightReadback';
+import { expectWeight } from './studentWeights';
+import { WeightQuantizer } from './weightQuantizer';
+import { bnb4bitReads, denseReads, quantizedReads, type LoadContext, type WeightRead } from './weightReads';
+import { largestElements, WeightStream } from './weightStream';
+
+/** Reads under way while a piece is used: with the staging buffers, all that is held of a checkpoint in memory. */
+const READ_AHEAD = 4;
 
 export interface LoadOptions {
   quantize: Quantization;
@@ -22,8 +29,10 @@ export interface LoadOptions {
   alreadyQuantized?: boolean;
   onProgress?: ProgressListener;
   signal?: AbortSignal;
-  /** Sees every weight, in the order of loading. */
+  /** Sees every weight, in the order of loading. Where there is none, nothing is read back from the GPU. */
   sink?: WeightSink;
+  /** Most bytes of a piece, 16 KiB to 16 MiB; 8 MiB unless said otherwise. */
+  chunkBytes?: number;
 }
 
 /** A student's weights by tensor name. */
@@ -45,8 +54,10 @@ export function flatWeights(flat: FlatParameters): LoadedWeights {
 }
 
 /**
- * Reads every weight of a student into the arena.
- * @throws PupilError `checkpoint` naming the tensor that is missing, misshapen or not finite; `cancelled`
+ * Reads every weight of a student into the arena. What the headers say is checked first; values are, on the GPU, as they
+ * come by.
+ * @throws PupilError `checkpoint` naming the tensor that is missing, misshapen, not finite, or too large for tier f16;
+ *   `cancelled`
  */
 export async function loadWeights(
   gpu: Gpu,
@@ -57,50 +68,75 @@ export async function loadWeights(
 ): Promise<LoadedWeights> {
   const { matrices, norms } = parameterShapes(config);
   const all = [...matrices, ...norms];
-  const total = all.reduce((sum, { shape }) => sum + elementCount(shape), 0);
-  let done = 0;
-  const advance = (shape: readonly number[]): void => {
-    done += elementCount(shape);
-    options.onProgress?.({ task: 'Loading student', done, total, unit: 'parameters' });
-    throwIfCancelled(options.signal, 'Loading student');
-  };
-
-  if (options.trainable === true) {
-    const flat = new FlatParameters(gpu, arena, 'student', matrices, norms);
-    for (const { name, shape } of all) {
-      gpu.write(flat.value(name), await readChecked(checkpoint, name, shape));
-      advance(shape);
-    }
-    await gpu.settled();
-    return { ...flatWeights(flat), parameters: flat };
-  }
+  const isStoredNf4 = (name: string): boolean =>
+    config.quantization !== undefined && isLinear(name) && checkpoint.info(name).dtype === 'u8';
+  for (const { name, shape } of all) if (!isStoredNf4(name)) expectWeight(checkpoint, name, shape);
 
   const dense = new Map<string, DenseWeight>();
   const linear = new Map<string, LinearWeight>();
-  for (const { name, shape } of matrices) {
-    const size = [shape[0]!, shape[1]!] as const;
-    const isLinear = name.startsWith('model.layers.');
-    if (isLinear && config.quantization !== undefined && checkpoint.info(name).dtype === 'u8') {
-      linear.set(name, await uploadBnb4bit(arena, checkpoint, name, size));
-    } else {
-      const values = await readChecked(checkpoint, name, shape);
-      if (!isLinear) dense.set(name, uploadDense(gpu, arena, name, size, values));
-      else if (options.quantize === 'none') linear.set(name, uploadDense(gpu, arena, name, size, values));
-      else linear.set(name, await quantizeWeight(gpu, arena, name, size, values, options.quantize === 'nf4-double'));
-    }
-    if (options.sink !== undefined) await pourOut(gpu, checkpoint, name, linear.get(name), options.sink);
-    advance(shape);
-  }
   const norm = new Map<string, Tensor>();
-  for (const { name, shape } of norms) {
-    norm.set(name, arena.upload(name, shape, 'f32', await readChecked(checkpoint, name, shape)));
-    if (options.sink !== undefined) await pourOut(gpu, checkpoint, name, undefined, options.sink);
-    advance(shape);
+  const flat = options.trainable === true ? new FlatParameters(gpu, arena, 'student', matrices, norms) : undefined;
+
+  function* reads(context: LoadContext): Generator<WeightRead> {
+    if (flat !== undefined) {
+      for (const { name } of all) yield* denseReads(context, name, () => flat.value(name));
+      return;
+    }
+    for (const { name, shape } of matrices) {
+      const size = [shape[0]!, shape[1]!] as const;
+      if (isStoredNf4(name)) {
+        yield* bnb4bitReads(context, arena, name, size, (weight) => void linear.set(name, weight));
+      } else if (isLinear(name) && options.quantize !== 'none') {
+        yield* quantizedReads(context, name, () => {
+          const weight = makeNf4Weight(arena, name, size, { double: options.quantize === 'nf4-double' });
+          linear.set(name, weight);
+          return weight;
+        });
+      } else {
+        yield* denseReads(context, name, () => {
+          const data = arena.tensor(name, size, gpu.tier);
+          (isLinear(name) ? linear : dense).set(name, { kind: gpu.tier, shape: size, data });
+          return data;
+        });
+      }
+    }
+    for (const { name, shape } of norms) {
+      yield* denseReads(context, name, () => {
+        const data = arena.tensor(name, shape);
+        norm.set(name, data);
+        return data;
+      });
+    }
+  }
+
+  const stream = new WeightStream(gpu, { largestElements: largestElements(all), chunkBytes: options.chunkBytes });
+  const quantizer = new WeightQuantizer(gpu, stream, largestElements(matrices.filter(({ name }) => isLinear(name))));
+  const context = { gpu, checkpoint, stream, quantizer, sink: options.sink };
+  const total = all.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  let done = 0;
+  try {
+    throwIfCancelled(options.signal, 'Loading student');
+    for await (const step of readAhead(reads(context), READ_AHEAD)) {
+      await step.run();
+      done += step.elements;
+      options.onProgress?.({ task: 'Loading student', done, total, unit: 'parameters' });
+      throwIfCancelled(options.signal, 'Loading student');
+    }
+    await stream.finish();
+  } finally {
+    quantizer.destroy();
+    stream.destroy();
   }
   await gpu.settled();
+  if (flat !== undefined) return flatWeights(flat);
   return {
     linear: (name) => linear.get(name)!,
     dense: (name) => dense.get(name)!,
     norm: (name) => norm.get(name)!,
   };
+}
+
+/** Weights that quantisation is for: those of the blocks, not the embedding and the head. */
+function isLinear(name: string): boolean {
+  return name.startsWith('model.layers.');
 }

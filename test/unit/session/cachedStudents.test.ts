@@ -5,20 +5,21 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { PupilError } from '../../../src/base/errors';
 import type { Experiment } from '../../../src/config/experiment';
-import { memorySource } from '../../../src/formats/byteSource';
-import { openCheckpoint } from '../../../src/formats/checkpointIndex';
+import { memorySource, type OpenFile } from '../../../src/formats/byteSource';
+import { openCheckpoint, type Checkpoint } from '../../../src/formats/checkpointIndex';
 import type { Gpu } from '../../../src/gpu/device';
 import { packSequences } from '../../../src/model/batch';
 import type { Student } from '../../../src/model/student';
 import { Trainer } from '../../../src/model/trainer';
-import { readNf4 } from '../../../src/model/weightReadback';
-import { loadStudentWeights, openStudent, type OpenedStudent } from '../../../src/session/load';
+import { filesIn } from '../../../src/recipes/files';
+import { loadStudentFolder, loadStudentWeights, openStudent, type OpenedStudent } from '../../../src/session/load';
 import type { CacheUse } from '../../../src/session/studentProtocol';
 import { readExperiment } from '../../../src/session/taskItems';
 import { openFileRoot, type FileRoot } from '../../../src/sources/fileRoot';
 import type { CachePlace } from '../../../src/storage/cachePlace';
 import { MemoryCachePlace } from '../../../src/storage/cacheMemory';
 import { StudentCache } from '../../../src/storage/studentCache';
+import { GOLDEN } from '../../golden/files';
 import { testGpu } from '../../kernels/device';
 import { failingPlace } from '../storage/failingPlace';
 import { tinyExperiment, tinyFiles } from './tinyRun';
@@ -437,12 +438,30 @@ describe('a student behind a network', () => {
   });
 });
 
-it('an NF4 weight read back has the bytes that bitsandbytes would store, without the padding of words', async () => {
+it('the entry of a golden student is what bitsandbytes wrote of it: names, dtypes, shapes, bytes, and keys of its JSON', async () => {
+  const golden = (path: string): OpenFile => filesIn(openFileRoot({ kind: 'disk', directory: GOLDEN }), path);
   const place = new MemoryCachePlace();
-  const { student } = await load(place, experimentWith('nf4-double'));
-  const weight = student.layers[0]!.linear.k_proj;
-  if (weight.kind !== 'nf4') throw new Error('expected an NF4 weight');
-  const stored = await readNf4(gpu, weight, 'f32');
-  expect(stored.packed).toHaveLength((weight.shape[0] * weight.shape[1]) / 2);
-  expect(stored.absmax).toMatchObject({ codes: { length: (weight.shape[0] * weight.shape[1]) / 64 } });
+  const root: FileRoot = { kind: 'disk', directory: GOLDEN };
+  await loadStudentFolder(gpu, openFileRoot(root), 'llama-tiny', 'nf4-double', {
+    cache: new StudentCache(place),
+    use: 'on',
+    root,
+  }).then((student) => students.push(student));
+  const entry = await onlyEntry(place);
+  const ours = await openCheckpoint((path) => Promise.resolve(entry.get(path) && memorySource(path, entry.get(path)!)));
+  const theirs = await openCheckpoint(golden('qlora-llama-tiny-double/hf_bnb4bit'));
+  expect(Array.from(ours.tensorNames).sort()).toEqual(Array.from(theirs.tensorNames).sort());
+  const text = async (checkpoint: Checkpoint, name: string): Promise<Record<string, unknown>> =>
+    JSON.parse(new TextDecoder().decode(await checkpoint.readBytes(name))) as Record<string, unknown>;
+  for (const name of theirs.tensorNames) {
+    if (name.includes('quant_state')) {
+      const [our, their] = [await text(ours, name), await text(theirs, name)];
+      expect(Object.keys(our)).toEqual(Object.keys(their));
+      expect(our, name).toEqual(their);
+      continue;
+    }
+    expect(ours.info(name), name).toEqual(theirs.info(name));
+    expect(Buffer.compare(await ours.readBytes(name), await theirs.readBytes(name)), name).toBe(0);
+  }
+  expect(ours.config['quantization_config']).toEqual(theirs.config['quantization_config']);
 });
