@@ -1,6 +1,6 @@
 // runFolder.ts: the folder that `run --out DIR` names: which run lives in it, and under which port its browser's storage
 // is found again. Checkpoints and artefacts in it are the session's.
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { PupilError } from '../base/errors';
 import { takeProcessLock, type ProcessLock } from '../base/processLock';

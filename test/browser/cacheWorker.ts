@@ -44,7 +44,7 @@ const worker = {
   list: (): Promise<CachedStudent[]> => cache.list(),
   sweep: (): Promise<string[]> => cache.sweep(),
   verify: (key: string): Promise<VerifiedStudent | string> => coded(cache.verify(key)),
-  remove: (key: string): Promise<void | string> => coded(cache.delete(key)),
+  remove: (key: string): Promise<string> => coded(cache.delete(key).then(() => 'deleted')),
   /** Whether all bytes are right; `undefined` where the read failed with a code. */
   read: (key: string, count: number): Promise<boolean | string> =>
     coded(

@@ -112,7 +112,7 @@ describe('students in OPFS', () => {
     expect(await two.remote.read(KEY, COUNT)).toBe(true);
     expect(await two.remote.remove(KEY)).toBe('usage');
     await one.remote.stopReading();
-    expect(await two.remote.remove(KEY)).toBeUndefined();
+    expect(await two.remote.remove(KEY)).toBe('deleted');
     expect(await one.remote.read(KEY, COUNT)).toBe('storage');
     expect(await one.remote.list()).toEqual([]);
   });
@@ -238,23 +238,23 @@ describe('the panel of cached students', () => {
     flushSync();
     for (const shown of ['https://example.org/m/', 'nf4-double · 300.0 MiB', '300.0 MiB for students', 'of version 9'])
       expect(text()).toContain(shown);
-    const verify = button(root, 'Verify https://example.org/m/');
+    const verify = button(root, 'Verify https://example.org/m/ (nf4-double)');
     verify.click();
     flushSync();
     expect(verify.disabled).toBe(true);
     finish([]);
     await settle();
     expect(text()).toContain('40 checksums computed anew, all match');
-    button(root, 'Verify https://example.org/m/').click();
+    button(root, 'Verify https://example.org/m/ (nf4-double)').click();
     finish(['model.safetensors: "x": bytes 0..4: checksum differs']);
     await settle();
     expect(text()).toContain('Damaged.');
     expect(text()).toContain('"x": bytes 0..4');
-    expect(button(root, 'Verify unknown').disabled).toBe(true);
-    button(root, 'Delete https://example.org/m/').click();
+    expect(button(root, 'Verify unknown (unreadable)').disabled).toBe(true);
+    button(root, 'Delete https://example.org/m/ (nf4-double)').click();
     await settle();
     expect(session.cached).toHaveLength(2);
-    button(root, 'Delete https://example.org/m/').click();
+    button(root, 'Delete https://example.org/m/ (nf4-double)').click();
     await settle();
     expect(session.cached.map(({ source }) => source)).toEqual(['unknown']);
     expect(text()).not.toContain('https://example.org/m/');
