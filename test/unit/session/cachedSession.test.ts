@@ -19,7 +19,9 @@ const experiment = tinyExperiment({
 let session: Session;
 const place = new MemoryCachePlace();
 beforeAll(async () => {
-  session = new Session(await nodeGpu(), new MemoryRunStore(), undefined, undefined, undefined, undefined, { own: place });
+  session = new Session(await nodeGpu(), new MemoryRunStore(), undefined, undefined, undefined, undefined, {
+    own: place,
+  });
   await session.open({ tier: 'f32' });
 });
 afterAll(() => session.close());
