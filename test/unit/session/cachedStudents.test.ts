@@ -299,13 +299,16 @@ describe('a student is cached whole or not at all', () => {
       const place = new MemoryCachePlace();
       const loaded = await load(failingPlace(place, n, full).place, experiment);
       expect(loaded.log, `write ${n}`).toMatch(
-        /warning: student cache: the student is not cached: no room Delete something/,
+        /warning: student cache: the student is not cached: no room; the whole student needs [\d.]+ [KM]iB Free some disk space/,
       );
       expect([...loaded.tasks]).toEqual(['Loading student']);
       expect(keysIn(place), `write ${n}`).toEqual([]);
       if (n % 20 === 1 || n === writes) {
         expect(await logitsOf(loaded.student)).toEqual(right);
         expect((await load(place, experiment)).log).toContain('cached in memory');
+        const other = await load(failingPlace(place, 9, full).place, experimentWith('none'));
+        expect(other.log).toMatch(/Delete cached students that are no longer needed: student \(\d+ KiB\)/);
+        expect(keysIn(place)).toHaveLength(1);
       }
       students.splice(0).forEach((student) => student.destroy());
     }
