@@ -1,118 +1,34 @@
 // cachedStudents.test.ts: a student that was cached is the same on the GPU to the last bit; it is never half cached, whatever
-// fails; damage is found, named and healed from the source; and what is behind a network is not asked again.
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+// fails; damage is found, named and healed from the source. Students behind a network are cachedRemote.test.ts.
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { PupilError } from '../../../src/base/errors';
-import type { Experiment } from '../../../src/config/experiment';
 import { memorySource, type OpenFile } from '../../../src/formats/byteSource';
 import { openCheckpoint, type Checkpoint } from '../../../src/formats/checkpointIndex';
-import type { Gpu } from '../../../src/gpu/device';
-import { packSequences } from '../../../src/model/batch';
-import type { Student } from '../../../src/model/student';
-import { Trainer } from '../../../src/model/trainer';
 import { filesIn } from '../../../src/recipes/files';
-import { loadStudentFolder, loadStudentWeights, openStudent, type OpenedStudent } from '../../../src/session/load';
-import type { CacheUse } from '../../../src/session/studentProtocol';
-import { readExperiment } from '../../../src/session/taskItems';
+import { loadStudentFolder, loadStudentWeights, openStudent } from '../../../src/session/load';
 import { openFileRoot, type FileRoot } from '../../../src/sources/fileRoot';
-import type { CachePlace } from '../../../src/storage/cachePlace';
 import { MemoryCachePlace } from '../../../src/storage/cacheMemory';
 import { StudentCache } from '../../../src/storage/studentCache';
 import { GOLDEN } from '../../golden/files';
-import { testGpu } from '../../kernels/device';
 import { failingPlace } from '../storage/failingPlace';
-import { tinyExperiment, tinyFiles } from './tinyRun';
+import {
+  acquire,
+  bitsOf,
+  experimentWith,
+  FILES,
+  gpu,
+  keysIn,
+  load,
+  logitsOf,
+  onlyEntry,
+  otherWeights,
+  release,
+  ROOT,
+  students,
+} from './cachedLoads';
 
-let gpu: Gpu;
-beforeAll(async () => {
-  gpu = await testGpu();
-});
-const students: Student[] = [];
-afterEach(() => students.splice(0).forEach((student) => student.destroy()));
-
-const FILES: Record<string, Uint8Array> = {
-  ...tinyFiles(),
-  'student/tokenizer_config.json': new TextEncoder().encode('{"a": 1}'),
-};
-const ROOT: FileRoot = { kind: 'memory', files: FILES };
-
-/** The weights with one bit of the embedding changed. */
-function otherWeights(): Uint8Array {
-  const weights = FILES['student/model.safetensors']!.slice();
-  weights[8 + Number(new DataView(weights.buffer).getBigUint64(0, true)) + 1]! ^= 1;
-  return weights;
-}
-
-function experimentWith(quantize: string, source: unknown = { kind: 'directory', path: 'student' }): Experiment {
-  const student = { ...(tinyExperiment()['student'] as object), quantize, source };
-  return readExperiment(tinyExperiment({ student }));
-}
-
-interface Loaded {
-  student: Student;
-  opened: OpenedStudent;
-  tasks: Set<string>;
-  log: string;
-}
-
-async function load(
-  place: CachePlace,
-  experiment: Experiment,
-  root: FileRoot = ROOT,
-  use: CacheUse | undefined = 'on',
-  signal = new AbortController().signal,
-): Promise<Loaded> {
-  const opened = await openStudent(experiment, openFileRoot(root), { cache: new StudentCache(place), use, root });
-  const tasks = new Set<string>();
-  const student = await loadStudentWeights(gpu, experiment, opened, ({ task }) => void tasks.add(task), signal);
-  students.push(student);
-  return { student, opened, tasks, log: opened.notes.map(({ level, message }) => `${level}: ${message}`).join('\n') };
-}
-
-/** Everything of a student on the GPU, by name. */
-async function bitsOf(student: Student): Promise<Map<string, Uint8Array>> {
-  const bits = new Map<string, Uint8Array>();
-  const add = async (name: string, tensor: Student['finalNorm']): Promise<void> => {
-    bits.set(name, new Uint8Array(await gpu.read(tensor)));
-  };
-  await add('embedding', student.embedding.data);
-  await add('head', student.head.data);
-  await add('norm', student.finalNorm);
-  for (const [i, layer] of student.layers.entries()) {
-    await add(`${i} input norm`, layer.inputNorm);
-    await add(`${i} attention norm`, layer.postAttentionNorm);
-    for (const [name, weight] of Object.entries(layer.linear)) {
-      if (weight.kind !== 'nf4') await add(`${i} ${name}`, weight.data);
-      else {
-        await add(`${i} ${name} packed`, weight.packed);
-        await add(`${i} ${name} absmax`, weight.absmax);
-        if (weight.nested !== undefined) await add(`${i} ${name} nested`, weight.nested);
-      }
-    }
-  }
-  return bits;
-}
-
-async function logitsOf(student: Student): Promise<Float32Array> {
-  const trainer = new Trainer(student, undefined, {
-    limits: { tokens: 16, targets: 16, sequences: 1 },
-    scoringOnly: true,
-  });
-  try {
-    await trainer.ready();
-    return await trainer.logits(packSequences([{ ids: [1, 5, 9, 13, 17, 21] }]));
-  } finally {
-    trainer.destroy();
-  }
-}
-
-const keysIn = (place: MemoryCachePlace): string[] => [...place.entries.keys()];
-
-async function onlyEntry(place: MemoryCachePlace): Promise<Map<string, Uint8Array>> {
-  expect(await new StudentCache(place).list()).toHaveLength(1);
-  return place.entries.get(keysIn(place)[0]!)!;
-}
+beforeAll(acquire);
+afterEach(release);
 
 describe('the second load', () => {
   it.each(['nf4-double', 'nf4', 'none'])(
@@ -268,7 +184,7 @@ describe('damage', () => {
       expect(again.log).toContain(part);
       expect(await logitsOf(again.student)).toEqual(right);
       expect([...(await load(place, experiment)).tasks]).toEqual(['Loading student from the cache']);
-      students.splice(0).forEach((student) => student.destroy());
+      release();
     }
   });
 
@@ -310,7 +226,7 @@ describe('a student is cached whole or not at all', () => {
         expect(other.log).toMatch(/Delete cached students that are no longer needed: student \(\d+ KiB\)/);
         expect(keysIn(place)).toHaveLength(1);
       }
-      students.splice(0).forEach((student) => student.destroy());
+      release();
     }
   });
 
@@ -350,94 +266,6 @@ describe('a student is cached whole or not at all', () => {
     expect([...second.tasks]).toEqual(['Loading student']);
     release!();
     expect([...(await load(place, experiment)).tasks]).toEqual(['Loading student from the cache']);
-  });
-});
-
-describe('a student behind a network', () => {
-  let server: Server;
-  let base: string;
-  let requests: string[] = [];
-  let served: Record<string, Uint8Array> = FILES;
-  beforeAll(async () => {
-    server = createServer((request, response) => {
-      requests.push(request.url ?? '');
-      const bytes = served[`student/${(request.url ?? '').replace(/^\/m\//, '')}`];
-      if (bytes === undefined) return void response.writeHead(404).end();
-      const [, from = '0', to = ''] = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? '') ?? [];
-      const end = Math.min(bytes.length - 1, to === '' ? Infinity : Number(to));
-      const headers = {
-        'content-range': `bytes ${from}-${end}/${bytes.length}`,
-        etag: bytes === FILES['student/model.safetensors'] ? '"one"' : '"two"',
-      };
-      response.writeHead(206, headers).end(bytes.subarray(Number(from), end + 1));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/m`;
-  });
-  afterAll(() => server.close());
-  afterEach(() => {
-    served = FILES;
-    requests = [];
-  });
-
-  const remote = (query = ''): Experiment => experimentWith('nf4-double', { kind: 'url', url: base + query });
-
-  it('is cached unasked, and the second time the network is not asked once', async () => {
-    const place = new MemoryCachePlace();
-    const first = await load(place, remote(), ROOT, undefined);
-    expect(requests.length).toBeGreaterThan(10);
-    // The tokenizer's files come once, for the tokenizer and the cache together.
-    expect(requests.filter((url) => url.endsWith('tokenizer_config.json')).length).toBeLessThanOrEqual(2);
-    requests = [];
-    const second = await load(place, remote(), ROOT, undefined);
-    expect(requests).toEqual([]);
-    expect([...second.tasks]).toEqual(['Loading student from the cache']);
-    expect(second.opened.report).toEqual(first.opened.report);
-    expect(await logitsOf(second.student)).toEqual(await logitsOf(first.student));
-  });
-
-  it('leaves no token in the cache', async () => {
-    const place = new MemoryCachePlace();
-    const loaded = await load(place, remote('/?token=sesame#part'), ROOT, undefined);
-    for (const files of place.entries.values()) {
-      for (const bytes of files.values()) expect(new TextDecoder().decode(bytes)).not.toContain('sesame');
-    }
-    expect(loaded.log).not.toContain('sesame');
-    expect((await new StudentCache(place).list())[0]!.source).toBe(`${base}/`);
-  });
-
-  it('that was fetched anew takes the place of the one before, and is the one found from then on', async () => {
-    const place = new MemoryCachePlace();
-    await load(place, remote(), ROOT, undefined);
-    const [key] = keysIn(place);
-    served = { ...FILES, 'student/model.safetensors': otherWeights() };
-    const fresh = await load(place, remote(), ROOT, 'refresh');
-    expect(keysIn(place)).toHaveLength(1);
-    expect(keysIn(place)[0]).not.toBe(key);
-    const second = await load(place, remote(), ROOT, undefined);
-    expect(second.opened.report.fingerprint).toBe(fresh.opened.report.fingerprint);
-    expect([...second.tasks]).toEqual(['Loading student from the cache']);
-  });
-
-  it('whose entry is damaged while its source has changed is not mixed up', async () => {
-    const place = new MemoryCachePlace();
-    await load(place, remote(), ROOT, undefined);
-    const opened = await openStudent(remote(), openFileRoot(ROOT), {
-      cache: new StudentCache(place),
-      use: undefined,
-      root: ROOT,
-    });
-    const weights = (await onlyEntry(place)).get('model.safetensors')!;
-    weights[weights.length - 1]! ^= 1;
-    served = { ...FILES, 'student/model.safetensors': otherWeights() };
-    const loading = loadStudentWeights(gpu, remote(), opened, () => undefined, new AbortController().signal);
-    const outcome = await loading.then(
-      () => 'loaded',
-      (error: unknown) => (error as PupilError).code,
-    );
-    expect(outcome).toBe('checkpoint');
-    const again = await load(place, remote(), ROOT, undefined);
-    expect(again.opened.report.fingerprint).not.toBe(opened.report.fingerprint);
   });
 });
 
