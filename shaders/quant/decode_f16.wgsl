@@ -2,7 +2,7 @@
 //   y[i] = stored[i] rounded to the nearest half, ties to even; what is not finite, or would not be (|x| ≥ 65520), is refused
 // Shapes   stored f32, f16 or bf16 as words [elements]; y f16 as words [⌈elements/2⌉], the even element in the low half.
 // Grid     one invocation per four elements, workgroups of 64, linear over x and y.
-// Effect   writes y (0 beside a last element alone in its word); raises chunk.refused.
+// Effect   writes y (0 for what is refused, and beside a last element alone in its word); raises chunk.refused.
 // Exact    in whole numbers, as base/dtypes.ts (numberToF16): a conversion in WGSL may round either way.
 // Preludes stored_chunk, and stored_f32, stored_f16 or stored_bf16.
 // Pairs    kernels/decode.ts · reference/decode.ts · test/kernels/decode.test.ts
@@ -15,7 +15,7 @@ fn shifted(m: u32, shift: u32) -> u32 {
   return (m + half - 1u + ((m >> shift) & 1u)) >> shift;
 }
 
-// A finite float32's bits → a half's; 65520 and more give infinity.
+// A float32's bits → a half's, for |x| < 65520.
 fn half_bits(bits: u32) -> u32 {
   let sign = (bits >> 16u) & 0x8000u;
   let magnitude = bits & 0x7fffffffu;
@@ -37,10 +37,11 @@ fn decode_f16(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
     var word = 0u;
     for (var i = at; i < min(at + 2u, end); i++) {
       let bits = stored_bits(i);
-      if ((bits & 0x7fffffffu) >= 0x477ff000u) {
+      if ((bits & 0x7fffffffu) < 0x477ff000u) {
+        word |= half_bits(bits) << ((i & 1u) << 4u);
+      } else {
         refuse(i);
       }
-      word |= half_bits(bits) << ((i & 1u) << 4u);
     }
     y[at >> 1u] = word;
   }

@@ -3,7 +3,7 @@
 //   refused (by bit pattern: WGSL may assume that there are none)
 // Shapes   stored f32, f16 or bf16 as words [elements]; y f32 (as bits) [elements].
 // Grid     one invocation per four elements, workgroups of 64, linear over x and y.
-// Effect   writes y; raises chunk.refused.
+// Effect   writes y (0 for what is refused); raises chunk.refused.
 // Preludes stored_chunk, and stored_f32, stored_f16 or stored_bf16.
 // Pairs    kernels/decode.ts · reference/decode.ts · test/kernels/decode.test.ts
 
@@ -17,13 +17,11 @@ fn decode_f32(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgro
   let end = min(first + 4u, chunk.elements);
   for (var i = first; i < end; i++) {
     let bits = stored_bits(i);
-    if ((bits & 0x7fffffffu) >= 0x7f800000u) {
+    let finite = (bits & 0x7fffffffu) < 0x7f800000u;
+    let shifted = select(bitcast<u32>(bitcast<f32>(bits) + offset), bits, offset == 0.0);
+    y[i] = select(0u, shifted, finite);
+    if (!finite) {
       refuse(i);
-    }
-    if (offset == 0.0) {
-      y[i] = bits;
-    } else {
-      y[i] = bitcast<u32>(bitcast<f32>(bits) + offset);
     }
   }
 }

@@ -31,7 +31,7 @@ export interface LoadOptions {
   signal?: AbortSignal;
   /** Sees every weight, in the order of loading. Where there is none, nothing is read back from the GPU. */
   sink?: WeightSink;
-  /** Most bytes of a piece, 16 KiB to 16 MiB; 8 MiB unless said otherwise. */
+  /** Most bytes of a piece, 16 KiB to 16 MiB; 4 MiB unless said otherwise. */
   chunkBytes?: number;
 }
 

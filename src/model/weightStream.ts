@@ -9,8 +9,11 @@ import type { Gpu } from '../gpu/device';
 import type { Arena, Tensor } from '../gpu/tensor';
 import { CHUNK_STEP_ELEMENTS, refusedElement, type StoredChunk } from '../kernels/decode';
 
-/** Bytes of a chunk, unless told otherwise. */
-export const CHUNK_BYTES = 8 * 2 ** 20;
+/**
+ * Bytes of a chunk, unless told otherwise. A browser holds several times as many of each chunk under way (what it has
+ * received, the array made of it, arrays not collected yet), so this is what decides how far a renderer grows.
+ */
+export const CHUNK_BYTES = 4 * 2 ** 20;
 /** Chunks that the GPU may still be reading. */
 const SLOTS = 3;
 /** Number of elements, and what the kernels find: copied in front of the bytes and back behind them. */
@@ -134,7 +137,9 @@ export class WeightStream {
     const size = Math.ceil(bytes.byteLength / 4) * 4;
     const mapped = slot.staging.getMappedRange(0, HEADER_BYTES + size);
     new Uint32Array(mapped, 0, 2).set([elements, 0]);
-    new Uint8Array(mapped, HEADER_BYTES).set(bytes);
+    const data = new Uint8Array(mapped, HEADER_BYTES);
+    data.set(bytes);
+    data.fill(0, bytes.byteLength); // the rest of a last word
     slot.staging.unmap();
     const recorder = new Recorder(this.gpu, 'weights');
     record(recorder, slot, size);

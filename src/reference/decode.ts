@@ -11,12 +11,21 @@ export function storedNumbers(words: Uint32Array, dtype: StoredDtype, elements: 
   return Float32Array.from(halves, dtype === 'f16' ? f16ToNumber : bf16ToNumber);
 }
 
-/** Nearest halves, ties to even, as bits. */
+/** Bits of the nearest halves, ties to even; 0 for what is refused. */
 export function decodeF16(values: ArrayLike<number>): Uint16Array {
-  return Uint16Array.from(values, numberToF16);
+  return Uint16Array.from(values, (v) => (isRefused(v, true) ? 0 : numberToF16(v)));
+}
+
+/** The values; 0 for what is refused. */
+export function decodeF32(values: ArrayLike<number>): Float32Array {
+  return Float32Array.from(values, (v) => (isRefused(v, false) ? 0 : v));
 }
 
 /** Index of the first element that is not finite, or would not be as a half; −1 where there is none. */
 export function firstRefused(values: ArrayLike<number>, asHalves: boolean): number {
-  return Array.from(values).findIndex((v) => !Number.isFinite(asHalves ? f16ToNumber(numberToF16(v)) : v));
+  return Array.from(values).findIndex((v) => isRefused(v, asHalves));
+}
+
+function isRefused(value: number, asHalf: boolean): boolean {
+  return !Number.isFinite(asHalf ? f16ToNumber(numberToF16(value)) : value);
 }

@@ -1,6 +1,7 @@
 // check.ts: every kernel against its reference on this device: the families of cases by name, run one after the other.
 import type { Gpu } from '../gpu/device';
 import { attentionCases } from '../selfcheck/cases/attention';
+import { decodeCases } from '../selfcheck/cases/decode';
 import { elementwiseCases } from '../selfcheck/cases/elementwise';
 import { embeddingCases } from '../selfcheck/cases/embedding';
 import { headCases } from '../selfcheck/cases/head';
@@ -21,6 +22,7 @@ export const CHECK_FAMILIES: readonly CaseFamily[] = [
   embeddingCases,
   rmsnormCases,
   linearCases,
+  decodeCases,
   nf4Cases,
   loraCases,
   ropeCases,

@@ -96,7 +96,7 @@ export async function openStudent(
       tokenizer,
       report: {
         // A cached student asks nothing of a network.
-        source: cached === undefined ? ((await files.pinned?.(source)) ?? source) : source,
+        source: cached === undefined ? ((await files.pinned?.(source)) ?? source) : sourceName(source, cached),
         ...describeStudent(config, experiment.student.quantize),
         fingerprint: cached?.fingerprint ?? (await fingerprintOf(checkpoint)),
       },
@@ -110,6 +110,10 @@ export async function openStudent(
   };
   return place === undefined ? read(open) : openWithCache(place, { student: experiment.student, source, open, read });
 }
+
+/** Of a cached model of the Hub the name with the commit that it was read at: the Hub is not asked again. */
+const sourceName = (source: string, cached: StudentManifest | undefined): string =>
+  cached?.source.startsWith('hub:') === true ? cached.source : source;
 
 /** Puts the weights on the GPU, from the cache or past it. */
 export async function loadStudentWeights(
@@ -140,7 +144,7 @@ export async function loadStudentFolder(
     const checkpoint = await openCheckpoint(open, folder);
     const config = parseModelConfig(uncachedConfig(checkpoint.config, cached), `${folder}/config.json`);
     const fingerprint = cached?.fingerprint ?? (await fingerprintOf(checkpoint));
-    return { checkpoint, config, report: { fingerprint }, notes: [] };
+    return { checkpoint, config, report: { fingerprint, source: sourceName(folder, cached) }, notes: [] };
   };
   const student = { source: { kind: 'directory' as const, path: folder }, quantize };
   const opened = await openWithCache(place, { student, source: folder, open: filesIn(files, folder), read });

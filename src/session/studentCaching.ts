@@ -44,7 +44,8 @@ interface LoadOptions {
 export interface PlainStudent {
   checkpoint: Checkpoint;
   config: ModelConfig;
-  report: { fingerprint: string };
+  /** `source`: where it is, with the commit where that is known. */
+  report: { fingerprint: string; source: string };
   caching?: StudentCaching;
   notes: StudentNote[];
 }
@@ -72,12 +73,16 @@ const PICKED: ReadonlySet<string> = new Set(['blobs']);
 
 /** What a student behind a network is found by; undefined for files at hand. No user names, no tokens. */
 function networkAddress({ source }: StudentChoice, root: FileRoot): string | undefined {
-  if (source.kind === 'url') return bareUrl(source.url);
   if ('repo' in source) {
-    const { repo, revision } = source as { repo: string; revision?: string };
-    return `hub:${repo}@${revision ?? 'main'}`;
+    const { repo, revision = 'main', endpoint } = source as { repo: string; revision?: string; endpoint?: string };
+    return `hub:${repo}@${revision}${endpoint === undefined ? '' : ` at ${bareUrl(endpoint)}`}`;
   }
-  if (source.kind !== 'directory' || root.kind !== 'http') return undefined;
+  if (source.kind === 'url') return bareUrl(source.url);
+  if (source.kind !== 'directory') return undefined;
+  // A folder may be named by what it is elsewhere.
+  if (source.path.startsWith('hub:')) return source.path;
+  if (/^https?:/i.test(source.path)) return bareUrl(source.path);
+  if (root.kind !== 'http') return undefined;
   // The page's own server hands out what is on this machine already: bundled files, or the command line's.
   const own = (globalThis.location as Location | undefined)?.origin;
   return new URL(root.base).origin === own ? undefined : bareUrl(`${root.base}${source.path}`);
@@ -234,7 +239,7 @@ export class StudentCaching {
     const { checkpoint, config } = opened;
     const key = await this.keyOf(opened);
     const origin: StudentOrigin = {
-      source: this.address ?? this.opener.source,
+      source: this.nameOf(opened),
       ...(this.address === undefined ? {} : { address: this.address }),
       fingerprint: opened.report.fingerprint,
       settings: this.settings,
@@ -259,13 +264,14 @@ export class StudentCaching {
     }
   }
 
-  private keyOf({ report }: PlainStudent): Promise<string> {
-    const identity = {
-      source: this.address ?? this.opener.source,
-      fingerprint: report.fingerprint,
-      versions: this.versions,
-    };
-    return studentKey(identity, this.settings);
+  private keyOf(opened: PlainStudent): Promise<string> {
+    const { fingerprint } = opened.report;
+    return studentKey({ source: this.nameOf(opened), fingerprint, versions: this.versions }, this.settings);
+  }
+
+  /** Of a model of the Hub its name with the commit that was read; of an address nothing but where it is. */
+  private nameOf({ report }: PlainStudent): string {
+    return report.source.startsWith('hub:') ? report.source : (this.address ?? this.opener.source);
   }
 
   /** Work with the cache itself, whose failure costs time only. */

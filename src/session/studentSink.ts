@@ -12,7 +12,7 @@ import { layoutStudent, type PackedTensor } from '../formats/studentLayout';
 import type { StudentOrigin, StudentSettings } from '../formats/studentManifest';
 import type { StoredNf4, WeightSink } from '../formats/weightSink';
 import { parameterShapes } from '../model/parameterShapes';
-import type { StudentCache } from '../storage/studentCache';
+import { showBytes, type StudentCache } from '../storage/studentCache';
 import type { StudentWriter } from '../storage/studentWriter';
 
 const WEIGHTS = 'model.safetensors';
@@ -78,6 +78,7 @@ export class StudentSink implements WeightSink {
     onFailure: (why: unknown) => void,
   ): Promise<StudentSink | undefined> {
     let writer: StudentWriter | undefined;
+    let neededBytes = 0;
     try {
       const weights = await packedTensors(copy);
       const layout = layoutStudent(weights);
@@ -93,7 +94,8 @@ export class StudentSink implements WeightSink {
         if (file !== undefined) small.set(name, await readWhole(file, MAX_COMPANION_BYTES));
       }
       const smallBytes = [...small.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-      writer = await cache.begin(copy.key, copy.origin, layout.totalBytes + smallBytes + SLACK_BYTES);
+      neededBytes = layout.totalBytes + smallBytes + SLACK_BYTES;
+      writer = await cache.begin(copy.key, copy.origin, neededBytes);
       if (writer === undefined) {
         throw new PupilError('storage', 'another tab or process is writing it at this moment');
       }
@@ -104,7 +106,7 @@ export class StudentSink implements WeightSink {
       return new StudentSink(cache, writer, layout, byName, onFailure);
     } catch (error) {
       await writer?.abort();
-      onFailure(error);
+      onFailure(writer === undefined ? error : await whyNot(cache, error, neededBytes));
       return undefined;
     }
   }
@@ -163,9 +165,16 @@ export class StudentSink implements WeightSink {
     } catch (error) {
       this.failed = true;
       await this.writer.abort();
-      this.onFailure(error);
+      this.onFailure(await whyNot(this.cache, error, this.layout.totalBytes));
     }
   }
+}
+
+/** Of storage that ran full in the middle: how much the student needs, and what could go. */
+async function whyNot(cache: StudentCache, error: unknown, neededBytes: number): Promise<unknown> {
+  if (!(error instanceof PupilError) || error.code !== 'storage-full') return error;
+  const message = `${error.message}; the whole student needs ${showBytes(neededBytes)}`;
+  return new PupilError('storage-full', message, await cache.whenFull(), { cause: error });
 }
 
 function unlike(name: string, expected: string, got: string): PupilError {

@@ -98,7 +98,6 @@ export class OpfsCachePlace implements CachePlace {
     return {
       write: (at, bytes) => {
         try {
-           
           const written = handle.write(bytes as Uint8Array<ArrayBuffer>, { at });
           if (written !== bytes.byteLength) {
             throw new DOMException(`${written} of ${bytes.byteLength} bytes were written`, 'QuotaExceededError');

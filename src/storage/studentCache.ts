@@ -241,6 +241,15 @@ export class StudentCache {
     }
   }
 
+  /** What a person can do where room is short: which entries there are, and what each would free. */
+  async whenFull(): Promise<string> {
+    const others = (await this.list().catch(() => [])).map(
+      ({ source, sizeBytes }) => `${source} (${showBytes(sizeBytes)})`,
+    );
+    if (others.length === 0) return 'Free some disk space.';
+    return `Delete cached students that are no longer needed: ${others.join(', ')}.`;
+  }
+
   /** Of the folders there: what has another kind of name is not ours, and is never touched. */
   private async keys(): Promise<string[]> {
     return (await this.place.list()).filter((name) => KEY.test(name));
@@ -305,13 +314,10 @@ export class StudentCache {
   private async expectRoom(expectedBytes: number): Promise<void> {
     const room = await this.place.roomBytes();
     if (room === undefined || room >= expectedBytes) return;
-    const others = (await this.list()).map((entry) => `${entry.source} (${showBytes(entry.sizeBytes)})`);
     throw new PupilError(
       'storage-full',
       `student cache: expected room for ${showBytes(expectedBytes)} in ${this.description}, ${showBytes(room)} are left: ${showBytes(expectedBytes - room)} are missing`,
-      others.length === 0
-        ? 'Free some disk space.'
-        : `Delete cached students that are no longer needed: ${others.join(', ')}.`,
+      await this.whenFull(),
     );
   }
 }
@@ -331,7 +337,7 @@ function noEntry(key: string): PupilError {
 }
 
 /** 3642368 → `3.5 MiB`. */
-function showBytes(size: number): string {
+export function showBytes(size: number): string {
   if (size >= 2 ** 30) return `${(size / 2 ** 30).toFixed(1)} GiB`;
   return size >= 2 ** 20 ? `${(size / 2 ** 20).toFixed(1)} MiB` : `${Math.ceil(size / 2 ** 10)} KiB`;
 }

@@ -25,18 +25,20 @@ export function verifiedSource(
   { sizeBytes, pieces }: StoredFile,
   onDamage: (problem: string) => void,
 ): ByteSource {
-  let last: { piece: StoredPiece; bytes: Uint8Array } | undefined;
+  let last: { piece: StoredPiece; bytes: Promise<Uint8Array> } | undefined;
 
-  const readPiece = async (piece: StoredPiece): Promise<Uint8Array> => {
-    if (last?.piece === piece) return last.bytes;
+  const readAndCheck = async (piece: StoredPiece): Promise<Uint8Array> => {
     const bytes = await file.read(piece.start, piece.end);
     const problem = await pieceProblem(piece, bytes);
-    if (problem !== undefined) {
-      onDamage(problem);
-      throw new PupilError('storage', `${name}: ${problem}`, 'The cached student is damaged: delete it.');
-    }
-    last = { piece, bytes };
-    return bytes;
+    if (problem === undefined) return bytes;
+    onDamage(problem);
+    throw new PupilError('storage', `${name}: ${problem}`, 'The cached student is damaged: delete it.');
+  };
+
+  /** A piece that is being read already is not read twice: who reads ahead asks for its parts at once. */
+  const readPiece = (piece: StoredPiece): Promise<Uint8Array> => {
+    if (last?.piece !== piece) last = { piece, bytes: readAndCheck(piece) };
+    return last.bytes;
   };
 
   /** Index of the piece that holds a byte. */

@@ -67,6 +67,23 @@ describe('the benchmark', () => {
     for (const result of report.decoding!) expect(result.tokensPerSecond).toBeGreaterThan(0);
     expect(formatReport(report)).toContain('Decoding, prompts of 4 tokens, 9 new');
   });
+
+  it('loads students of every dtype', async () => {
+    const report = await runBench({ sections: ['load'], rounds: 1, loadConfig: TINY });
+    expect(report.load?.map((r) => `${r.dtype} ${r.quantize}`)).toEqual([
+      'f16 nf4-double',
+      'bf16 nf4-double',
+      'f32 nf4-double',
+      'f16 nf4',
+      'f16 none',
+    ]);
+    for (const result of report.load!) {
+      expect(result.megabytesPerSecond).toBeGreaterThan(0);
+      expect(result.stagingBytes).toBeGreaterThan(4 * 16_384);
+      expect(result.sizeBytes).toBeGreaterThan(result.parameters * (result.dtype === 'f32' ? 4 : 2));
+    }
+    expect(formatReport(report)).toContain(`Loading a student of ${report.load![0]!.parameters} parameters`);
+  });
 });
 
 describe('ratioOf', () => {

@@ -215,6 +215,7 @@ describe('doctor tells the kernel variants', () => {
     const opened = async (...args: string[]): Promise<unknown> => (await pupil(args)).calls[0]?.args[0];
     const remember = {
       variantFiles: { kind: 'disk', directory: expect.stringMatching(/^folder:.*variants$/) as string },
+      studentFiles: { kind: 'disk', directory: expect.stringMatching(/^folder:.*students$/) as string },
     };
     expect(await opened('doctor', '--measure')).toEqual({ ...remember, measure: true });
     expect(await opened('doctor')).toEqual(remember);

@@ -1,11 +1,14 @@
 // nf4.ts: claims about NF4 quantisation and its inverse: bytes are compared exactly.
 import { createDynamicMap } from '../../base/nf4';
-import { makeNf4Weight, nf4Dequantize, nf4Quantize } from '../../kernels/quantize';
+import { CHUNK_STEP_ELEMENTS } from '../../kernels/decode';
+import { makeNf4Weight, nf4Dequantize, nf4Quantize, nf4QuantizeAbsmax, nf4QuantizeChunk } from '../../kernels/quantize';
 import type { Command } from '../../gpu/commands';
 import { CopyCommand } from '../../gpu/commands';
 import { view } from '../../gpu/tensor';
+import { storedNumbers, type StoredDtype } from '../../reference/decode';
 import * as reference from '../../reference/nf4';
 import type { CaseFamily, CaseInput, KernelCase } from '../harness';
+import { bitsOf, storedWords } from './decode';
 import { caseNumbers } from './linear';
 
 const EXACT = { atol: 0, rtol: 0, reason: 'bitsandbytes files must agree byte for byte' };
@@ -130,6 +133,82 @@ function roundTripCase(O: number, C: number, double: boolean): KernelCase {
   };
 }
 
+/** A weight as it is loaded: from stored bytes of any dtype, in chunks that end where they must, the last one anywhere. */
+function chunkedCase(O: number, C: number, dtype: StoredDtype, double: boolean): KernelCase {
+  const bits = bitsOf(weights(O, C, true), dtype);
+  const x = storedNumbers(storedWords(bits, dtype), dtype, O * C);
+  const single = reference.nf4Quantize(x);
+  const nested = reference.nf4QuantizeAbsmax(single.absmax);
+  const step = CHUNK_STEP_ELEMENTS;
+  const chunks = Array.from({ length: Math.ceil((O * C) / step) }, (_, i) =>
+    storedWords(bits.subarray(i * step, (i + 1) * step), dtype),
+  );
+  const elementsOf = (i: number): number => Math.min(step, O * C - i * step);
+  return {
+    kernel: 'nf4_quantize',
+    name: `(O,C)=(${O},${C}) of ${dtype}${double ? ' double' : ''}: in ${chunks.length} chunks`,
+    inputs: Object.fromEntries(
+      chunks.map((words, i) => [`stored${i}`, { shape: [words.length], dtype: 'u32', data: words }]),
+    ),
+    outputs: {
+      ...Object.fromEntries(
+        chunks.map((_, i) => {
+          const header = [elementsOf(i), 0];
+          return [`chunk${i}`, { shape: [2], dtype: 'u32', initial: header, expected: header } as const];
+        }),
+      ),
+      packed: { shape: [single.packed.length], dtype: 'u8', expected: single.packed },
+      absmax: double
+        ? { shape: [nested.codes.length], dtype: 'u8', expected: nested.codes }
+        : { shape: [single.absmax.length], expected: single.absmax, tolerance: EXACT },
+    },
+    commands: (gpu, t, arena): Command[] => {
+      const weight = {
+        ...makeNf4Weight(arena, 'w', [O, C], { double }),
+        packed: t.packed!,
+        absmax: t.absmax!,
+      };
+      const absmax = double ? arena.tensor('absmax f32', [single.absmax.length]) : t.absmax!;
+      const commands = chunks.flatMap((_, i) =>
+        nf4QuantizeChunk(
+          gpu,
+          { stored: t[`stored${i}`]!, chunk: t[`chunk${i}`]!, absmax },
+          { weight, dtype, first: i * step, elements: elementsOf(i) },
+        ),
+      );
+      return double ? [...commands, ...nf4QuantizeAbsmax(gpu, { absmax }, { weight, arena })] : commands;
+    },
+  };
+}
+
+/** Elements that are not finite, told by the first of them. */
+function refusedCase(dtype: StoredDtype, bad: Record<number, number>): KernelCase {
+  const [O, C] = [5, 67];
+  const x = weights(O, C, false);
+  for (const [i, value] of Object.entries(bad)) x[Number(i)] = value;
+  const words = storedWords(bitsOf(x, dtype), dtype);
+  const first = Math.min(...Object.keys(bad).map(Number));
+  return {
+    kernel: 'nf4_quantize',
+    name: `(O,C)=(${O},${C}) of ${dtype}: ${bad[first]} at element ${first} is refused`,
+    inputs: { stored: { shape: [words.length], dtype: 'u32', data: words } },
+    outputs: {
+      chunk: { shape: [2], dtype: 'u32', initial: [O * C, 0], expected: [O * C, 0xffffffff - first] },
+    },
+    commands: (gpu, t, arena) => {
+      const weight = makeNf4Weight(arena, 'w', [O, C], { double: false });
+      const { absmax } = weight;
+      return nf4QuantizeChunk(
+        gpu,
+        { stored: t.stored!, chunk: t.chunk!, absmax },
+        { weight, dtype, first: 0, elements: O * C },
+      );
+    },
+  };
+}
+
+const DTYPES = ['f32', 'f16', 'bf16'] as const;
+
 export const nf4Cases: CaseFamily = {
   family: 'nf4',
   cases: () => [
@@ -145,5 +224,13 @@ export const nf4Cases: CaseFamily = {
     dequantizeCase(129, 130, true, 'two nested blocks'),
     roundTripCase(16, 1025, true),
     roundTripCase(16, 1025, false),
+    ...DTYPES.flatMap((dtype) => [
+      chunkedCase(3, 4099, dtype, true), // four chunks: 12,297 elements, an odd number
+      chunkedCase(2, 4096, dtype, false),
+      refusedCase(dtype, { 0: NaN, 1: Infinity }),
+      refusedCase(dtype, { 63: Infinity, 64: NaN }),
+      refusedCase(dtype, { 130: -Infinity, 334: NaN }),
+      refusedCase(dtype, { 334: NaN }),
+    ]),
   ],
 };

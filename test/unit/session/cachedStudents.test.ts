@@ -1,116 +1,34 @@
 // cachedStudents.test.ts: a student that was cached is the same on the GPU to the last bit; it is never half cached, whatever
-// fails; damage is found, named and healed from the source; and what is behind a network is not asked again.
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+// fails; damage is found, named and healed from the source. Students behind a network are cachedRemote.test.ts.
+import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { PupilError } from '../../../src/base/errors';
-import type { Experiment } from '../../../src/config/experiment';
-import { memorySource } from '../../../src/formats/byteSource';
-import { openCheckpoint } from '../../../src/formats/checkpointIndex';
-import type { Gpu } from '../../../src/gpu/device';
-import { packSequences } from '../../../src/model/batch';
-import type { Student } from '../../../src/model/student';
-import { Trainer } from '../../../src/model/trainer';
-import { readStoredNf4 } from '../../../src/model/weightQuantizer';
-import { loadStudentWeights, openStudent, type OpenedStudent } from '../../../src/session/load';
-import type { CacheUse } from '../../../src/session/studentProtocol';
-import { readExperiment } from '../../../src/session/taskItems';
+import { memorySource, type OpenFile } from '../../../src/formats/byteSource';
+import { openCheckpoint, type Checkpoint } from '../../../src/formats/checkpointIndex';
+import { filesIn } from '../../../src/recipes/files';
+import { loadStudentFolder, loadStudentWeights, openStudent } from '../../../src/session/load';
 import { openFileRoot, type FileRoot } from '../../../src/sources/fileRoot';
-import type { CachePlace } from '../../../src/storage/cachePlace';
 import { MemoryCachePlace } from '../../../src/storage/cacheMemory';
 import { StudentCache } from '../../../src/storage/studentCache';
-import { testGpu } from '../../kernels/device';
+import { GOLDEN } from '../../golden/files';
 import { failingPlace } from '../storage/failingPlace';
-import { tinyExperiment, tinyFiles } from './tinyRun';
+import {
+  acquire,
+  bitsOf,
+  experimentWith,
+  FILES,
+  gpu,
+  keysIn,
+  load,
+  logitsOf,
+  onlyEntry,
+  otherWeights,
+  release,
+  ROOT,
+  students,
+} from './cachedLoads';
 
-let gpu: Gpu;
-beforeAll(async () => {
-  gpu = await testGpu();
-});
-const students: Student[] = [];
-afterEach(() => students.splice(0).forEach((student) => student.destroy()));
-
-const FILES: Record<string, Uint8Array> = {
-  ...tinyFiles(),
-  'student/tokenizer_config.json': new TextEncoder().encode('{"a": 1}'),
-};
-const ROOT: FileRoot = { kind: 'memory', files: FILES };
-
-/** The weights with one bit of the embedding changed. */
-function otherWeights(): Uint8Array {
-  const weights = FILES['student/model.safetensors']!.slice();
-  weights[8 + Number(new DataView(weights.buffer).getBigUint64(0, true)) + 1]! ^= 1;
-  return weights;
-}
-
-function experimentWith(quantize: string, source: unknown = { kind: 'directory', path: 'student' }): Experiment {
-  const student = { ...(tinyExperiment()['student'] as object), quantize, source };
-  return readExperiment(tinyExperiment({ student }));
-}
-
-interface Loaded {
-  student: Student;
-  opened: OpenedStudent;
-  tasks: Set<string>;
-  log: string;
-}
-
-async function load(
-  place: CachePlace,
-  experiment: Experiment,
-  root: FileRoot = ROOT,
-  use: CacheUse | undefined = 'on',
-  signal = new AbortController().signal,
-): Promise<Loaded> {
-  const opened = await openStudent(experiment, openFileRoot(root), { cache: new StudentCache(place), use, root });
-  const tasks = new Set<string>();
-  const student = await loadStudentWeights(gpu, experiment, opened, ({ task }) => void tasks.add(task), signal);
-  students.push(student);
-  return { student, opened, tasks, log: opened.notes.map(({ level, message }) => `${level}: ${message}`).join('\n') };
-}
-
-/** Everything of a student on the GPU, by name. */
-async function bitsOf(student: Student): Promise<Map<string, Uint8Array>> {
-  const bits = new Map<string, Uint8Array>();
-  const add = async (name: string, tensor: Student['finalNorm']): Promise<void> => {
-    bits.set(name, new Uint8Array(await gpu.read(tensor)));
-  };
-  await add('embedding', student.embedding.data);
-  await add('head', student.head.data);
-  await add('norm', student.finalNorm);
-  for (const [i, layer] of student.layers.entries()) {
-    for (const [name, vector] of Object.entries({ ...layer.norms, ...layer.biases })) await add(`${i} ${name}`, vector);
-    for (const [name, weight] of Object.entries(layer.linear)) {
-      if (weight.kind !== 'nf4') await add(`${i} ${name}`, weight.data);
-      else {
-        await add(`${i} ${name} packed`, weight.packed);
-        await add(`${i} ${name} absmax`, weight.absmax);
-        if (weight.nested !== undefined) await add(`${i} ${name} nested`, weight.nested);
-      }
-    }
-  }
-  return bits;
-}
-
-async function logitsOf(student: Student): Promise<Float32Array> {
-  const trainer = new Trainer(student, undefined, {
-    limits: { tokens: 16, targets: 16, sequences: 1 },
-    scoringOnly: true,
-  });
-  try {
-    await trainer.ready();
-    return await trainer.logits(packSequences([{ ids: [1, 5, 9, 13, 17, 21] }]));
-  } finally {
-    trainer.destroy();
-  }
-}
-
-const keysIn = (place: MemoryCachePlace): string[] => [...place.entries.keys()];
-
-async function onlyEntry(place: MemoryCachePlace): Promise<Map<string, Uint8Array>> {
-  expect(await new StudentCache(place).list()).toHaveLength(1);
-  return place.entries.get(keysIn(place)[0]!)!;
-}
+beforeAll(acquire);
+afterEach(release);
 
 describe('the second load', () => {
   it.each(['nf4-double', 'nf4', 'none'])(
@@ -266,7 +184,7 @@ describe('damage', () => {
       expect(again.log).toContain(part);
       expect(await logitsOf(again.student)).toEqual(right);
       expect([...(await load(place, experiment)).tasks]).toEqual(['Loading student from the cache']);
-      students.splice(0).forEach((student) => student.destroy());
+      release();
     }
   });
 
@@ -297,15 +215,18 @@ describe('a student is cached whole or not at all', () => {
       const place = new MemoryCachePlace();
       const loaded = await load(failingPlace(place, n, full).place, experiment);
       expect(loaded.log, `write ${n}`).toMatch(
-        /warning: student cache: the student is not cached: no room Delete something/,
+        /warning: student cache: the student is not cached: no room; the whole student needs [\d.]+ [KM]iB Free some disk space/,
       );
       expect([...loaded.tasks]).toEqual(['Loading student']);
       expect(keysIn(place), `write ${n}`).toEqual([]);
       if (n % 20 === 1 || n === writes) {
         expect(await logitsOf(loaded.student)).toEqual(right);
         expect((await load(place, experiment)).log).toContain('cached in memory');
+        const other = await load(failingPlace(place, 9, full).place, experimentWith('none'));
+        expect(other.log).toMatch(/Delete cached students that are no longer needed: student \(\d+ KiB\)/);
+        expect(keysIn(place)).toHaveLength(1);
       }
-      students.splice(0).forEach((student) => student.destroy());
+      release();
     }
   });
 
@@ -348,100 +269,31 @@ describe('a student is cached whole or not at all', () => {
   });
 });
 
-describe('a student behind a network', () => {
-  let server: Server;
-  let base: string;
-  let requests: string[] = [];
-  let served: Record<string, Uint8Array> = FILES;
-  beforeAll(async () => {
-    server = createServer((request, response) => {
-      requests.push(request.url ?? '');
-      const bytes = served[`student/${(request.url ?? '').replace(/^\/m\//, '')}`];
-      if (bytes === undefined) return void response.writeHead(404).end();
-      const [, from = '0', to = ''] = /bytes=(\d+)-(\d*)/.exec(request.headers.range ?? '') ?? [];
-      const end = Math.min(bytes.length - 1, to === '' ? Infinity : Number(to));
-      const headers = {
-        'content-range': `bytes ${from}-${end}/${bytes.length}`,
-        etag: bytes === FILES['student/model.safetensors'] ? '"one"' : '"two"',
-      };
-      response.writeHead(206, headers).end(bytes.subarray(Number(from), end + 1));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/m`;
-  });
-  afterAll(() => server.close());
-  afterEach(() => {
-    served = FILES;
-    requests = [];
-  });
-
-  const remote = (query = ''): Experiment => experimentWith('nf4-double', { kind: 'url', url: base + query });
-
-  it('is cached unasked, and the second time the network is not asked once', async () => {
-    const place = new MemoryCachePlace();
-    const first = await load(place, remote(), ROOT, undefined);
-    expect(requests.length).toBeGreaterThan(10);
-    // The tokenizer's files come once, for the tokenizer and the cache together.
-    expect(requests.filter((url) => url.endsWith('tokenizer_config.json')).length).toBeLessThanOrEqual(2);
-    requests = [];
-    const second = await load(place, remote(), ROOT, undefined);
-    expect(requests).toEqual([]);
-    expect([...second.tasks]).toEqual(['Loading student from the cache']);
-    expect(second.opened.report).toEqual(first.opened.report);
-    expect(await logitsOf(second.student)).toEqual(await logitsOf(first.student));
-  });
-
-  it('leaves no token in the cache', async () => {
-    const place = new MemoryCachePlace();
-    const loaded = await load(place, remote('/?token=sesame#part'), ROOT, undefined);
-    for (const files of place.entries.values()) {
-      for (const bytes of files.values()) expect(new TextDecoder().decode(bytes)).not.toContain('sesame');
-    }
-    expect(loaded.log).not.toContain('sesame');
-    expect((await new StudentCache(place).list())[0]!.source).toBe(`${base}/`);
-  });
-
-  it('that was fetched anew takes the place of the one before, and is the one found from then on', async () => {
-    const place = new MemoryCachePlace();
-    await load(place, remote(), ROOT, undefined);
-    const [key] = keysIn(place);
-    served = { ...FILES, 'student/model.safetensors': otherWeights() };
-    const fresh = await load(place, remote(), ROOT, 'refresh');
-    expect(keysIn(place)).toHaveLength(1);
-    expect(keysIn(place)[0]).not.toBe(key);
-    const second = await load(place, remote(), ROOT, undefined);
-    expect(second.opened.report.fingerprint).toBe(fresh.opened.report.fingerprint);
-    expect([...second.tasks]).toEqual(['Loading student from the cache']);
-  });
-
-  it('whose entry is damaged while its source has changed is not mixed up', async () => {
-    const place = new MemoryCachePlace();
-    await load(place, remote(), ROOT, undefined);
-    const opened = await openStudent(remote(), openFileRoot(ROOT), {
-      cache: new StudentCache(place),
-      use: undefined,
-      root: ROOT,
-    });
-    const weights = (await onlyEntry(place)).get('model.safetensors')!;
-    weights[weights.length - 1]! ^= 1;
-    served = { ...FILES, 'student/model.safetensors': otherWeights() };
-    const loading = loadStudentWeights(gpu, remote(), opened, () => undefined, new AbortController().signal);
-    const outcome = await loading.then(
-      () => 'loaded',
-      (error: unknown) => (error as PupilError).code,
-    );
-    expect(outcome).toBe('checkpoint');
-    const again = await load(place, remote(), ROOT, undefined);
-    expect(again.opened.report.fingerprint).not.toBe(opened.report.fingerprint);
-  });
-});
-
-it('an NF4 weight read back has the bytes that bitsandbytes would store, without the padding of words', async () => {
+it('the entry of a golden student is what bitsandbytes wrote of it: names, dtypes, shapes, bytes, and keys of its JSON', async () => {
+  const golden = (path: string): OpenFile => filesIn(openFileRoot({ kind: 'disk', directory: GOLDEN }), path);
   const place = new MemoryCachePlace();
-  const { student } = await load(place, experimentWith('nf4-double'));
-  const weight = student.layers[0]!.linear.k_proj;
-  if (weight.kind !== 'nf4') throw new Error('expected an NF4 weight');
-  const stored = await readStoredNf4(gpu, weight, { dtype: 'f32', pieceBytes: 4096 });
-  expect(stored.packed).toHaveLength((weight.shape[0] * weight.shape[1]) / 2);
-  expect(stored.absmax).toMatchObject({ codes: { length: (weight.shape[0] * weight.shape[1]) / 64 } });
+  const root: FileRoot = { kind: 'disk', directory: GOLDEN };
+  await loadStudentFolder(gpu, openFileRoot(root), 'llama-tiny', 'nf4-double', {
+    cache: new StudentCache(place),
+    use: 'on',
+    root,
+  }).then((student) => students.push(student));
+  const entry = await onlyEntry(place);
+  const ours = await openCheckpoint((path) => Promise.resolve(entry.get(path) && memorySource(path, entry.get(path)!)));
+  const theirs = await openCheckpoint(golden('qlora-llama-tiny-double/hf_bnb4bit'));
+  expect(Array.from(ours.tensorNames).sort()).toEqual(Array.from(theirs.tensorNames).sort());
+  const text = async (checkpoint: Checkpoint, name: string): Promise<Record<string, unknown>> =>
+    JSON.parse(new TextDecoder().decode(await checkpoint.readBytes(name))) as Record<string, unknown>;
+  for (const name of theirs.tensorNames) {
+    if (name.includes('quant_state')) {
+      const [our, their] = [await text(ours, name), await text(theirs, name)];
+      expect(Object.keys(our)).toEqual(Object.keys(their));
+      expect(our, name).toEqual(their);
+      continue;
+    }
+    const { dtype, shape } = theirs.info(name);
+    expect(ours.info(name), name).toMatchObject({ dtype, shape });
+    expect(Buffer.compare(await ours.readBytes(name), await theirs.readBytes(name)), name).toBe(0);
+  }
+  expect(ours.config['quantization_config']).toEqual(theirs.config['quantization_config']);
 });

@@ -128,6 +128,33 @@ describe.each(PLACES)('a cache of students in $name', ({ make: makePlace }) => {
     expect(await cache.verify(KEY)).toMatchObject({ problems: [], pieces: 4 });
   });
 
+  it('reads and checks a piece once for all who ask for parts of it, one after the other or at once', async () => {
+    const { place } = makePlace();
+    await make(new StudentCache(place));
+    let reads = 0;
+    const counting = new Proxy(place, {
+      get: (target, name) => {
+        if (name !== 'open')
+          return (target[name as keyof CachePlace] as () => unknown).bind?.(target) ?? target[name as never];
+        return async (entry: string, path: string) => {
+          const file = (await target.open(entry, path))!;
+          return { ...file, read: (start: number, end: number) => (reads++, file.read(start, end)) };
+        };
+      },
+    });
+    await new StudentCache(counting).read(KEY, async ({ open }) => {
+      const file = (await open('model.safetensors'))!;
+      const half = PIECE_BYTES / 2;
+      const places = [5, 5 + half, 5 + 2 * half, 5 + 3 * half];
+      const parts = await Promise.all(places.map((at) => file.read(at, at + half)));
+      parts.forEach((part, i) => {
+        expect(Buffer.compare(part, WEIGHTS.subarray(places[i], places[i]! + half))).toBe(0);
+      });
+      await file.read(7 + 3 * half, 9 + 3 * half);
+    });
+    expect(reads).toBe(2);
+  });
+
   it('has no entry before its commit; what a crash leaves is swept at the next start, what is being written is not', async () => {
     const { place } = makePlace();
     const first = new StudentCache(place);
@@ -222,7 +249,9 @@ describe.each(PLACES)('a cache of students in $name', ({ make: makePlace }) => {
     await make(cache);
     change('manifest.json', (bytes) =>
       new TextEncoder().encode(
-        new TextDecoder().decode(bytes).replace(`"version":${STUDENT_CACHE_VERSION}`, `"version":${STUDENT_CACHE_VERSION + 1}`),
+        new TextDecoder()
+          .decode(bytes)
+          .replace(`"version":${STUDENT_CACHE_VERSION}`, `"version":${STUDENT_CACHE_VERSION + 1}`),
       ),
     );
     const next = new StudentCache(place);

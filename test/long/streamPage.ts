@@ -1,0 +1,37 @@
+// streamPage.ts: the page of streamMemory.test.ts: loads a student from the server that served it, and says how it went.
+import { elementCount } from '../../src/base/dtypes';
+import { openCheckpoint } from '../../src/formats/checkpointIndex';
+import { browserGpu, Gpu } from '../../src/gpu/device';
+import { Student } from '../../src/model/student';
+import { openHttpRoot } from '../../src/sources/http';
+
+export interface StreamedIn {
+  adapter: string;
+  parameters: number;
+  gpuBytes: number;
+  seconds: number;
+}
+
+async function streamIn(path: string): Promise<StreamedIn> {
+  const gpu = await Gpu.acquire(browserGpu());
+  const checkpoint = await openCheckpoint(openHttpRoot(new URL(path, location.href).href).open, 'made');
+  const startedAt = performance.now();
+  const student = await Student.load(gpu, checkpoint, { quantize: 'nf4-double' });
+  await gpu.idle();
+  const seconds = (performance.now() - startedAt) / 1000;
+  const parameters = checkpoint.tensorNames.reduce((sum, name) => sum + elementCount(checkpoint.info(name).shape), 0);
+  return {
+    adapter: `${gpu.adapter.vendor} ${gpu.adapter.description}`,
+    parameters,
+    gpuBytes: student.sizeBytes,
+    seconds,
+  };
+}
+
+declare global {
+  interface Window {
+    streamIn?: (path: string) => Promise<StreamedIn>;
+  }
+}
+
+window.streamIn = streamIn;
