@@ -8,6 +8,11 @@ export interface ByteSource {
   readonly name: string;
   /** Length in bytes. */
   readonly size: number;
+  /**
+   * Set where every read gives memory of its own, which the reader may give up as soon as it has used it: a browser
+   * collects large arrays late.
+   */
+  readonly fresh?: boolean;
   /** Bytes [start, end). The array may be a view of memory that others hold: do not write into it. */
   read(start: number, end: number): Promise<Uint8Array>;
 }

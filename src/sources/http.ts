@@ -175,6 +175,7 @@ export function openHttpRoot(base: string, options: HttpOptions = {}): OpenRoot 
     return {
       name: path,
       size,
+      fresh: true,
       read: async (start, end) => {
         if (end - start <= rangeBytes) return start === end ? new Uint8Array(0) : readRange(url, size, tag, start, end);
         const bytes = new Uint8Array(end - start);

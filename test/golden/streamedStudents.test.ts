@@ -281,6 +281,50 @@ describe('what is held', () => {
     },
   );
 
+  it('memory of its own is given back when it has been used; memory of others, and what a sink may keep, is not', async () => {
+    const prototype = ArrayBuffer.prototype as { transfer?: (length: number) => ArrayBuffer };
+    const given = vi.fn(function (this: ArrayBuffer) {
+      return structuredClone(this, { transfer: [this] });
+    });
+    const own = prototype.transfer;
+    prototype.transfer = given; // Node 20 has none
+    try {
+      const read: Uint8Array[] = [];
+      const fresh = (source: ByteSource): ByteSource => ({
+        ...source,
+        fresh: true,
+        async read(start, end) {
+          const bytes = (await source.read(start, end)).slice();
+          read.push(bytes);
+          return bytes;
+        },
+      });
+      const checkpoint = await open(tensors('f16'), CONFIG, fresh);
+      read.length = 0;
+      const student = await load(checkpoint, { quantize: 'nf4' });
+      expect(read.length).toBeGreaterThan(10);
+      expect(read.filter((bytes) => bytes.byteLength > 0)).toEqual([]);
+      for (const [name, weight] of linearOf(student))
+        await expectNf4(name, weight, (await valuesOf(checkpoint)).get(name)!);
+      student.destroy();
+
+      const kept: Uint8Array[] = [];
+      const sink: WeightSink = {
+        dense: (_name, _info, _start, bytes) => Promise.resolve(void kept.push(bytes)),
+        nf4: () => Promise.resolve(),
+      };
+      (await load(checkpoint, { quantize: 'nf4', sink })).destroy();
+      expect(kept.every((bytes) => bytes.byteLength > 0)).toBe(true);
+
+      given.mockClear();
+      (await load(await open(tensors('f16')), { quantize: 'nf4' })).destroy();
+      expect(given).not.toHaveBeenCalled();
+    } finally {
+      if (own === undefined) delete prototype.transfer;
+      else prototype.transfer = own;
+    }
+  });
+
   it('a chunk is as long as asked for, or as the largest tensor needs', () => {
     expect(chunkCapacity(1)).toBe(16_384);
     expect(chunkCapacity(4097)).toBe(32_768);

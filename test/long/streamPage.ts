@@ -12,20 +12,20 @@ export interface StreamedIn {
   seconds: number;
 }
 
+const device = Gpu.acquire(browserGpu());
+
+/** Loads and frees the student at a path of this server. */
 async function streamIn(path: string): Promise<StreamedIn> {
-  const gpu = await Gpu.acquire(browserGpu());
+  const gpu = await device;
   const checkpoint = await openCheckpoint(openHttpRoot(new URL(path, location.href).href).open, 'made');
   const startedAt = performance.now();
   const student = await Student.load(gpu, checkpoint, { quantize: 'nf4-double' });
   await gpu.idle();
   const seconds = (performance.now() - startedAt) / 1000;
   const parameters = checkpoint.tensorNames.reduce((sum, name) => sum + elementCount(checkpoint.info(name).shape), 0);
-  return {
-    adapter: `${gpu.adapter.vendor} ${gpu.adapter.description}`,
-    parameters,
-    gpuBytes: student.sizeBytes,
-    seconds,
-  };
+  const gpuBytes = student.sizeBytes;
+  student.destroy();
+  return { adapter: `${gpu.adapter.vendor} ${gpu.adapter.description}`, parameters, gpuBytes, seconds };
 }
 
 declare global {
