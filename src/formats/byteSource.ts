@@ -10,6 +10,11 @@ export interface ByteSource {
   readonly size: number;
   /** Tells this version of the file from others, where its place knows that: an ETag, a time of change. */
   readonly version?: string;
+  /**
+   * Set where every read gives memory of its own, which the reader may give up as soon as it has used it: a browser
+   * collects large arrays late.
+   */
+  readonly fresh?: boolean;
   /** Bytes [start, end). The array may be a view of memory that others hold: do not write into it. */
   read(start: number, end: number): Promise<Uint8Array>;
 }

@@ -55,6 +55,8 @@ export interface TensorInfo {
   sizeBytes: number;
   /** Name of the file that holds it, for messages. */
   file?: string;
+  /** Whether its bytes come in memory of their own, see {@link ByteSource}. */
+  fresh?: boolean;
 }
 
 /** What other formats need of a set of named tensors: one file, or a checkpoint of many. */
@@ -306,7 +308,14 @@ export function tensorReader(file: SafetensorsFile): TensorReader {
     has: (tensor) => file.tensors.has(tensor),
     info: (tensor) => {
       const { dtype, shape } = tensorEntry(file, tensor);
-      return { dtype, shape, sizeBytes: bytesOf(dtype, elementCount(shape)), file: file.source.name };
+      const { name, fresh } = file.source;
+      return {
+        dtype,
+        shape,
+        sizeBytes: bytesOf(dtype, elementCount(shape)),
+        file: name,
+        ...(fresh === undefined ? {} : { fresh }),
+      };
     },
     readBytes: (tensor, start, end) => {
       const size = tensorEntry(file, tensor);

@@ -5,6 +5,7 @@ import { DTYPE_BYTES, elementCount, type DType } from '../base/dtypes';
 import { PupilError } from '../base/errors';
 import { readBnb4bitScales, type Bnb4bitScales } from '../formats/bnb4bit';
 import type { Checkpoint } from '../formats/checkpointIndex';
+import type { TensorInfo } from '../formats/safetensors';
 import { decodeF32Into } from '../formats/tensorBytes';
 import type { WeightSink } from '../formats/weightSink';
 import type { Gpu } from '../gpu/device';
@@ -66,6 +67,15 @@ function storedBytes(bytes: Uint8Array, dtype: DType): { bytes: Uint8Array; dtyp
 }
 
 /**
+ * Gives bytes back that are needed no more, where they are nobody else's: a browser would keep hundreds of megabytes of them
+ * until it collects. Where the platform cannot (Node 20), collection does it.
+ */
+function release({ fresh }: TensorInfo, bytes: Uint8Array): void {
+  const buffer = bytes.buffer as ArrayBuffer & { transfer?: (length: number) => ArrayBuffer };
+  if (fresh === true) buffer.transfer?.(0);
+}
+
+/**
  * A tensor that is stored dense.
  * @param make the place for it (f32 or f16, of the tensor's shape), asked for when its first bytes are there
  * @param offset added to every element, of f32 places only
@@ -86,7 +96,8 @@ export function* denseReads(context: LoadContext, name: string, make: () => Tens
           commands: (chunk) => decodeStored(gpu, { ...chunk, y }, { dtype: stored.dtype, elements, offset }),
           refused: (element) => refusal(checkpoint, name, first + element),
         });
-        await sink?.dense(name, info, startByte, bytes);
+        if (sink === undefined) release(info, bytes);
+        else await sink.dense(name, info, startByte, bytes); // and may keep them
       };
       return { elements, run };
     };
@@ -161,6 +172,7 @@ export function* bnb4bitReads(
       const run = async (): Promise<void> => {
         await stream.copy(bytes, weight!.packed, start);
         kept?.set(bytes, start);
+        release(checkpoint.info(name), bytes);
         if (end === size && sink !== undefined) await sink.nf4(name, { ...scales!, packed: kept! });
       };
       return { elements: Math.min(2 * end, total) - 2 * start, run };

@@ -32,6 +32,8 @@ function blobSource(name: string, blob: Blob): ByteSource {
   return {
     name,
     size: blob.size,
+    fresh: true,
+    ...(blob instanceof File ? { version: String(blob.lastModified) } : {}),
     read: async (start, end) => {
       let bytes: Uint8Array;
       try {

@@ -81,6 +81,8 @@ export class Tags {
 export class RemoteFile implements ByteSource {
   readonly name: string;
   readonly size: number;
+  readonly fresh = true;
+  readonly version?: string;
   /** Where the last redirect led: asked directly as long as it answers. */
   private direct: string | undefined;
   /** From a server without ranges. */
@@ -89,11 +91,13 @@ export class RemoteFile implements ByteSource {
   constructor(private readonly options: RemoteOptions) {
     this.name = options.name;
     this.size = options.size;
+    const version = options.tags.best;
+    if (version !== undefined) this.version = version;
   }
 
   async read(start: number, end: number): Promise<Uint8Array> {
     if (start === end) return new Uint8Array(0);
-    if (this.whole !== undefined) return (await this.whole).subarray(start, end);
+    if (this.whole !== undefined) return (await this.whole).slice(start, end);
     const { rangeBytes } = this.options;
     if (end - start <= rangeBytes) return this.readRange(start, end);
     const bytes = new Uint8Array(end - start);
@@ -142,7 +146,7 @@ export class RemoteFile implements ByteSource {
         throw new Transient(message, { cause, progressed: count >= PROGRESS_BYTES });
       },
     );
-    return whole === undefined ? bytes : whole.subarray(start, end);
+    return whole === undefined ? bytes : whole.slice(start, end);
   }
 
   /** The file from a server that sends it whole, whatever is asked for; kept, so that it is sent once. */

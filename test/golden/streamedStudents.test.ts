@@ -16,7 +16,8 @@ import type { StoredNf4, WeightSink } from '../../src/formats/weightSink';
 import type { Gpu } from '../../src/gpu/device';
 import type { Tensor } from '../../src/gpu/tensor';
 import type { LinearWeight } from '../../src/kernels/weights';
-import { LINEAR_NAMES } from '../../src/model/linearNames';
+import { LINEAR_NAMES } from '../../src/base/linearNames';
+
 import { parameterShapes } from '../../src/model/parameterShapes';
 import { Student } from '../../src/model/student';
 import type { LoadOptions } from '../../src/model/studentLoading';
@@ -58,8 +59,8 @@ function tensorOf(name: string, shape: readonly number[], values: Float32Array, 
   return { name, dtype: form, shape, data: Uint16Array.from(values, form === 'f16' ? numberToF16 : numberToBf16) };
 }
 
-const { matrices, norms } = parameterShapes(parseModelConfig(CONFIG));
-const SHAPES = new Map([...matrices, ...norms].map(({ name, shape }) => [name, shape]));
+const { matrices, vectors } = parameterShapes(parseModelConfig(CONFIG));
+const SHAPES = new Map([...matrices, ...vectors].map(({ name, shape }) => [name, shape]));
 
 /** Seeded values, changed where `change` says; and the checkpoint that stores them. */
 function tensors(form: Form, change: (name: string, values: Float32Array) => void = () => undefined): TensorData[] {
@@ -172,7 +173,7 @@ describe('what is refused', () => {
     expect([gpu.account.current, gpu.account.buffersAlive]).toEqual([current, alive]);
   });
 
-  for (const name of [GATE, EMBEDDING]) {
+  for (const name of [GATE, EMBEDDING] as const) {
     for (const form of ['f32', 'f16', 'bf16'] as const) {
       it(`${form}: NaN and infinity in ${name}, wherever they lie, by the first one's index`, async () => {
         for (const [i, place] of places.entries()) {
@@ -280,6 +281,50 @@ describe('what is held', () => {
       student.destroy();
     },
   );
+
+  it('memory of its own is given back when it has been used; memory of others, and what a sink may keep, is not', async () => {
+    const prototype = ArrayBuffer.prototype as { transfer?: (length: number) => ArrayBuffer };
+    const given = vi.fn(function (this: ArrayBuffer) {
+      return structuredClone(this, { transfer: [this] });
+    });
+    const own = prototype.transfer;
+    prototype.transfer = given; // Node 20 has none
+    try {
+      const read: Uint8Array[] = [];
+      const fresh = (source: ByteSource): ByteSource => ({
+        ...source,
+        fresh: true,
+        async read(start, end) {
+          const bytes = (await source.read(start, end)).slice();
+          read.push(bytes);
+          return bytes;
+        },
+      });
+      const checkpoint = await open(tensors('f16'), CONFIG, fresh);
+      read.length = 0;
+      const student = await load(checkpoint, { quantize: 'nf4' });
+      expect(read.length).toBeGreaterThan(10);
+      expect(read.filter((bytes) => bytes.byteLength > 0)).toEqual([]);
+      for (const [name, weight] of linearOf(student))
+        await expectNf4(name, weight, (await valuesOf(checkpoint)).get(name)!);
+      student.destroy();
+
+      const kept: Uint8Array[] = [];
+      const sink: WeightSink = {
+        dense: (_name, _info, _start, bytes) => Promise.resolve(void kept.push(bytes)),
+        nf4: () => Promise.resolve(),
+      };
+      (await load(checkpoint, { quantize: 'nf4', sink })).destroy();
+      expect(kept.every((bytes) => bytes.byteLength > 0)).toBe(true);
+
+      given.mockClear();
+      (await load(await open(tensors('f16')), { quantize: 'nf4' })).destroy();
+      expect(given).not.toHaveBeenCalled();
+    } finally {
+      if (own === undefined) delete prototype.transfer;
+      else prototype.transfer = own;
+    }
+  });
 
   it('a chunk is as long as asked for, or as the largest tensor needs', () => {
     expect(chunkCapacity(1)).toBe(16_384);
