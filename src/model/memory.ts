@@ -211,8 +211,10 @@ export function planMemory(config: ModelConfig, request: MemoryRequest): MemoryP
     if (stage.kind === 'generation') return parts(generatorBytes(config, width, stage));
     return parts(trainerBytes(config, { rank, loraWidth: width, elements }, stage));
   });
-  // An upper bound: the adapter comes later, when what loading took has been given back.
-  const loading = parts({ ...NOTHING, fixedBytes: loadingBytes(config, request.quantize) });
+  // The adapter comes later, when what loading took has been given back.
+  const scratch = loadingBytes(config, request.quantize);
+  const loading = { ...parts({ ...NOTHING, fixedBytes: scratch }), adapterBytes: 0, totalBytes: 0 };
+  loading.totalBytes = weightsBytes + loading.fixedBytes;
   const peak = [loading, ...stages].reduce((a, b) => (b.totalBytes > a.totalBytes ? b : a));
   return { parameters, ...peak, stages, loading };
 }

@@ -78,12 +78,11 @@ function tell(output: Output, plan: PlannedStudent, flags: PlanFlags): ExitCode 
   return flags.check === true && plan.verdict === 'too-large' ? 1 : 0;
 }
 
-const size = (bytes: number): string =>
-  bytes >= 1e9
-    ? `${(bytes / 1e9).toFixed(2)} GB`
-    : bytes >= 1e6
-      ? `${(bytes / 1e6).toFixed(1)} MB`
-      : `${(bytes / 1e3).toFixed(1)} kB`;
+function size(bytes: number): string {
+  if (bytes === 0) return '0';
+  const [unit, name] = bytes >= 1e9 ? [1e9, 'GB'] : bytes >= 1e6 ? [1e6, 'MB'] : [1e3, 'kB'];
+  return `${(bytes / unit).toFixed(unit === 1e9 ? 2 : 1)} ${name}`;
+}
 
 const PARTS = ['weights', 'adapter', 'optimizer', 'activations', 'head', 'cache', 'fixed'] as const;
 
