@@ -59,7 +59,7 @@ export class Dispatch {
         throw new PupilError(
           'gpu-limit',
           `${source.name}: ${bound.label} has ${bound.sizeBytes} bytes, this adapter binds at most ${gpu.limits.maxStorageBufferBindingSize}`,
-          'Use a smaller batch or length; weights of this size must be split.',
+          'Use a smaller batch or length.',
         );
       }
       return {

@@ -19,6 +19,7 @@ import { FINISHED, sampleTokens } from '../kernels/sampling';
 import type { BlockContext } from './adaptedLinear';
 import type { Adapter } from './adapter';
 import { packSequences } from './batch';
+import { expectGenerationBindable } from './bindingLimits';
 import { makeActivations } from './blockTensors';
 import { DecodeRows, type Answer, type Decoding } from './decodeRows';
 import { blockDecode, blockForward, type LayerCache } from './decoder';
@@ -85,8 +86,10 @@ export class Generator {
         'Lower max-new-tokens or shorten the prompt.',
       );
     }
-    const arena = (this.arena = gpu.arena('generation'));
     const N = (this.prefillCapacity = Math.max(maxPromptTokens, Math.min(B * maxPromptTokens, PREFILL_TOKENS)));
+    const { cacheCapacity } = this;
+    expectGenerationBindable(gpu, config, { batchSize: B, cacheCapacity, prefillTokens: N });
+    const arena = (this.arena = gpu.arena('generation'));
     const { hiddenSize: C, kvHeads, headSize: K, layers: L, vocabSize: V } = config;
     this.promptRows = new Rows(gpu, arena, 'prompt tokens', N);
     this.lastRows = new Rows(gpu, arena, 'prompt ends', B);

@@ -7,10 +7,11 @@ import { Recorder, ClearCommand, type Command, type KernelTiming } from '../gpu/
 import type { Gpu } from '../gpu/device';
 import { StagingRing } from '../gpu/readback';
 import { view, type Arena, type Tensor } from '../gpu/tensor';
-import { softcapLogits, vocabularyChunks } from '../kernels/head';
+import { headScratchRows, softcapLogits, vocabularyChunks } from '../kernels/head';
 import { linearForward } from '../kernels/linear';
 import type { Adapter } from './adapter';
 import { sequencesIn, targetsIn, tokensIn, type BatchLimits, type PackedBatch } from './batch';
+import { expectBatchBindable } from './bindingLimits';
 import { checkBatch, makeBatchTensors, uploadBatch, type BatchTensors } from './batchTensors';
 import type { FlatParameters } from './flatParameters';
 import { joinPairs, PreferencePart, type PreferenceMetrics, type PreferenceOptions } from './preferenceLoss';
@@ -98,6 +99,7 @@ export class Trainer {
     readonly options: TrainerOptions,
   ) {
     const gpu = (this.gpu = student.gpu);
+    expectBatchBindable(gpu, student.config, options.limits);
     const arena = (this.arena = gpu.arena('training'));
     const trained = (this.trained =
       options.scoringOnly === true ? undefined : (adapter?.parameters ?? student.parameters));
@@ -177,7 +179,8 @@ export class Trainer {
     const [V] = student.head.shape;
     const rows = this.batch.rows.tokens;
     const out = new Float32Array(N * V);
-    for (const chunk of vocabularyChunks(gpu, student.head)) {
+    const maxChunkRows = headScratchRows(gpu, student.head, rows.capacity, { scratchBytes: Infinity });
+    for (const chunk of vocabularyChunks(gpu, student.head, { maxChunkRows })) {
       const Vc = chunk.shape[0];
       const arena = gpu.arena('logits');
       try {

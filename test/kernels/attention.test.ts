@@ -38,6 +38,7 @@ interface Sizes {
   heads: number;
   kvHeads: number;
   headSize: number;
+  window?: number;
 }
 
 interface Qkv {
@@ -96,6 +97,7 @@ function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
 const SIZES: [string, Sizes, AttentionTiling | 'none' | undefined][] = [
   ['tiled', { heads: 4, kvHeads: 2, headSize: 8 }, undefined],
   ['any head size', { heads: 4, kvHeads: 2, headSize: 7 }, undefined],
+  ['tiled, window 5', { heads: 4, kvHeads: 2, headSize: 8, window: 5 }, undefined],
 ];
 
 describe('attention invariants', () => {
@@ -143,7 +145,7 @@ describe('attention invariants', () => {
       }
     });
 
-    it(`decoding token by token over the cache equals the full forward at T=9, B=2, K=${sizes.headSize}`, async () => {
+    it(`decoding token by token over the cache equals the full forward at T=9, B=2, K=${sizes.headSize} (${algorithm})`, async () => {
       const gpu = await testGpu();
       const { heads, kvHeads, headSize } = sizes;
       const T = 9;
@@ -200,6 +202,16 @@ describe('attention invariants', () => {
       const tiled = await forward(gpu, all, [30, 50], sizes, tiling);
       expect(largestDifference(tiled, plain)).toBeLessThan(2e-6);
     }
+  });
+
+  it.each([
+    [{ window: 0 }, /attentionForward: window must be a whole number of keys, at least 1, got 0/],
+    [{ window: 2.5 }, /window must be .*, got 2.5/],
+    [{ softcap: -50 }, /attentionForward: softcap must be a number above 0, got -50/],
+    [{ scale: NaN }, /attentionForward: scale must be a number above 0, got NaN/],
+  ])('%o is refused by name', async (rule, message) => {
+    const sizes = { heads: 2, kvHeads: 1, headSize: 4, ...rule };
+    await expect(forward(await testGpu(), randomQkv('rule', 2, sizes), [2], sizes)).rejects.toThrow(message);
   });
 
   it('heads that do not divide are refused by name', async () => {

@@ -80,6 +80,10 @@ describe('acquiring', () => {
     expect(lowered.tier).toBe('f32');
     expect(lowered.limits.maxBufferSize).toBe(2 ** 28);
     lowered.destroy();
+    // No device offers less than 128 MiB: the engine holds itself to it.
+    const small = await freshGpu({ lowerLimits: { maxStorageBufferBindingSize: 4096 } });
+    expect(small.limits.maxStorageBufferBindingSize).toBe(4096);
+    small.destroy();
   });
 });
 

@@ -2,7 +2,6 @@
 import { threefry2x32 } from '../../base/random';
 import { createDynamicMap } from '../../base/nf4';
 import { f16ToNumber, numberToF16 } from '../../base/dtypes';
-import { Rows } from '../../gpu/rows';
 import type { Tensor } from '../../gpu/tensor';
 import { linearBackwardInput, linearBackwardWeight, linearForward } from '../../kernels/linear';
 import { variantUnsupported, withVariant } from '../../kernels/linearChoice';
@@ -11,6 +10,7 @@ import type { LinearWeight } from '../../kernels/weights';
 import * as reference from '../../reference/linear';
 import { nf4Dequantize, nf4DequantizeAbsmax, nf4Quantize, nf4QuantizeAbsmax } from '../../reference/nf4';
 import type { CaseFamily, CaseInput, KernelCase } from '../harness';
+import { rowsInUse, withBindingLimit } from './samples';
 
 /** `count` numbers between −1 and 1, the same for the same stream, exactly representable in f32. */
 export function caseNumbers(count: number, stream: number): Float32Array {
@@ -74,6 +74,8 @@ interface Spec {
   O: number;
   accumulate: boolean;
   rowsPerSlice?: number;
+  /** Bytes of a binding; the adapter's by default. */
+  bindingLimit?: number;
   why: string;
 }
 
@@ -110,20 +112,20 @@ function linearCase(spec: Spec): KernelCase {
     },
     commands: (gpu, t, arena) =>
       withVariant(gpu, variant, () => {
-        const rows = new Rows(gpu, arena, 'case', capacity);
-        rows.set(N);
+        const rows = rowsInUse(gpu, arena, capacity, N);
         const slicing = spec.rowsPerSlice === undefined ? {} : { rowsPerSlice: spec.rowsPerSlice };
-        if (operation === 'forward') {
-          return linearForward(gpu, { x: t.x!, y: t.out! }, { rows, weight: weight.weight(t), accumulate, ...slicing });
-        }
-        if (operation === 'backward_input') {
-          return linearBackwardInput(
-            gpu,
-            { dY: t.dY!, dX: t.out! },
-            { rows, weight: weight.weight(t), accumulate, ...slicing },
-          );
-        }
-        return linearBackwardWeight(gpu, { x: t.x!, dY: t.dY!, dW: t.out! }, { rows, ...slicing });
+        const through = (): Parameters<typeof linearForward>[2] => ({
+          rows,
+          weight: weight.weight(t),
+          accumulate,
+          ...slicing,
+        });
+        const prepare = {
+          forward: () => linearForward(gpu, { x: t.x!, y: t.out! }, through()),
+          backward_input: () => linearBackwardInput(gpu, { dY: t.dY!, dX: t.out! }, through()),
+          backward_weight: () => linearBackwardWeight(gpu, { x: t.x!, dY: t.dY!, dW: t.out! }, { rows, ...slicing }),
+        }[operation];
+        return withBindingLimit(gpu, spec.bindingLimit, prepare);
       }),
   };
 }
@@ -141,6 +143,23 @@ export function mostlyOnHardware(variant: LinearVariant, kernelCase: KernelCase)
       (gpu.adapter.software ? 'compiles for seconds on a software adapter, where it is never used' : undefined),
   };
 }
+
+/** Weights that exceed a binding, with what the binding holds. */
+const CUT: Omit<Spec, 'operation' | 'variant' | 'accumulate'>[] = [
+  { form: 'f32', N: 5, capacity: 6, C: 36, O: 200, bindingLimit: 10_000, why: 'four parts, a short one last' },
+  { form: 'f32', N: 3, capacity: 3, C: 65, O: 135, bindingLimit: 17_000, why: 'three parts, odd everything' },
+  { form: 'f16', N: 5, capacity: 5, C: 36, O: 200, bindingLimit: 5000, why: 'four parts' },
+  { form: 'nf4', N: 3, capacity: 3, C: 128, O: 330, bindingLimit: 9000, why: 'three parts, whole words of codes' },
+  {
+    form: 'nf4-double',
+    N: 3,
+    capacity: 3,
+    C: 65,
+    O: 600,
+    bindingLimit: 17_000,
+    why: 'two parts, blocks straddle rows',
+  },
+];
 
 export const linearCases: CaseFamily = {
   family: 'linear',
@@ -163,6 +182,9 @@ export const linearCases: CaseFamily = {
         const sliced = { N: 37, capacity: 40, C: 36, O: 20, rowsPerSlice: 16, why: 'three slices of rows' };
         cases.push(
           mostlyOnHardware(variant, linearCase({ operation, variant, form: 'f32', accumulate: true, ...sliced })),
+        );
+        CUT.filter(({ form }) => operation !== 'backward_weight' || form === 'f32').forEach((spec, i) =>
+          cases.push(mostlyOnHardware(variant, linearCase({ ...spec, operation, variant, accumulate: i % 2 === 1 }))),
         );
         for (const form of operation === 'backward_weight' ? (['f32'] as const) : forms) {
           shapes.forEach(([N, capacity, C, O, why], i) => {

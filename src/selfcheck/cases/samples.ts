@@ -36,6 +36,18 @@ export function rowsInUse(gpu: Gpu, arena: Arena, capacity: number, count = capa
   return rows;
 }
 
+/** Prepares commands as on an adapter whose bindings hold at most so many bytes. */
+export function withBindingLimit<T>(gpu: Gpu, bytes: number | undefined, prepare: () => T): T {
+  if (bytes === undefined) return prepare();
+  const before = gpu.limits.maxStorageBufferBindingSize;
+  gpu.limits.maxStorageBufferBindingSize = Math.min(before, bytes);
+  try {
+    return prepare();
+  } finally {
+    gpu.limits.maxStorageBufferBindingSize = before;
+  }
+}
+
 /** First and one-past-last row of each token's sequence, for sequences packed one behind the other. */
 export function packedSequences(lengths: readonly number[]): { start: number[]; end: number[]; positions: number[] } {
   const start: number[] = [];

@@ -70,9 +70,9 @@ describe('a student’s plan and the account', () => {
     const settings = { ...STUDENT_SETTINGS, ...said };
     const plan = planStudent(config, settings);
 
-    const { matrices, norms } = parameterShapes(config);
+    const { matrices, vectors } = parameterShapes(config);
     const random = new RandomStream(5, 'weights');
-    const tensors = [...matrices, ...norms].map(({ name, shape }) => {
+    const tensors = [...matrices, ...vectors].map(({ name, shape }) => {
       const count = shape.reduce((product, size) => product * size, 1);
       return {
         name,
