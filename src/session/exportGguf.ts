@@ -21,7 +21,7 @@ import type { OpenRoot } from '../sources/openRoot';
 import { writeStream } from '../sources/writeStream';
 import { HuggingFaceTokenizer } from '../text/tokenizer';
 import { mostlyOf } from './exportMerged';
-import type { MergeJob } from './exportStudent';
+import type { MergeJob } from './mergeJob';
 import { mergedTensor, type BlockChange, type MergedDtype, type MergedSpec } from './mergedTensor';
 
 const MAX_TOKENIZER_BYTES = 2 ** 28;

@@ -5,7 +5,7 @@ import { DTYPE_BYTES, elementCount } from '../base/dtypes';
 import { readWhole, type OpenFile } from '../formats/byteSource';
 import { inLibraryOrder, writeSafetensorsParts } from '../formats/safetensorsWrite';
 import { writeStream } from '../sources/writeStream';
-import type { MergeJob } from './exportStudent';
+import type { MergeJob } from './mergeJob';
 import { mergedTensor, type MergedDtype, type MergedSpec } from './mergedTensor';
 
 /** Files of a checkpoint folder that go along with merged weights, where they are there. */

@@ -15,7 +15,8 @@ import type { OpenRoot } from '../sources/openRoot';
 import { exportGguf, exportGgufAdapter } from './exportGguf';
 import { exportMerged } from './exportMerged';
 import { fingerprintOf } from './load';
-import { mergedDtype, type MergedSpec, type MergeSettings, type RoundingAccount } from './mergedTensor';
+import type { MergeJob } from './mergeJob';
+import { mergedDtype, type MergedSpec, type MergeSettings } from './mergedTensor';
 import type { ExportRequest, ExportSummary } from './protocol';
 
 export interface ExportJob extends Omit<ExportRequest, 'files' | 'out'> {
@@ -26,20 +27,6 @@ export interface ExportJob extends Omit<ExportRequest, 'files' | 'out'> {
   /** Bytes of one weights file; more are sharded (safetensors). */
   shardBytes?: number;
   onProgress?: (done: number, total: number) => void;
-}
-
-/** What writing the merged weights takes, whatever the format. */
-export interface MergeJob {
-  settings: MergeSettings;
-  account: RoundingAccount;
-  out: OpenRoot;
-  shardBytes?: number;
-  /** Paths of what has been written. */
-  written: string[];
-  /** Writes a small file, and lists it. */
-  write(path: string, bytes: Uint8Array): Promise<void>;
-  /** One more tensor is being written. */
-  advance(): void;
 }
 
 /**

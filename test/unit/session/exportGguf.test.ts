@@ -7,7 +7,7 @@ import { openCheckpoint } from '../../../src/formats/checkpointIndex';
 import type { ModelConfig } from '../../../src/formats/modelConfig';
 import { writeSafetensors } from '../../../src/formats/safetensorsWrite';
 import { exportGguf } from '../../../src/session/exportGguf';
-import type { MergeJob } from '../../../src/session/exportStudent';
+import type { MergeJob } from '../../../src/session/mergeJob';
 import type { MergedSpec } from '../../../src/session/mergedTensor';
 import { openFileRoot } from '../../../src/sources/fileRoot';
 import { elementsOf, readGguf, type ReadGguf } from '../formats/ggufReader';
