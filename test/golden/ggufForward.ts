@@ -79,7 +79,7 @@ export function ggufLogits(file: ReadGguf, ids: readonly number[], adapter?: Rea
 
   const width = number('embedding_length');
   const scale = arch === 'gemma2' ? Math.sqrt(width) : 1;
-  let hidden = ids.map((id) =>
+  let hidden: Float64Array[] = ids.map((id) =>
     tensor('token_embd.weight')
       .slice(id * width, (id + 1) * width)
       .map((v) => v * scale),
