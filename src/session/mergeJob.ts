@@ -1,4 +1,5 @@
-// mergeJob.ts: what writing merged weights takes, whatever the format. Types only.
+// mergeJob.ts: what exportStudent.ts hands to the formats that merged weights are written in (exportMerged.ts, exportGguf.ts).
+// A type, and nothing else.
 import type { OpenRoot } from '../sources/openRoot';
 import type { MergeSettings, RoundingAccount } from './mergedTensor';
 

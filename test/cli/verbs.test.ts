@@ -164,6 +164,19 @@ describe('export', () => {
     expect(err).toContain(flag.split('=')[0]);
     expect(hosts).toHaveLength(0);
   });
+  it.each<[string, string[], object]>([
+    ['gguf with both', ['--quantize', 'none', '--dtype', 'bf16'], { format: 'gguf', quantize: 'none', dtype: 'bf16' }],
+    ['gguf-adapter with a dtype', ['--dtype', 'f16'], { format: 'gguf-adapter', dtype: 'f16' }],
+  ])('%s is handed on', async (_, flags, expected) => {
+    const { code, calls } = await pupil(args('--format', (expected as { format: string }).format, ...flags));
+    expect(code).toBe(0);
+    expect(calls[1]?.args[0]).toMatchObject(expected);
+  });
+  it('a base is of no use to an adapter as GGUF, and an unknown format is none', async () => {
+    const { code, err } = await pupil(args('--format', 'gguf-adapter', '--quantize', 'nf4'));
+    expect([code, err.includes('--quantize: expected --format merged or gguf, got gguf-adapter')]).toEqual([2, true]);
+    expect((await pupil(args('--format', 'onnx'))).code).toBe(2);
+  });
 });
 
 describe('doctor', () => {

@@ -84,3 +84,26 @@ it('an adapter of one layer reads, and its export says which one and reads again
   adapter.destroy();
   second.destroy();
 });
+
+it('rsLoRA, ranks and alphas of their own survive the GPU, byte for byte', async () => {
+  const own = await through((file) => {
+    const module = file.tensors.get(DOWN[1]!)!;
+    const [C, O] = [module.a.shape[1], module.b.shape[0]];
+    file.tensors.set(DOWN[1]!, {
+      a: { shape: [3, C], data: Float32Array.from({ length: 3 * C }, (_, i) => Math.sin(i)) },
+      b: { shape: [O, 3], data: Float32Array.from({ length: O * 3 }, (_, i) => Math.cos(i)) },
+      alpha: 7,
+    });
+    file.rsLora = true;
+  }, {});
+  expect(own.tensors.get(DOWN[1]!)!.a.shape[0]).toBe(3);
+  const adapter = Adapter.fromPeft(student, own);
+  expect(adapter.site(DOWN[1]!)!.scale).toBeCloseTo(7 / Math.sqrt(3), 12);
+  expect(adapter.site(DOWN[0]!)!.scale).toBeCloseTo(4 / Math.sqrt(2), 12);
+  const before = writePeftAdapter(own);
+  const after = writePeftAdapter(await adapter.toPeft(own.baseModel));
+  adapter.destroy();
+  for (const name of ['adapter_config.json', 'adapter_model.safetensors'] as const) {
+    expect(Buffer.from(after[name]).equals(Buffer.from(before[name])), name).toBe(true);
+  }
+});

@@ -60,8 +60,8 @@ const NF4 = { hidden: 128, intermediate: 800, limit: 48_000 };
 
 async function nf4Student(): Promise<Student> {
   const json = config(NF4.hidden, NF4.intermediate);
-  const { matrices, norms } = parameterShapes(parseModelConfig(json));
-  const tensors = [...matrices, ...norms].map(({ name, shape }) => {
+  const { matrices, vectors } = parameterShapes(parseModelConfig(json));
+  const tensors = [...matrices, ...vectors].map(({ name, shape }) => {
     const random = new RandomStream(7, name);
     const count = shape.reduce((product, size) => product * size, 1);
     const centre = shape.length === 1 ? 1 : 0;

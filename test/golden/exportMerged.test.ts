@@ -3,6 +3,10 @@
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readFile } from 'node:fs/promises';
+import { memorySource } from '../../src/formats/byteSource';
+import { readPeftAdapter, writePeftAdapter } from '../../src/formats/peft';
+import { writeSafetensors } from '../../src/formats/safetensorsWrite';
+import { encodeFloats } from '../../src/formats/tensorBytes';
 import { nodeGpu } from '../../src/gpu/node';
 import type { ExportRequest, ExportSummary } from '../../src/session/protocol';
 import { Session } from '../../src/session/session';
@@ -58,6 +62,46 @@ async function merge(
   return summary;
 }
 
+/** The student in bf16, in two shards. */
+async function shardedBf16(files: Record<string, Uint8Array>): Promise<Record<string, Uint8Array>> {
+  const whole = await tensorsOf(files['student/model.safetensors']);
+  delete files['student/model.safetensors'];
+  const tensors = await Promise.all(
+    whole.tensorNames.map(async (name) => ({
+      name,
+      dtype: 'bf16' as const,
+      shape: whole.info(name).shape,
+      data: encodeFloats(await whole.readF32(name), 'bf16'),
+    })),
+  );
+  const isFirst = (name: string): boolean => name.includes('layers.0');
+  const map = Object.fromEntries(tensors.map(({ name }) => [name, isFirst(name) ? 'a.safetensors' : 'b.safetensors']));
+  return {
+    'student/a.safetensors': writeSafetensors(tensors.filter(({ name }) => isFirst(name))),
+    'student/b.safetensors': writeSafetensors(tensors.filter(({ name }) => !isFirst(name))),
+    'student/model.safetensors.index.json': new TextEncoder().encode(JSON.stringify({ weight_map: map })),
+  };
+}
+
+/** The adapter with the first half of its ranks in k_proj and an alpha of its own in up_proj. */
+async function patterned(files: Record<string, Uint8Array>, rsLora: boolean): Promise<Record<string, Uint8Array>> {
+  const file = await readPeftAdapter((path) => {
+    return Promise.resolve(memorySource(path, files[`adapter/${path}`]!));
+  });
+  for (const [path, module] of file.tensors) {
+    if (path.endsWith('up_proj')) file.tensors.set(path, { ...module, alpha: 5 });
+    if (!path.endsWith('k_proj')) continue;
+    const { a, b } = module;
+    const rank = a.shape[0] / 2;
+    file.tensors.set(path, {
+      a: { shape: [rank, a.shape[1]], data: a.data.slice(0, rank * a.shape[1]) },
+      b: { shape: [b.shape[0], rank], data: b.data.slice(0, b.shape[0] * rank) },
+    });
+  }
+  const written = writePeftAdapter({ ...file, rsLora });
+  return Object.fromEntries(Object.entries(written).map(([name, bytes]) => [`adapter/${name}`, bytes]));
+}
+
 async function difference(a: Uint8Array, b: Uint8Array): Promise<number> {
   const [x, y] = [await (await tensorsOf(a)).readF32('logits'), await (await tensorsOf(b)).readF32('logits')];
   expect(x.length).toBe(y.length);
@@ -101,6 +145,27 @@ describe('a merged student', () => {
       message: expect.stringContaining('already quantised') as string,
     });
   });
+
+  it.each([true, false])(
+    'of a sharded bf16 student and an adapter with ranks and alphas of its own (rsLoRA %s) answers as both together',
+    async (rsLora) => {
+      const files = await goldenFiles('llama-tiny', 'lora-llama-tiny/adapter_final');
+      Object.assign(files, await shardedBf16(files));
+      Object.assign(files, await patterned(files, rsLora));
+      const trained = await logitsOf(files, { student: 'student', adapter: 'adapter' });
+      const { merged, notes } = await merge(files, { dtype: 'f32' }); // bf16 would round W + B·A
+      expect(merged).toEqual({ quantize: 'none', dtype: 'f32', roundingShare: 0 });
+      expect(notes).toEqual([]);
+      expect(await difference(await logitsOf(files, { student: 'merged' }), trained)).toBeLessThan(1e-4);
+      expect(await difference(await logitsOf(files, { student: 'student' }), trained)).toBeGreaterThan(1e-2);
+      // Kept as stored, what is not adapted has the bytes of its shard.
+      await merge(files, {});
+      const kept = await tensorsOf(files['merged/model.safetensors']);
+      const second = await tensorsOf(files['student/b.safetensors']);
+      expect(kept.info('model.norm.weight').dtype).toBe('bf16');
+      expect(await kept.readBytes('model.norm.weight')).toEqual(await second.readBytes('model.norm.weight'));
+    },
+  );
 
   it('rounded to bf16 differs by about what the note says', async () => {
     const files = await goldenFiles('llama-tiny', 'lora-llama-tiny/adapter_final');

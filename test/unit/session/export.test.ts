@@ -12,6 +12,9 @@ import { fingerprintOf } from '../../../src/session/load';
 import { mergeLora } from '../../../src/session/mergedTensor';
 import type { ExportSummary } from '../../../src/session/protocol';
 import { openFileRoot } from '../../../src/sources/fileRoot';
+import type { OpenRoot } from '../../../src/sources/openRoot';
+import { parseModelConfig } from '../../../src/formats/modelConfig';
+import { parameterShapes } from '../../../src/model/parameterShapes';
 import { tinyFiles } from './tinyRun';
 
 type Files = Record<string, Uint8Array>;
@@ -169,6 +172,141 @@ describe('merging', () => {
     const other = { ...config, num_hidden_layers: 1 };
     files['student/config.json'] = new TextEncoder().encode(JSON.stringify(other));
     await expect(exported(files)).rejects.toThrow('which this student does not have');
+  });
+});
+
+describe('how much is held', () => {
+  /** The tiny student with a far larger vocabulary and width: 67 MB of weights, all of one kind. */
+  function largeFiles(): Files {
+    const config = {
+      model_type: 'llama',
+      hidden_size: 512,
+      intermediate_size: 8192,
+      num_hidden_layers: 1,
+      num_attention_heads: 8,
+      vocab_size: 12_000,
+      max_position_embeddings: 64,
+      rms_norm_eps: 1e-5,
+      tie_word_embeddings: true,
+    };
+    const { matrices, norms } = parameterShapes(parseModelConfig(config));
+    const tensors = [...matrices, ...norms].map(({ name, shape }) => {
+      const count = shape.reduce((product, size) => product * size, 1);
+      return { name, dtype: 'bf16' as const, shape, data: new Uint8Array(2 * count).fill(60) };
+    });
+    return {
+      'student/config.json': new TextEncoder().encode(JSON.stringify(config)),
+      'student/model.safetensors': writeSafetensors(inLibraryOrder(tensors), { format: 'pt' }),
+    };
+  }
+  const up = (rows: number, columns: number): { shape: [number, number]; data: Float32Array } => ({
+    shape: [rows, columns],
+    data: new Float32Array(rows * columns).fill(0.01),
+  });
+
+  it.each(['merged', 'gguf'] as const)(
+    '%s: pieces of at most 4 MiB are read and written, one at a time',
+    async (format) => {
+      const adapter = {
+        r: 2,
+        alpha: 2,
+        dropout: 0,
+        rsLora: false,
+        targetModules: ['up_proj', 'q_proj'],
+        baseModel: '',
+      };
+      const tensors = new Map([
+        ['model.layers.0.mlp.up_proj', { a: up(2, 512), b: up(8192, 2) }],
+        ['model.layers.0.self_attn.q_proj', { a: up(2, 512), b: up(512, 2) }],
+      ]);
+      const files = { ...largeFiles() };
+      for (const [name, bytes] of Object.entries(writePeftAdapter({ ...adapter, tensors })))
+        files[`adapter/${name}`] = bytes;
+      const inner = openFileRoot({ kind: 'memory', files });
+      let [largestRead, largestWrite, writtenBytes, open] = [0, 0, 0, 0];
+      const reading: OpenRoot = {
+        ...inner,
+        open: async (path) => {
+          const source = await inner.open(path);
+          if (source === undefined || !path.startsWith('student/model')) return source;
+          return {
+            ...source,
+            read: (start, end) => {
+              largestRead = Math.max(largestRead, end - start);
+              return source.read(start, end);
+            },
+          };
+        },
+      };
+      const out = openFileRoot({ kind: 'memory', files: {} });
+      const summary = await exportStudent({
+        files: reading,
+        out: {
+          ...out,
+          write: (path, bytes) => {
+            largestWrite = Math.max(largestWrite, bytes.byteLength);
+            return out.write(path, bytes);
+          },
+          create: () =>
+            Promise.resolve({
+              write: (bytes) => {
+                expect(++open).toBe(1);
+                largestWrite = Math.max(largestWrite, bytes.byteLength);
+                writtenBytes += bytes.byteLength;
+                open--;
+                return Promise.resolve();
+              },
+              close: () => Promise.resolve(),
+              abort: () => Promise.resolve(),
+            }),
+        },
+        student: 'student',
+        adapter: 'adapter',
+        format,
+        gpu: () => Promise.reject(new Error('no GPU is needed')),
+      });
+      expect(writtenBytes).toBeGreaterThan(37e6);
+      expect(largestRead).toBeLessThanOrEqual(4 * 2 ** 20);
+      expect(largestWrite).toBeLessThanOrEqual(4 * 2 ** 20);
+      expect(summary.merged!.roundingShare).toBeGreaterThan(0);
+    },
+  );
+
+  it('a tensor of several blocks is merged as one that is whole', async () => {
+    const files = largeFiles();
+    const name = 'model.layers.0.mlp.up_proj';
+    const module = { a: up(2, 512), b: up(8192, 2) };
+    module.b.data.forEach((_, i) => (module.b.data[i] = Math.sin(i)));
+    const adapter = { r: 2, alpha: 2, dropout: 0, rsLora: true, targetModules: ['up_proj'], baseModel: '' };
+    for (const [file, bytes] of Object.entries(writePeftAdapter({ ...adapter, tensors: new Map([[name, module]]) }))) {
+      files[`adapter/${file}`] = bytes;
+    }
+    const { merged } = await exported(files, { dtype: 'f32' });
+    const before = await open(files, 'student/');
+    const whole = mergeLora(await before.readF32(`${name}.weight`), [8192, 512], module, adapter, name);
+    expect(Buffer.from((await merged.readF32(`${name}.weight`)).buffer).equals(Buffer.from(whole.buffer))).toBe(true);
+  });
+});
+
+describe('tensors that the decoder does not use', () => {
+  it('are left out, and that is told', async () => {
+    const files = { ...tinyFiles(), ...adapterFiles() };
+    const before = await open(files, 'student/');
+    const tensors = await Promise.all(
+      before.tensorNames.map(async (name) => ({ ...before.info(name), name, data: await before.readBytes(name) })),
+    );
+    const extra = ['model.layers.0.self_attn.rotary_emb.inv_freq', 'vision.weight'].map((name) => ({
+      name,
+      dtype: 'f32' as const,
+      shape: [2],
+      data: new Float32Array(2),
+    }));
+    files['student/model.safetensors'] = writeSafetensors(inLibraryOrder([...tensors, ...extra]), { format: 'pt' });
+    const { merged, summary } = await exported(files);
+    expect([...merged.tensorNames].sort()).toEqual([...before.tensorNames].sort());
+    expect(summary.notes).toEqual([
+      expect.stringMatching(/^left out: 2 tensors .*rotary_emb\.inv_freq, vision\.weight/),
+    ]);
   });
 });
 

@@ -1,7 +1,7 @@
 // File roots: what is behind a path is read exactly, or the failure names the URL and what to do. The http root is held
 // against a local server that misbehaves on purpose.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openFileRoot } from '../../../src/sources/fileRoot';
 import type { OpenRoot } from '../../../src/sources/openRoot';
 import { openHttpRoot } from '../../../src/sources/http';
+import { writeStream } from '../../../src/sources/writeStream';
 
 const CONTENT = Uint8Array.from({ length: 1000 }, (_, i) => (i * 7) % 251);
 
@@ -238,6 +239,34 @@ describe('disk and memory roots', () => {
       expect(await own.open('a/b/other')).toBeUndefined();
       expect(await own.open('a/b')).toBeUndefined();
       await expect(own.readText('a/b/other')).rejects.toMatchObject({ code: 'source' });
+    });
+  }
+
+  for (const [name, make] of roots) {
+    it(`${name}: a file of pieces has its name when it is whole; what fails leaves the old one and nothing else`, async () => {
+      const own = make();
+      const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+      const writer = await own.create('new/file.txt');
+      const piece = text('ab');
+      await writer.write(piece);
+      piece.fill(0); // the array may be used again
+      await writer.write(text('cd'));
+      expect(await own.open('new/file.txt')).toBeUndefined();
+      await writer.close();
+      expect(await own.readText('new/file.txt')).toBe('abcd');
+      async function* broken(): AsyncGenerator<Uint8Array> {
+        yield await Promise.resolve(text('x'));
+        throw new Error('no more');
+      }
+      await expect(writeStream(own, 'new/file.txt', broken())).rejects.toThrow('no more');
+      expect(await own.readText('new/file.txt')).toBe('abcd');
+      if (name === 'disk') expect(readdirSync(join(directory, 'new'))).toEqual(['file.txt']);
+      const [first, second] = [await own.create('twice'), await own.create('twice')];
+      await first.write(text('1'));
+      await second.write(text('22'));
+      await second.close();
+      await first.close();
+      expect(await own.readText('twice')).toBe('1');
     });
   }
 
