@@ -44,7 +44,7 @@ it('as a folder among a session’s files, and back', () => {
   for (const name of [
     { repo: 'a/b' },
     { repo: 'a/b', revision: 'refs/pr/1' },
-    { repo: 'a/b.c', revision: 'main', endpoint: 'http://127.0.0.1:80/x~y' },
+    { repo: 'a/b.c', revision: 'main', endpoint: 'http://127.0.0.1:8080/x~y' },
   ]) {
     expect(splitHubPath(`${hubFolder(name)}/sub/config.json`)).toEqual({ name, path: 'sub/config.json' });
     expect(splitHubPath(hubFolder(name))).toEqual({ name, path: '' });
