@@ -128,6 +128,7 @@ it('a student by its name in an experiment: pinned in the report, its pieces gon
     await file!.read(0, bytes.byteLength);
     return server.sentBytes === before;
   };
+  await kept();
   expect(await kept()).toBe(true);
   await opened.loaded();
   expect(await kept()).toBe(false);
