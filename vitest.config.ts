@@ -7,6 +7,7 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { browserFlags, findBrowser } from './scripts/browser.mjs';
 import { lavapipeIcd, vulkanEnvironment } from './scripts/vulkan.mjs';
+import { hubCommands } from './test/support/hubCommands';
 
 // Here, so that plain `npx vitest run` finds a driver too: the workers are forks and inherit this environment.
 Object.assign(process.env, vulkanEnvironment());
@@ -35,6 +36,7 @@ const projects: TestProjectInlineConfiguration[] = [
         // Playwright's headless *shell* has no WebGPU: the full browser is told to be headless by its own flag.
         headless: false,
         screenshotFailures: false,
+        commands: hubCommands,
         provider: playwright({
           launchOptions: {
             headless: false,

@@ -110,14 +110,14 @@ export function hubText({ repo, revision }: HubName): string {
 /** A model as a folder among a session's files: its files are `<folder>/config.json` and so on. */
 export function hubFolder({ repo, revision, endpoint }: HubName): string {
   const at = revision === undefined ? '' : `@${encodeURIComponent(revision)}`;
-  return `${SCHEME}${endpoint === undefined ? '' : `${encodeURIComponent(endpoint)}~`}${repo}${at}`;
+  return `${SCHEME}${endpoint === undefined ? '' : `${encodeURIComponent(endpoint)};`}${repo}${at}`;
 }
 
 /** The inverse of {@link hubFolder}, for a path in it; undefined for a path of another kind. @throws PupilError `config` */
 export function splitHubPath(path: string): { name: HubName; path: string } | undefined {
   if (!path.startsWith(SCHEME)) return undefined;
   const [, endpoint, repo = '', revision, rest = ''] =
-    /^hub:(?:([^~/]*)~)?([^/@]*\/[^/@]*)(?:@([^/]*))?(?:\/(.*))?$/s.exec(path) ?? [];
+    /^hub:(?:([^;/]*);)?([^/@]*\/[^/@]*)(?:@([^/]*))?(?:\/(.*))?$/s.exec(path) ?? [];
   const name = expectHubName({
     repo,
     ...(revision === undefined ? {} : { revision: decoded(revision) }),

@@ -25,7 +25,7 @@ export const StudentSchema = v.strictObject({
         kind: v.literal('hub'),
         repo: v.pipe(v.string(), v.regex(REPO_PATTERN, 'a model of the Hub: owner/name')),
         revision: v.exactOptional(v.pipe(v.string(), v.regex(REVISION_PATTERN, 'a branch, tag or commit'))),
-        endpoint: v.exactOptional(v.pipe(v.string(), v.url(), v.regex(/^https?:\/\/[^/@?#]+[^@?#]*$/i, 'a base URL'))),
+        endpoint: v.exactOptional(v.pipe(v.string(), v.url(), v.regex(/^https?:\/\/[^/@?#]+[^@?#]*$/, 'a base URL'))),
       }),
     ]),
     'Student',

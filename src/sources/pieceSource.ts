@@ -3,8 +3,8 @@
 import type { PieceFile } from '../base/pieces';
 import type { ByteSource } from '../formats/byteSource';
 
-/** Shorter reads (headers, norms, fingerprints) do not make a whole piece come, which a mere look would not need. */
-const SMALL_BYTES = 64 * 1024;
+/** Reads of less than this share of a piece (headers, norms, fingerprints) fetch no more: a mere look would not need it. */
+const SMALL_SHARE = 1 / 64;
 
 /** @param runBytes neighbouring pieces that are missing are fetched at once, up to so many bytes. */
 export function throughPieces(
@@ -54,7 +54,7 @@ export function throughPieces(
       const to = Math.floor((end - 1) / pieceBytes);
       const missing = (index: number): boolean => index !== last?.index && !coming.has(index) && !pieces.has(index);
       const indices = Array.from({ length: to - from + 1 }, (_, i) => from + i);
-      if (end - start <= SMALL_BYTES && indices.some(missing)) return inner.read(start, end);
+      if (end - start <= pieceBytes * SMALL_SHARE && indices.some(missing)) return inner.read(start, end);
       const most = Math.max(1, Math.floor(runBytes / pieceBytes));
       for (let index = from; index <= to; index++) {
         if (!missing(index)) continue;

@@ -6,21 +6,11 @@ import { PupilError } from '../../src/base/errors';
 import { openHubRoot } from '../../src/sources/hub';
 import { MemoryPieceStore } from '../../src/storage/pieceStore';
 import { LASTING_FAULTS, PASSING_FAULTS, startHubServer, type Fault, type HubServer } from './hubServer';
+import { patterned } from './patterned';
 
 const TOKEN = 'hf_SecretOfTheStories0123456789';
 const ATTEMPTS = 4;
 const IDLE_MS = 40;
-
-/** Deterministic bytes, no two parts alike. */
-export function patterned(length: number, seed = 1): Uint8Array {
-  const bytes = new Uint8Array(length);
-  let x = (seed * 2654435761) >>> 0;
-  for (let i = 0; i < length; i++) {
-    x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-    bytes[i] = x >>> 24;
-  }
-  return bytes;
-}
 
 const FILES = {
   'config.json': new TextEncoder().encode(`{"a":"${'x'.repeat(700)}"}`),

@@ -135,9 +135,19 @@ describe('parseExperiment', () => {
       /tasks\[0\]\.files\.all: expected at least one entry, got \[\]/,
     ],
     [
+      'a model of the Hub without its owner',
+      (e: Loose): unknown => (e.student.source = { kind: 'hub', repo: 'gpt2' }),
+      /student\.source\.repo: expected .*got "gpt2"/,
+    ],
+    [
+      'a token in an experiment',
+      (e: Loose): unknown => (e.student.source = { kind: 'hub', repo: 'a/b', token: 'x' }),
+      /student\.source.*token/,
+    ],
+    [
       'an unknown kind of source',
-      (e: Loose): unknown => (e.student.source.kind = 'hub'),
-      /student\.source\.kind: .*got "hub"/,
+      (e: Loose): unknown => (e.student.source.kind = 'floppy'),
+      /student\.source\.kind: .*got "floppy"/,
     ],
     [
       'demonstrations of no task',

@@ -5,7 +5,8 @@ import { openFileRoot } from '../../../src/sources/fileRoot';
 import { openHubRoot, type HubOptions, type HubRoot, type OpenHubRoot } from '../../../src/sources/hub';
 import { MemoryPieceStore } from '../../../src/storage/pieceStore';
 import { COMMIT, startHubServer, type Fault, type HubServer, type HubServerOptions } from '../../support/hubServer';
-import { patterned, tellHubStories } from '../../support/hubStories';
+import { tellHubStories } from '../../support/hubStories';
+import { patterned } from '../../support/patterned';
 
 const WEIGHTS = patterned(200_000);
 const FILES = {
