@@ -29,11 +29,11 @@ const TOKEN = 'hf_NeverWrittenDown0123456789';
 /** The tiny student in bf16, in two shards. */
 function shardedFiles(): Record<string, Uint8Array> {
   const config = tinyFiles()['student/config.json']!;
-  const { matrices, norms } = parameterShapes(
+  const { matrices, vectors } = parameterShapes(
     parseModelConfig(JSON.parse(new TextDecoder().decode(config)) as Record<string, unknown>),
   );
   const tensors = inLibraryOrder(
-    [...matrices, ...norms].map(({ name, shape }) => {
+    [...matrices, ...vectors].map(({ name, shape }) => {
       const random = new RandomStream(9, name);
       const count = shape.reduce((product, size) => product * size, 1);
       const data = Float32Array.from({ length: count }, () =>

@@ -189,8 +189,8 @@ describe('how much is held', () => {
       rms_norm_eps: 1e-5,
       tie_word_embeddings: true,
     };
-    const { matrices, norms } = parameterShapes(parseModelConfig(config));
-    const tensors = [...matrices, ...norms].map(({ name, shape }) => {
+    const { matrices, vectors } = parameterShapes(parseModelConfig(config));
+    const tensors = [...matrices, ...vectors].map(({ name, shape }) => {
       const count = shape.reduce((product, size) => product * size, 1);
       return { name, dtype: 'bf16' as const, shape, data: new Uint8Array(2 * count).fill(60) };
     });
