@@ -41,7 +41,7 @@ describe('openCheckpoint', () => {
     expect(checkpoint.config['hidden_size']).toBe(64);
     expect(checkpoint.tensorNames).toHaveLength(21);
     expect(checkpoint.totalBytes).toBe(527_616);
-    expect(checkpoint.info('lm_head.weight')).toEqual({ dtype: 'f32', shape: [256, 64], sizeBytes: 65_536 });
+    expect(checkpoint.info('lm_head.weight')).toMatchObject({ dtype: 'f32', shape: [256, 64], sizeBytes: 65_536 });
     const values = await checkpoint.readF32('model.norm.weight');
     const bytes = await checkpoint.readBytes('model.norm.weight', 0, 4);
     expect(new DataView(bytes.slice().buffer).getFloat32(0, true)).toBe(values[0]);

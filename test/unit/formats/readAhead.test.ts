@@ -4,23 +4,32 @@ import { readAhead } from '../../../src/formats/readAhead';
 
 const later = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-it('gives results in order though later reads are faster, with `depth` under way beside the one in use', async () => {
-  let underWay = 0;
-  const most: number[] = [];
-  const reads = Array.from({ length: 9 }, (_, i) => async (): Promise<number> => {
-    underWay++;
-    await later(9 - i);
-    underWay--;
-    return i;
+it('gives results in order though later reads end first, with `depth` asked for beside the one in use', async () => {
+  const asked: number[] = [];
+  const ends: (() => void)[] = [];
+  const reads = Array.from({ length: 9 }, (_, i) => (): Promise<number> => {
+    asked.push(i);
+    return new Promise((resolve) => (ends[i] = () => resolve(i)));
   });
   const got: number[] = [];
-  for await (const value of readAhead(reads, 3)) {
-    got.push(value);
-    most.push(underWay);
-    await later(2);
+  const all = (async () => {
+    for await (const value of readAhead(reads, 3)) {
+      got.push(value);
+      expect(asked.length).toBe(Math.min(9, value + 1 + 3));
+    }
+  })();
+  await later(1);
+  expect(asked).toEqual([0, 1, 2]);
+  for (const last of [2, 5, 8]) {
+    for (const i of [last, last - 1, last - 2]) {
+      expect(got.length).toBe(last - 2);
+      ends[i]!();
+      await later(1);
+    }
+    expect(got.length).toBe(last + 1);
   }
+  await all;
   expect(got).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8]);
-  expect(Math.max(...most)).toBe(3);
 });
 
 it('asks for no read that is not due yet', async () => {
