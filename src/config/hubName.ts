@@ -18,8 +18,7 @@ const PART = '[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_-])?';
 /** `owner/name` as the Hub allows it: letters, digits, ".", "_" and "-", neither ".." nor "--" in it. */
 export const REPO_PATTERN = new RegExp(`^(?!.*(?:\\.\\.|--))${PART}/${PART}$`);
 /** What Git allows, and a URL can carry: no spaces, none of `~ ^ : ? * [ \` and no "..". */
-// eslint-disable-next-line no-control-regex -- control characters are what is refused
-export const REVISION_PATTERN = /^(?!.*(?:\.\.|\/\/|@\{))[A-Za-z0-9_][^\s~^:?*[\]\\\u0000-\u001f\u007f#%]{0,254}$/;
+export const REVISION_PATTERN = /^(?!.*(?:\.\.|\/\/|@\{|[~^:?*[\]\\#%]))[A-Za-z0-9_][!-~\u00a1-\uffff]{0,254}$/;
 
 const SCHEME = 'hub:';
 

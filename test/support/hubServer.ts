@@ -326,7 +326,7 @@ export class HubServer {
     if (fault === 'less-at-once') end = start + Math.max(1, Math.ceil((end - start) / 2));
     let body = bytes.subarray(start, end);
     const shift = fault === 'other-range' ? 1 : 0;
-    const range = `bytes ${start + shift}-${end - 1 + shift}/${bytes.byteLength}`;
+    const range = `bytes ${start + shift}-${end - 1}/${bytes.byteLength}`;
     if (fault === 'gzip-part') {
       body = gzipSync(body);
       response.writeHead(206, {
