@@ -16,6 +16,7 @@ import { filesIn } from '../recipes/files';
 import type { EnvironmentReport, StudentReport } from '../report/types';
 import type { OpenRoot } from '../sources/openRoot';
 import {
+  bareUrl,
   openWithCache,
   uncachedConfig,
   type PlainStudent,
@@ -48,7 +49,7 @@ function studentFolder({ source }: StudentConfig): string {
     case 'bundled':
       return `students/${source.name}`;
     case 'url':
-      return source.url;
+      return bareUrl(source.url);
     case 'hub':
       return hubFolder(source);
   }

@@ -88,7 +88,8 @@ function networkAddress({ source }: StudentChoice, root: FileRoot): string | und
   return new URL(root.base).origin === own ? undefined : bareUrl(`${root.base}${source.path}`);
 }
 
-function bareUrl(text: string): string {
+/** An address without query and fragment, which may hold secrets, and with a slash at its end. */
+export function bareUrl(text: string): string {
   const url = new URL(text);
   return `${url.origin}${url.pathname.replace(/\/*$/, '/')}`;
 }

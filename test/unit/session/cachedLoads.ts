@@ -8,6 +8,7 @@ import { Trainer } from '../../../src/model/trainer';
 import { loadStudentWeights, openStudent, type OpenedStudent } from '../../../src/session/load';
 import type { CacheUse } from '../../../src/session/studentProtocol';
 import { readExperiment } from '../../../src/session/taskItems';
+import { RemoteFiles } from '../../../src/session/remoteFiles';
 import { openFileRoot, type FileRoot } from '../../../src/sources/fileRoot';
 import type { CachePlace } from '../../../src/storage/cachePlace';
 import type { MemoryCachePlace } from '../../../src/storage/cacheMemory';
@@ -57,7 +58,11 @@ export async function load(
   use: CacheUse | undefined = 'on',
   signal = new AbortController().signal,
 ): Promise<Loaded> {
-  const opened = await openStudent(experiment, openFileRoot(root), { cache: new StudentCache(place), use, root });
+  const opened = await openStudent(experiment, new RemoteFiles().beside(openFileRoot(root)), {
+    cache: new StudentCache(place),
+    use,
+    root,
+  });
   const tasks = new Set<string>();
   const student = await loadStudentWeights(gpu, experiment, opened, ({ task }) => void tasks.add(task), signal);
   students.push(student);

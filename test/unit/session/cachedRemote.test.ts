@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { PupilError } from '../../../src/base/errors';
 import type { Experiment } from '../../../src/config/experiment';
 import { loadStudentWeights, openStudent } from '../../../src/session/load';
+import { RemoteFiles } from '../../../src/session/remoteFiles';
 import { openFileRoot } from '../../../src/sources/fileRoot';
 import { MemoryCachePlace } from '../../../src/storage/cacheMemory';
 import { StudentCache } from '../../../src/storage/studentCache';
@@ -95,7 +96,7 @@ describe('a student behind a network', () => {
   it('whose entry is damaged while its source has changed is not mixed up', async () => {
     const place = new MemoryCachePlace();
     await load(place, remote(), ROOT, undefined);
-    const opened = await openStudent(remote(), openFileRoot(ROOT), {
+    const opened = await openStudent(remote(), new RemoteFiles().beside(openFileRoot(ROOT)), {
       cache: new StudentCache(place),
       use: undefined,
       root: ROOT,
