@@ -121,6 +121,7 @@ export function* quantizedReads(context: LoadContext, name: string, make: () => 
         await quantizer.push(weight, stored.dtype, first, stored.bytes, (element) =>
           refusal(checkpoint, name, element),
         );
+        release(info, bytes);
         if (!last) return;
         await quantizer.finish(weight);
         if (sink === undefined) return;
