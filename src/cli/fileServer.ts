@@ -41,11 +41,13 @@ export interface FileServer {
   shareFolder(folder: string): string;
   /** Lets the page read exactly this file; its URL. */
   shareFile(file: string): string;
-  /**
-   * Lets the page read, write and delete under a folder (made when missing at the first upload); the base URL. A PUT with
-   * Content-Range writes a part of a file. A name that ends with `.lock` is no file to be written but a lock of this process.
-   */
+  /** Lets the page read and write under a folder (made when missing at the first upload), and delete nothing; the base URL. */
   shareOutput(folder: string): string;
+  /**
+   * The same for a folder that is the page's own: it may delete there, put parts of a file at their place, and take locks
+   * of this process (names that end with `.lock`, which are no files).
+   */
+  shareOwn(folder: string): string;
   /**
    * Lets the page read these files and folders under their own absolute names, and write the files (and into the folders)
    * of `write`; the base URL stands for the root of the file system, everything else under it is refused.
@@ -59,6 +61,8 @@ interface Share {
   root: string;
   readable: readonly string[];
   writable: readonly string[];
+  /** The page may delete there, take locks, and write parts at their place. */
+  own: boolean;
 }
 
 /** The token makes these addresses unguessable, so any origin that knows one may use it. */
@@ -108,8 +112,8 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
     );
   }
   const origin = `http://127.0.0.1:${server.port}`;
-  const share = (root: string, readable: readonly string[], writable: readonly string[]): string => {
-    const made: Share = { root, readable: readable.map(full), writable: writable.map(full) };
+  const share = (root: string, readable: readonly string[], writable: readonly string[], own = false): string => {
+    const made: Share = { root, readable: readable.map(full), writable: writable.map(full), own };
     const text = JSON.stringify(made);
     let id = shares.findIndex((known) => JSON.stringify(known) === text);
     if (id < 0) id = shares.push(made) - 1;
@@ -122,6 +126,7 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
     shareFolder: (folder) => share(full(folder), [folder], []),
     shareFile: (file) => share(path.dirname(full(file)), [file], []) + encodeURIComponent(path.basename(file)),
     shareOutput: (folder) => share(full(folder), [], [folder]),
+    shareOwn: (folder) => share(full(folder), [], [folder], true),
     shareTree: (readable, writable) =>
       share(path.parse(full(readable[0] ?? writable[0] ?? '.')).root, readable, writable),
     close: async () => {
@@ -171,14 +176,15 @@ async function answer(
       if (rest.length === 0) return sendText(response, 400, 'a file name is missing', SHARED_HEADERS);
       const root = coveredBy(file, share.writable);
       if (root === undefined) return sendText(response, 403, 'not shared for writing', SHARED_HEADERS);
-      if (file.endsWith('.lock')) return takeLock(response, root, file, locks, SHARED_HEADERS);
-      const range = placedPart(request);
+      if (share.own && file.endsWith('.lock')) return takeLock(response, root, file, locks, SHARED_HEADERS);
+      const range = share.own ? placedPart(request) : undefined;
       if (range !== undefined) return receivePart(request, response, root, file, range, SHARED_HEADERS);
       return uploads.put(request, response, root, file);
     }
     case 'DELETE': {
       // An upload in pieces is given up under the name of its file; that deletes nothing that is there.
       if (request.headers['upload-id'] !== undefined) return uploads.abandon(request, response, file);
+      if (!share.own) return sendText(response, 405, 'files are not deleted here', SHARED_HEADERS);
       const root = coveredBy(file, share.writable);
       if (root === undefined || root === file) {
         return sendText(response, 403, 'not shared for deleting', SHARED_HEADERS);

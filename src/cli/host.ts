@@ -27,6 +27,8 @@ export interface Host {
   writes(paths: readonly string[]): FileRoot;
   /** A folder of its own as a root, read and written: what a run puts out. */
   folder(path: string): FileRoot;
+  /** The same of a folder that is Pupil's own, where the session may also delete and lock. */
+  own(path: string): FileRoot;
   /** Ends everything that was started for this host. */
   close(): Promise<void>;
 }

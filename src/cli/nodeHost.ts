@@ -62,6 +62,7 @@ export async function openNodeHost(options: HostOptions): Promise<Host> {
     reads: () => ({ kind: 'disk', directory: root }),
     writes: () => ({ kind: 'disk', directory: root }),
     folder: (path) => ({ kind: 'disk', directory: path }),
+    own: (path) => ({ kind: 'disk', directory: path }),
     close: async () => {
       session.close();
       if (scratch !== undefined) await rm(scratch, { recursive: true, force: true });

@@ -65,10 +65,10 @@ export function withDeviceFlags(command: Command, defaultTier?: 'f32' | 'auto'):
 }
 
 /** How a session opens its device. Measured kernel variants are remembered beside Pupil's other caches, for every host. */
-export function deviceOptions(flags: CommonFlags, host: Pick<Host, 'folder'>): DeviceOptions {
+export function deviceOptions(flags: CommonFlags, host: Pick<Host, 'folder' | 'own'>): DeviceOptions {
   return {
     variantFiles: host.folder(join(cacheFolder(), 'variants')),
-    studentFiles: host.folder(typeof flags.cache === 'string' ? resolve(flags.cache) : studentFolder()),
+    studentFiles: host.own(typeof flags.cache === 'string' ? resolve(flags.cache) : studentFolder()),
     ...(flags.tier === undefined ? {} : { tier: flags.tier }),
     ...(flags.requireHardware === true ? { requireHardware: true } : {}),
     ...(flags.expectVendor === undefined ? {} : { expectVendor: flags.expectVendor }),

@@ -205,6 +205,7 @@ export async function openPageHost(options: HostOptions): Promise<Host> {
       reads: (paths) => ({ kind: 'http', base: server.shareTree(paths, []) }),
       writes: (paths) => ({ kind: 'http', base: server.shareTree([], paths) }),
       folder: (path) => ({ kind: 'http', base: server.shareOutput(path) }),
+      own: (path) => ({ kind: 'http', base: server.shareOwn(path) }),
       close: async () => {
         await browser.close();
         await server.close();

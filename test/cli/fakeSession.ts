@@ -97,6 +97,7 @@ export async function pupil(
         reads: root('reads'),
         writes: root('writes'),
         folder: root('folder'),
+        own: root('folder'),
         close: () => {
           closed++;
           return Promise.resolve();
