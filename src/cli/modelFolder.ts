@@ -23,6 +23,9 @@ export interface ModelFolder {
   path?: string;
 }
 
+/** The paths on this machine that it stands for, to be shared with a page: none where it lies elsewhere. */
+export const here = (model: ModelFolder | undefined): string[] => (model?.path === undefined ? [] : [model.path]);
+
 function elsewhere(text: string): HubName | string | undefined {
   if (text.startsWith('hub:')) return parseHubName(text);
   if (!/^https?:\/\//i.test(text)) return undefined;

@@ -4,7 +4,7 @@ import type { Experiment } from '../../config/experiment';
 import { perform, withSession, type VerbContext } from '../context';
 import { loadExperiment } from '../experimentFile';
 import { outputFolder } from '../files';
-import { ADAPTER_HELP, expectModelFolder, expectStudent, STUDENT_HELP, type ModelFolder } from '../modelFolder';
+import { ADAPTER_HELP, expectModelFolder, expectStudent, here, STUDENT_HELP } from '../modelFolder';
 import { cacheRequest, integerIn, QUANTIZE, withCacheFlags, withDeviceFlags, type CommonFlags } from '../options';
 import { rowText } from '../output';
 
@@ -54,7 +54,6 @@ export function registerEval(program: Command, context: VerbContext): void {
             ? undefined
             : expectModelFolder('--adapter', flags.adapter, 'adapter_config.json');
         const { experiment, inputs } = loadExperiment(name, flags);
-        const here = (one: ModelFolder | undefined): string[] => (one?.path === undefined ? [] : [one.path]);
         const never = [...here(student), ...here(adapter)];
         const out = flags.out === undefined ? undefined : outputFolder('--out', flags.out, never);
         return withSession(context, flags, output, async (session, host) => {

@@ -2,15 +2,23 @@
 // one base. (`pupil inspect generate` is the port for ids.) The answers come from the session; how they look is talkOutput.ts.
 import { Option, type Command } from 'commander';
 import { readFileSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 import { PupilError } from '../../base/errors';
 import type { ChatMessage, SessionApi, TalkAnswer, TalkRequest } from '../../session/protocol';
 import { chat } from '../chat';
 import { perform, withSession, type ExitCode, type VerbContext } from '../context';
-import { expectFile, expectFolder } from '../files';
-import { pathInRoot } from '../host';
+import { expectFile } from '../files';
 import { stopOnInterrupt } from '../interrupt';
-import { integerIn, numberIn, QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
+import { ADAPTER_HELP, expectModelFolder, expectStudent, here, STUDENT_HELP, type ModelFolder } from '../modelFolder';
+import {
+  cacheRequest,
+  integerIn,
+  numberIn,
+  QUANTIZE,
+  withCacheFlags,
+  withDeviceFlags,
+  type CommonFlags,
+} from '../options';
 import type { Output } from '../output';
 import { TalkOutput } from '../talkOutput';
 
@@ -34,7 +42,8 @@ interface GenerateFlags extends CommonFlags {
 /** One student that answers: the base, or an adapter on it. */
 interface System {
   label: string;
-  path: string | undefined;
+  /** undefined: the base without one. */
+  adapter: ModelFolder | undefined;
 }
 
 /** Alternatives shown where no number is said. */
@@ -44,11 +53,11 @@ const NO_ADAPTER = 'none';
 const collect = (text: string, before: string[] = []): string[] => [...before, text];
 
 export function registerGenerate(program: Command, context: VerbContext): void {
-  withDeviceFlags(program.command('generate').description('continue a text, or talk, with any student'))
-    .requiredOption('--student <dir>', 'folder of a Hugging Face checkpoint with its tokenizer')
+  withCacheFlags(withDeviceFlags(program.command('generate').description('continue a text, or talk, with any student')))
+    .requiredOption('--student <student>', STUDENT_HELP)
     .option(
-      '--adapter <dir>',
-      'PEFT adapter; repeat it to hear several side by side, "none" is the student without one',
+      '--adapter <adapter>',
+      `${ADAPTER_HELP}; repeat it to hear several side by side, "none" is the student without one`,
       collect,
       [],
     )
@@ -71,14 +80,15 @@ export function registerGenerate(program: Command, context: VerbContext): void {
     .action((flags: GenerateFlags) =>
       perform(context, flags.json === true, async (output) => {
         const prompt = promptOf(flags);
-        const student = expectFolder('--student', flags.student, 'config.json');
+        const student = expectStudent('--student', flags.student);
         const systems = systemsOf(flags.adapter);
-        const paths = systems.flatMap(({ path }) => (path === undefined ? [] : [path]));
+        const paths = systems.flatMap(({ adapter }) => here(adapter));
         return withSession(context, flags, output, async (session, host) => {
           const talk = talkWith(session, output, systems, flags, {
-            files: host.reads([student, ...paths]),
+            files: host.reads([...here(student), ...paths]),
+            ...cacheRequest(flags),
             student: {
-              source: { kind: 'directory', path: pathInRoot(student) },
+              source: student.path === undefined ? student.source : { kind: 'directory', path: student.folder },
               quantize: flags.quantize,
               ...(flags.tier === undefined ? {} : { tier: flags.tier }),
             },
@@ -114,12 +124,12 @@ function promptOf(flags: GenerateFlags): string | undefined {
 
 /** Systems by short names that tell them apart. */
 function systemsOf(adapters: readonly string[]): System[] {
-  if (adapters.length === 0) return [{ label: NO_ADAPTER, path: undefined }];
-  const short = adapters.map((path) => basename(resolve(path)));
+  if (adapters.length === 0) return [{ label: NO_ADAPTER, adapter: undefined }];
+  const short = adapters.map((path) => basename(path.replace(/[/\\]+$/, '')));
   return adapters.map((path, i) => {
-    if (path === NO_ADAPTER) return { label: NO_ADAPTER, path: undefined };
+    if (path === NO_ADAPTER) return { label: NO_ADAPTER, adapter: undefined };
     const unique = short.filter((name) => name === short[i]).length === 1;
-    return { label: unique ? short[i]! : path, path: expectFolder('--adapter', path, 'adapter_config.json') };
+    return { label: unique ? short[i]! : path, adapter: expectModelFolder('--adapter', path, 'adapter_config.json') };
   });
 }
 
@@ -134,7 +144,7 @@ function talkWith(
   output: Output,
   systems: readonly System[],
   flags: GenerateFlags,
-  student: Pick<TalkRequest, 'files' | 'student'>,
+  student: Pick<TalkRequest, 'files' | 'student' | 'cache'>,
 ): Talk {
   const { maxNewTokens, temperature, topK, topP, seed, stop, probabilities } = flags;
   const topLogprobs = probabilities === true ? ALTERNATIVES : probabilities;
@@ -142,7 +152,7 @@ function talkWith(
   let answering = false;
   return {
     async ask(system, what) {
-      const { label, path } = systems[system]!;
+      const { label, adapter } = systems[system]!;
       const show = new TalkOutput(output, label, {
         probabilities: topLogprobs !== undefined,
         labelled: systems.length > 1,
@@ -155,7 +165,7 @@ function talkWith(
             ...settings,
             ...what,
             ...(topLogprobs === undefined ? {} : { topLogprobs }),
-            ...(path === undefined ? {} : { adapter: { path: pathInRoot(path) } }),
+            ...(adapter === undefined ? {} : { adapter: { path: adapter.folder } }),
           },
           show.event,
         );

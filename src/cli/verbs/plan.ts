@@ -3,8 +3,7 @@
 import { Option, type Command } from 'commander';
 import type { PlannedStudent, StudentSettings } from '../../session/protocol';
 import { perform, withSession, type ExitCode, type VerbContext } from '../context';
-import { expectFolder } from '../files';
-import { pathInRoot } from '../host';
+import { expectStudent, here, STUDENT_HELP } from '../modelFolder';
 import { bytesOf, integerIn, QUANTIZE, withDeviceFlags, type CommonFlags } from '../options';
 import type { Output } from '../output';
 
@@ -22,7 +21,7 @@ export function registerPlan(program: Command, context: VerbContext): void {
       .command('plan')
       .description('say what a student would take on the GPU, from its config.json, and what would make it fit'),
   )
-    .requiredOption('--student <dir>', 'folder with config.json; weights need not be there')
+    .requiredOption('--student <student>', `${STUDENT_HELP}; weights need not be there`)
     .addOption(new Option('--quantize <kind>', 'of the linear weights (default: nf4)').choices(QUANTIZE))
     .option('--rank <n>', 'of the LoRA adapter (default: 64)', integerIn(1, 256))
     .option('--batch <n>', 'sequences of a micro-batch (default: 1)', count)
@@ -40,15 +39,15 @@ export function registerPlan(program: Command, context: VerbContext): void {
     .option('--check', 'exit with 1 where it does not fit')
     .action((flags: PlanFlags) =>
       perform(context, flags.json === true, async (output) => {
-        const student = expectFolder('--student', flags.student, 'config.json');
+        const student = expectStudent('--student', flags.student);
         const request = {
-          student: pathInRoot(student),
+          student: student.folder,
           settings: settingsOf(flags),
           ...(flags.budget === undefined ? {} : { budgetBytes: flags.budget }),
         };
         if (flags.adapterLimits === true) {
           return withSession(context, flags, output, async (session, host) =>
-            tell(output, await session.planStudent({ ...request, files: host.reads([student]) }), flags),
+            tell(output, await session.planStudent({ ...request, files: host.reads(here(student)) }), flags),
           );
         }
         const { planStudentOnDisk } = await import('../nodeHost');
