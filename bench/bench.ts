@@ -5,8 +5,9 @@ import type { JsonObject } from '../src/formats/jsonText';
 import { browserGpu, Gpu } from '../src/gpu/device';
 import { linearVariant } from '../src/kernels/linearChoice';
 import { openHttpRoot } from '../src/sources/http';
+import { MemoryCachePlace } from '../src/storage/cacheMemory';
 import { benchDecoding } from './decoding';
-import { benchLoad, LOAD_CONFIG } from './load';
+import { benchCachedLoads, benchLoad, LOAD_CONFIG, type LoadPlaces } from './load';
 import { benchMatmul } from './matmul';
 import { benchNf4 } from './nf4';
 import { PEER } from './peer';
@@ -16,6 +17,11 @@ import { benchTraining } from './training';
 
 export const SECTIONS = ['matmul', 'nf4', 'training', 'decoding', 'load'] as const;
 export type Section = (typeof SECTIONS)[number];
+
+const IN_MEMORY: LoadPlaces = {
+  name: 'both in memory',
+  cache: () => Promise.resolve(new MemoryCachePlace()),
+};
 
 type Shape = readonly [number, number, number];
 
@@ -38,6 +44,8 @@ export interface BenchOptions {
   newTokens?: number;
   /** Shape of the students that are loaded. */
   loadConfig?: JsonObject;
+  /** Absent: source and cache are in memory. */
+  loadPlaces?: LoadPlaces;
   log?: (line: string) => void;
 }
 
@@ -104,7 +112,9 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchReport>
     }
     if (sections.includes('load')) {
       const config = options.loadConfig ?? LOAD_CONFIG;
-      report.load = await benchLoad({ config, rounds: Math.min(rounds, 5), acquire, log });
+      const shared = { config, rounds: Math.min(rounds, 5), acquire, log };
+      report.load = await benchLoad(shared);
+      report.cachedLoad = await benchCachedLoads({ ...shared, places: options.loadPlaces ?? IN_MEMORY });
     }
     return report;
   } finally {

@@ -1,10 +1,10 @@
 // cachedLoad.ts: the second load of a student against the first: from its source and into the cache, from its source alone, and
-// from the cache, in turns on one device. Where source and cache lie (disk, server, OPFS) is the caller's choice.
+// from the cache, in turns on one device. Where source and cache lie (memory, disk, server) is the caller's choice.
 import type { Gpu } from '../src/gpu/device';
 import type { Quantization } from '../src/model/parameterShapes';
 import { loadStudentFolder } from '../src/session/load';
 import type { CacheUse } from '../src/session/studentProtocol';
-import { openFileRoot, type FileRoot } from '../src/sources/fileRoot';
+import type { OpenFile } from '../src/formats/byteSource';
 import type { CachePlace } from '../src/storage/cachePlace';
 import { StudentCache } from '../src/storage/studentCache';
 import { inTurns, ratioOf } from './measure';
@@ -26,24 +26,24 @@ export interface CachedLoadResult {
   ratioToSource: number;
 }
 
-/** Loads the student in `folder` of `files` three ways in turns. The cache's place is left as it was found. */
+/** Loads a student three ways in turns. The cache's place is left as it was found. */
 export async function benchCachedLoad(options: {
   gpu: Gpu;
   place: CachePlace;
-  files: FileRoot;
-  folder: string;
+  /** The student's files. */
+  open: OpenFile;
   quantize: Quantization;
   rounds: number;
   log: (line: string) => void;
 }): Promise<CachedLoadResult> {
-  const { gpu, files: root, folder, quantize } = options;
+  const { gpu, quantize } = options;
+  const root = { kind: 'memory', files: {} } as const; // what the cache finds it by is its contents
   const cache = new StudentCache(options.place);
-  const files = openFileRoot(root);
   const before = new Set((await cache.list()).map(({ key }) => key));
   const contender = (name: string, use: CacheUse): { name: string; run: () => Promise<void> } => ({
     name,
     run: async () => {
-      const student = await loadStudentFolder(gpu, files, folder, quantize, { cache, use, root });
+      const student = await loadStudentFolder(gpu, options, '', quantize, { cache, use, root });
       await gpu.idle();
       student.destroy();
     },

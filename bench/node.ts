@@ -2,7 +2,12 @@
 // and its text as one line of JSON on stdout. scripts/bench.mjs builds and starts it (`--host node`), with the options, and
 // what else the report is to say, as JSON.
 import { nodeGpu } from '../src/gpu/node';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DiskCachePlace } from '../src/storage/cacheDisk';
 import { runBench, type BenchOptions } from './bench';
+import { overHttp } from './overHttp';
 import { formatReport, type BenchReport } from './results';
 
 // The peer maps and filters iterators, which Node can from version 22 on.
@@ -25,14 +30,22 @@ Object.defineProperty(globalThis, 'navigator', {
   value: { gpu: await nodeGpu(), userAgent: `Node ${process.versions.node}` },
   configurable: true,
 });
+const folder = await mkdtemp(join(tmpdir(), 'pupil-bench-'));
+const loadPlaces = {
+  name: 'over HTTP on this machine, kept on its disk',
+  cache: () => Promise.resolve(new DiskCachePlace(folder)),
+  network: overHttp,
+};
 let code = 0;
 try {
   const log = (line: string): void =>
     console.error(`${((Date.now() - startedAt) / 1000).toFixed(1).padStart(6)} s  ${line}`);
-  const report = { ...(await runBench({ ...options, log })), ...named };
+  const report = { ...(await runBench({ ...options, loadPlaces, log })), ...named };
   process.stdout.write(`${JSON.stringify({ report, text: formatReport(report) })}\n`);
 } catch (error) {
   console.error(error);
   code = 1;
+} finally {
+  await rm(folder, { recursive: true, force: true });
 }
 process.exit(code); // Dawn keeps the event loop alive

@@ -1,4 +1,5 @@
 // results.ts: what a benchmark run yields (plain JSON) and its table for people. It measures nothing.
+import type { CachedLoadResult } from './cachedLoad';
 import type { KernelTiming } from '../src/gpu/commands';
 
 export interface MatmulResult {
@@ -88,6 +89,15 @@ export interface LoadResult {
   stagingBytes: number;
 }
 
+/** First and second load of one student. */
+export interface CachedLoads {
+  /** Where it came from and was kept, in words. */
+  place: string;
+  /** Of the checkpoint. */
+  sizeBytes: number;
+  loads: CachedLoadResult[];
+}
+
 export interface BenchReport {
   when: string;
   commit?: string;
@@ -103,6 +113,7 @@ export interface BenchReport {
   training?: TrainingResult;
   decoding?: DecodeResult[];
   load?: LoadResult[];
+  cachedLoad?: CachedLoads;
 }
 
 /** Sums the times of dispatches of the same kernel and shape, longest first. */
@@ -180,7 +191,22 @@ export function formatReport(report: BenchReport): string {
     );
   }
   if (report.load !== undefined) parts.push(formatLoad(report.load));
+  if (report.cachedLoad !== undefined) parts.push(formatCachedLoads(report.cachedLoad));
   return `${parts.join('\n\n')}\n`;
+}
+
+function formatCachedLoads({ place, sizeBytes, loads }: CachedLoads): string {
+  const rows = loads.map((r) => [
+    r.quantize,
+    (r.firstMs / 1000).toFixed(2),
+    (sizeBytes / 1e3 / r.firstMs).toFixed(0),
+    (r.cachedMs / 1000).toFixed(2),
+    r.cachedMegabytesPerSecond.toFixed(0),
+    r.ratio.toFixed(1),
+    mebibytes(r.cachedBytes),
+  ]);
+  const head = ['', 'first s', 'MB/s', 'second s', 'MB/s', 'first/second', 'kept MiB'];
+  return `First load and second, from the cache (${place})\n${table(head, rows)}`;
 }
 
 function formatLoad(results: readonly LoadResult[]): string {

@@ -82,6 +82,12 @@ describe('the benchmark', () => {
       expect(result.stagingBytes).toBeGreaterThan(4 * 16_384);
       expect(result.sizeBytes).toBeGreaterThan(result.parameters * (result.dtype === 'f32' ? 4 : 2));
     }
+    expect(report.cachedLoad?.loads.map((r) => r.quantize)).toEqual(['nf4-double', 'none']);
+    for (const { ratio, cachedBytes } of report.cachedLoad!.loads) {
+      expect(ratio).toBeGreaterThan(0);
+      expect(cachedBytes).toBeGreaterThan(0);
+    }
+    expect(formatReport(report)).toContain('First load and second');
     expect(formatReport(report)).toContain(`Loading a student of ${report.load![0]!.parameters} parameters`);
   });
 });
