@@ -79,7 +79,8 @@ describe('the benchmark', () => {
     ]);
     for (const result of report.load!) {
       expect(result.megabytesPerSecond).toBeGreaterThan(0);
-      expect(result.stagingBytes).toBeGreaterThan(4 * 16_384);
+      // Four buffers of a chunk; the last of the student itself may come when they have been given back.
+      expect(result.stagingBytes).toBeGreaterThan(3 * 16_384);
       expect(result.sizeBytes).toBeGreaterThan(result.parameters * (result.dtype === 'f32' ? 4 : 2));
     }
     expect(report.cachedLoad?.loads.map((r) => r.quantize)).toEqual(['nf4-double', 'none']);

@@ -89,7 +89,8 @@ function packCases(pack: Pack): KernelCase[] {
   // exp turns an absolute error of the score (√K·ε·|s|) into a relative one of the weight.
   const sumLength = (longest + headSize) * (1 + spread ** 4);
   // A lone token's weight is 1 whatever its score: dP − δ is 0 in exact numbers, and a fused product leaves its rounding.
-  const largest = (values: Float64Array): number => Math.max(...values.map(Math.abs));
+  // Not spread into arguments: a worker's stack has no room for them.
+  const largest = (values: Float64Array): number => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const lone = {
     atol: 2 ** -23 * headSize * largest(dY) * largest(v) * Math.max(largest(q), largest(k)),
     rtol: 0,
