@@ -48,8 +48,22 @@ async function exported(
     const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.nextNormal());
     return { name, dtype: 'f32' as const, shape, data };
   });
+  const json = {
+    model_type: modelType,
+    hidden_size: C,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    num_key_value_heads: 1,
+    head_dim: K,
+    intermediate_size: 6,
+    vocab_size: 5,
+    max_position_embeddings: 64,
+    rms_norm_eps: 1e-6,
+    sliding_window: null,
+    ...keys,
+  };
   const files: Record<string, Uint8Array> = {
-    'config.json': new TextEncoder().encode('{}'),
+    'config.json': new TextEncoder().encode(JSON.stringify(json)),
     'model.safetensors': writeSafetensors(tensors),
   };
   const open = (path: string) => Promise.resolve(files[path] && memorySource(path, files[path]));
@@ -68,22 +82,8 @@ async function exported(
     write: (path, bytes) => root.write(path, bytes),
     advance: () => undefined,
   };
-  const config = parseModelConfig({
-    model_type: modelType,
-    hidden_size: C,
-    num_hidden_layers: 1,
-    num_attention_heads: 2,
-    num_key_value_heads: 1,
-    head_dim: K,
-    intermediate_size: 6,
-    vocab_size: 5,
-    max_position_embeddings: 64,
-    rms_norm_eps: 1e-6,
-    sliding_window: null,
-    ...keys,
-  });
   const specs = shapes.map(([name, shape]): MergedSpec => ({ name, shape, dtype: 'f32' }));
-  const { notes } = await exportGguf(job, open, config, specs);
+  const { notes } = await exportGguf(job, open, parseModelConfig(json), specs);
   return { file: readGguf(out['model.gguf']!), values: new Map(tensors.map(({ name, data }) => [name, data])), notes };
 }
 
