@@ -60,8 +60,6 @@ async function logitsOf(
 }
 type Sequences = Awaited<ReturnType<typeof logitsOf>>;
 
-const report = (name: string, numbers: object): void => console.log('E2E', name, JSON.stringify(numbers));
-
 function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
   expect(a.length).toBe(b.length);
   let most = 0;
@@ -110,7 +108,6 @@ describe.each(FAMILY_NAMES)('%s', (name) => {
     const effect = apart(await logitsOf(files, { student: 'student' }), trained);
     expect(effect).toBeGreaterThan(1e-2);
     const rounding = apart(await logitsOf(files, { student: 'kept' }), trained);
-    report(name, { merged: off, kept: rounding, effect });
     expect(rounding).toBeLessThanOrEqual(10 * kept.merged!.roundingShare * effect + 1e-4);
 
     const before = await storedTensors(files);
@@ -184,7 +181,6 @@ describe.each(FAMILY_NAMES)('%s as GGUF', (name) => {
     await exported(bareFiles, 'bare', { format: 'gguf', dtype: 'f32' });
     const bare = readGguf(bareFiles['bare/model.gguf']!);
     const beside = fileApart(trained, 0, reach, (ids) => ggufLogits(bare, ids, adapter));
-    report(`${name} gguf`, { merged: off, f16: rounding, adapter: beside });
     expect(beside).toBeLessThan(1e-4);
     expect(fileApart(trained, 0, reach, (ids) => ggufLogits(bare, ids))).toBeGreaterThan(1e-2);
   });

@@ -72,7 +72,7 @@ async function studentOf(keys: Record<string, unknown>): Promise<Student> {
   return Student.load(gpu, checkpoint, { quantize: 'none' });
 }
 
-describe('generation far beyond a window, 50,001 tokens in the vocabulary', () => {
+describe('generation far beyond a window, 50,001 tokens in the vocabulary', { timeout: 600_000 }, () => {
   it.each(STUDENTS)('%s', async (_, keys) => {
     const student = await studentOf(keys);
     const random = new RandomStream(2, 'prompts');

@@ -1,15 +1,13 @@
 // familyRuns.test.ts: a whole run of both phases on tiny random students with what newer families have (norms of heads and
 // biases; norms of branches, caps, windows shorter than the text): it finishes, learns, begins DPO at ln 2, and stopping it
 // changes nothing. What holds of every run is run.test.ts.
-import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { nodeGpu } from '../../../src/gpu/node';
-import type { RunSummary, SessionEvent } from '../../../src/session/protocol';
-import { Session } from '../../../src/session/session';
-import { MemoryRunStore } from '../../../src/storage/memory';
-import type { RunStore } from '../../../src/storage/runStore';
-import { tinyExperiment, tinyFiles } from './tinyRun';
-
-vi.setConfig({ testTimeout: 600_000 });
+import { beforeAll, describe, expect, it } from 'vitest';
+import { nodeGpu } from '../../src/gpu/node';
+import type { RunSummary, SessionEvent } from '../../src/session/protocol';
+import { Session } from '../../src/session/session';
+import { MemoryRunStore } from '../../src/storage/memory';
+import type { RunStore } from '../../src/storage/runStore';
+import { tinyExperiment, tinyFiles } from '../unit/session/tinyRun';
 
 let session: Session;
 let present: RunStore = new MemoryRunStore();
@@ -84,7 +82,7 @@ const rowsOf = (bytes: Uint8Array | undefined, phase: string): Record<string, nu
     .map((line) => JSON.parse(line) as Record<string, number>)
     .filter((row) => (row['phase'] as unknown) === phase);
 
-describe.each(Object.entries(STUDENTS))('a %s', (name, keys) => {
+describe.each(Object.entries(STUDENTS))('a %s', (_, keys) => {
   it('is instructed and refines itself; stopped twice on the way, the run ends with the same bits', async () => {
     const files = tinyFiles(keys);
     const whole = await run(files, new MemoryRunStore());
@@ -101,7 +99,6 @@ describe.each(Object.entries(STUDENTS))('a %s', (name, keys) => {
     expect(preference[1]!['loss']).toBeCloseTo(Math.LN2, 5);
     expect(preference.at(-1)!['loss']).toBeLessThan(Math.LN2);
     expect(preference.at(-1)!['grad_norm']).toBeGreaterThan(0);
-    console.log('E2E run', name, JSON.stringify(supervised), JSON.stringify(preference.map((row) => row['loss'])));
 
     const store = new MemoryRunStore();
     const third = Math.floor(whole.events.length / 3);
