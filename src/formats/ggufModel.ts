@@ -4,25 +4,13 @@
 // Source: llama.cpp conversion/base.py (TextModel.set_gguf_parameters), conversion/{llama,qwen,gemma}.py,
 //   gguf-py/gguf/constants.py (Keys, TENSOR_NAMES), gguf-py/gguf/tensor_mapping.py.
 import { PupilError } from '../base/errors';
+import { LINEAR_NAMES, type LinearName } from '../base/linearNames';
 import type { GgufValue } from './gguf';
-import { isJsonObject, showValue, type JsonObject } from './jsonText';
+import { showValue } from './jsonText';
 import type { ModelConfig } from './modelConfig';
 
-/** What is needed of a config; what only some families have is read from `raw`. */
-export type GgufConfig = Pick<
-  ModelConfig,
-  | 'modelType'
-  | 'hiddenSize'
-  | 'layers'
-  | 'heads'
-  | 'kvHeads'
-  | 'headSize'
-  | 'intermediateSize'
-  | 'vocabSize'
-  | 'maxPositions'
-  | 'rmsNormEps'
-  | 'raw'
->;
+/** What is needed of a config. */
+export type GgufConfig = Omit<ModelConfig, 'quantization' | 'raw'>;
 
 /** llama.cpp's idea of a family. */
 export interface GgufArchitecture {
@@ -37,16 +25,30 @@ export interface GgufArchitecture {
   readonly normOffset: 0 | 1;
   /** Names of a block's norms, by Hugging Face's names. */
   readonly norms: Readonly<Record<string, string>>;
+  /** Linear layers whose bias llama.cpp adds where the file has one. */
+  readonly biases: readonly LinearName[];
 }
 
 const PRE_NORMS = { input_layernorm: 'attn_norm', post_attention_layernorm: 'ffn_norm' };
-const LLAMA: GgufArchitecture = { name: 'llama', interleavesHeads: true, normOffset: 0, norms: PRE_NORMS };
+const LLAMA: GgufArchitecture = {
+  name: 'llama',
+  interleavesHeads: true,
+  normOffset: 0,
+  norms: PRE_NORMS,
+  biases: LINEAR_NAMES,
+};
 
 const ARCHITECTURES: Readonly<Record<string, GgufArchitecture>> = {
   llama: LLAMA,
   mistral: LLAMA,
-  qwen2: { name: 'qwen2', interleavesHeads: false, normOffset: 0, norms: PRE_NORMS },
-  qwen3: { name: 'qwen3', interleavesHeads: false, normOffset: 0, norms: PRE_NORMS },
+  qwen2: {
+    name: 'qwen2',
+    interleavesHeads: false,
+    normOffset: 0,
+    norms: PRE_NORMS,
+    biases: ['q_proj', 'k_proj', 'v_proj'],
+  },
+  qwen3: { name: 'qwen3', interleavesHeads: false, normOffset: 0, norms: PRE_NORMS, biases: [] },
   gemma2: {
     name: 'gemma2',
     interleavesHeads: false,
@@ -57,6 +59,7 @@ const ARCHITECTURES: Readonly<Record<string, GgufArchitecture>> = {
       pre_feedforward_layernorm: 'ffn_norm',
       post_feedforward_layernorm: 'post_ffw_norm',
     },
+    biases: [],
   },
 };
 
@@ -125,33 +128,15 @@ export function interleaveHeads(values: Float32Array, columns: number, headSize:
   return out;
 }
 
-/** How positions turn, as config.json says: `rope_parameters` (transformers 5), or `rope_theta` and `rope_scaling`. */
-function ropeOf(raw: JsonObject): { type: string; theta: number; parameters: JsonObject } {
-  const nested = raw['rope_parameters'] ?? raw['rope_scaling'];
-  const parameters = isJsonObject(nested) ? nested : {};
-  const theta = raw['rope_theta'] ?? parameters['rope_theta'] ?? 10_000;
-  const type = parameters['rope_type'] ?? parameters['type'] ?? 'default';
-  return { type: String(type), theta: Number(theta), parameters };
-}
-
-function numberOf(json: JsonObject, key: string): number {
-  const value = json[key];
-  if (typeof value === 'number' && Number.isFinite(value)) return value;
-  throw new PupilError('config', `export: GGUF: config.json: ${key}: expected a number, got ${showValue(value)}`);
-}
-
 /**
  * What the frequencies of `llama3` rotary positions are divided by (`rope_freqs.weight`, K/2 numbers); undefined for
  * positions without such a rule.
  * Source: conversion/llama.py, generate_extra_tensors; transformers, modeling_rope_utils.py, _compute_llama3_parameters.
  */
-export function ropeFactors({ raw, headSize }: GgufConfig): Float32Array | undefined {
-  const { type, theta, parameters } = ropeOf(raw);
-  if (type !== 'llama3') return undefined;
-  const factor = numberOf(parameters, 'factor');
-  const low = numberOf(parameters, 'low_freq_factor');
-  const high = numberOf(parameters, 'high_freq_factor');
-  const context = numberOf(parameters, 'original_max_position_embeddings');
+export function ropeFactors({ rope, headSize }: GgufConfig): Float32Array | undefined {
+  const { theta, scaling } = rope;
+  if (scaling?.kind !== 'llama3') return undefined;
+  const { factor, lowFreqFactor: low, highFreqFactor: high, originalMaxPositionEmbeddings: context } = scaling;
   return Float32Array.from({ length: headSize / 2 }, (_, i) => {
     const wavelength = 2 * Math.PI * theta ** ((2 * i) / headSize);
     if (wavelength < context / high) return 1;
@@ -169,7 +154,7 @@ export function ggufHyperparameters(
   architecture: GgufArchitecture,
   config: GgufConfig,
 ): { metadata: [string, GgufValue][]; notes: string[] } {
-  const { raw } = config;
+  const { rope, windows } = config;
   const metadata: [string, GgufValue][] = [];
   const notes: string[] = [];
   const set = (key: string, type: 'u32' | 'f32', value: number): void => {
@@ -185,24 +170,25 @@ export function ggufHyperparameters(
   set('attention.value_length', 'u32', config.headSize);
   set('attention.layer_norm_rms_epsilon', 'f32', config.rmsNormEps);
   set('vocab_size', 'u32', config.vocabSize);
-  const rope = ropeOf(raw);
   set('rope.freq_base', 'f32', rope.theta);
   if (architecture.name === 'llama') set('rope.dimension_count', 'u32', config.headSize);
-  if (rope.type === 'linear') {
+  if (rope.scaling?.kind === 'linear') {
     metadata.push([`${architecture.name}.rope.scaling.type`, { type: 'string', value: 'linear' }]);
-    set('rope.scaling.factor', 'f32', numberOf(rope.parameters, 'factor'));
-  } else if (rope.type !== 'default' && !(rope.type === 'llama3' && architecture.name === 'llama')) {
-    throw new PupilError(
-      'config',
-      `export: GGUF: rope_type: expected default, linear${architecture.name === 'llama' ? ' or llama3' : ''} for ${architecture.name}, got ${rope.type}`,
-    );
+    set('rope.scaling.factor', 'f32', rope.scaling.factor);
+  } else if (rope.scaling !== undefined && architecture.name !== 'llama') {
+    throw unsayable('rope_type', `default or linear for ${architecture.name}`, rope.scaling.kind);
   }
-  const window = raw['sliding_window'];
+  const added = config.biases.filter((name) => !architecture.biases.includes(name));
+  if (added.length > 0) throw unsayable('attention_bias', `none on ${added.join(', ')} of ${architecture.name}`, true);
   if (architecture.name === 'gemma2') {
     expectGemma2(config);
-    set('attention.sliding_window', 'u32', typeof window === 'number' ? window : 4096);
-    for (const key of ['attn_logit_softcapping', 'final_logit_softcapping']) set(key, 'f32', numberOf(raw, key));
-  } else if (typeof window === 'number' && window < config.maxPositions && raw['use_sliding_window'] !== false) {
+    set('attention.sliding_window', 'u32', windows[0]!);
+    set('attn_logit_softcapping', 'f32', config.attentionSoftcap!);
+    set('final_logit_softcapping', 'f32', config.finalSoftcap!);
+    return { metadata, notes };
+  }
+  const window = Math.min(...windows.map((one) => one ?? Infinity));
+  if (window < config.maxPositions) {
     notes.push(
       `warning: llama.cpp lets every token of ${config.modelType} see all before it, this student has a sliding window: the answers are the same for texts of up to ${window} tokens only`,
     );
@@ -210,25 +196,26 @@ export function ggufHyperparameters(
   return { metadata, notes };
 }
 
-/** What llama.cpp takes for granted of Gemma-2 (src/models/gemma2.cpp): the scale of scores, and which layers have windows. */
-function expectGemma2({ raw, layers, hiddenSize, heads, headSize }: GgufConfig): void {
-  const scalar = raw['query_pre_attn_scalar'] ?? 256;
-  const expected = layers === 46 ? hiddenSize / heads : headSize; // 46 layers: the 27B model
-  if (scalar !== expected) {
-    throw new PupilError(
-      'config',
-      `export: GGUF: query_pre_attn_scalar: expected ${expected}, which llama.cpp takes for granted, got ${showValue(scalar)}`,
-      'Export it as merged safetensors.',
-    );
+/** What llama.cpp takes for granted of Gemma-2 (src/models/gemma2.cpp): caps, the scale of scores, where windows are. */
+function expectGemma2(config: GgufConfig): void {
+  const { windows, layers, hiddenSize, heads, headSize } = config;
+  const size = layers === 46 ? hiddenSize / heads : headSize; // 46 layers: the 27B model
+  const scalar = config.attentionScale ** -2;
+  if (Math.abs(scalar - size) > 1e-6 * size) {
+    throw unsayable('query_pre_attn_scalar', String(size), Number(scalar.toPrecision(6)));
   }
-  const types = raw['layer_types'];
-  const alternates = (type: unknown, i: number): boolean =>
-    type === (i % 2 === 0 ? 'sliding_attention' : 'full_attention');
-  if (Array.isArray(types) && !types.every(alternates)) {
-    throw new PupilError(
-      'config',
-      `export: GGUF: layer_types: expected sliding and full attention in turns, which llama.cpp takes for granted, got ${showValue(types)}`,
-      'Export it as merged safetensors.',
-    );
+  if (config.attentionSoftcap === undefined) throw unsayable('attn_logit_softcapping', 'a number', null);
+  if (config.finalSoftcap === undefined) throw unsayable('final_logit_softcapping', 'a number', null);
+  if (windows[0] === undefined || windows.some((one, i) => one !== (i % 2 === 0 ? windows[0] : undefined))) {
+    const types = windows.map((one) => (one === undefined ? 'full_attention' : 'sliding_attention'));
+    throw unsayable('layer_types', 'sliding and full attention in turns', types);
   }
+}
+
+function unsayable(key: string, expected: string, got: unknown): PupilError {
+  return new PupilError(
+    'config',
+    `export: GGUF: ${key}: expected ${expected}, which llama.cpp takes for granted, got ${showValue(got)}`,
+    'Export it as merged safetensors.',
+  );
 }

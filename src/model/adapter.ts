@@ -35,6 +35,7 @@ export interface LoraSite {
 const PREFIX = 'base_model.model.';
 /** What the kernels of a branch (kernels/lora.ts) are made for. */
 const MAX_RANK = 256;
+const isRank = (rank: number): boolean => Number.isInteger(rank) && rank >= 1 && rank <= MAX_RANK;
 
 export class Adapter {
   readonly parameters: FlatParameters;
@@ -110,7 +111,7 @@ export class Adapter {
    */
   static create(student: Student, settings: AdapterSettings, seed: number): Adapter {
     const { rank, alpha, dropout } = settings;
-    if (!(Number.isInteger(rank) && rank >= 1 && rank <= MAX_RANK)) {
+    if (!isRank(rank)) {
       throw new PupilError('config', `adapter: rank must be a whole number from 1 to ${MAX_RANK}, got ${rank}`);
     }
     if (!(dropout >= 0 && dropout < 1)) {
@@ -134,8 +135,8 @@ export class Adapter {
   }
 
   /**
-   * An adapter from PEFT's files. Throws `checkpoint` where a tensor does not fit the student, or where a module has none
-   * although the settings list it: PEFT would go on with B = 0 there, and the adapter would do half of what it was trained to.
+   * An adapter from PEFT's files. Throws `checkpoint` where a tensor does not fit the student or its rank the kernels, or
+   * where a module has none although the settings list it: PEFT would go on with B = 0 there, and the adapter would do half of what it was trained to.
    */
   static fromPeft(student: Student, file: AdapterFile): Adapter {
     const label = file.name ?? 'adapter';
@@ -171,6 +172,13 @@ export class Adapter {
           `${label}: ${path} has lora_A [${tensors.a.shape.join(', ')}] and lora_B [${tensors.b.shape.join(', ')}], ` +
             `the student needs [r, ${C}] and [${O}, r]`,
           'The adapter was made for another base model.',
+        );
+      }
+      if (!isRank(rank)) {
+        throw new PupilError(
+          'checkpoint',
+          `${label}: ${path} has rank ${rank}, expected 1 to ${MAX_RANK}, for which the kernels are made`,
+          'Merge it into its base model (pupil export --format merged) and load that, or train one of a lower rank.',
         );
       }
       return [{ path, O, C, rank, alpha: tensors.alpha ?? file.alpha }];

@@ -31,10 +31,18 @@ export async function readChecked(
 ): Promise<Float32Array> {
   expectWeight(checkpoint, name, shape);
   const values = await checkpoint.readF32(name);
-  for (let i = 0; i < values.length; i++) {
-    if (!Number.isFinite(values[i])) throw notFinite(checkpoint, name, i, values[i]!);
-  }
+  expectFinite(checkpoint, name, values);
   return values;
+}
+
+/**
+ * Refuses values that are not finite.
+ * @param first index in the tensor of the first value, for the message
+ * @throws PupilError `checkpoint` naming tensor and element
+ */
+export function expectFinite(checkpoint: Checkpoint, name: string, values: Float32Array, first = 0): void {
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw notFinite(checkpoint, name, first + bad, values[bad]!);
 }
 
 function notFinite(checkpoint: Checkpoint, name: string, element: number, value: number): PupilError {

@@ -6,7 +6,8 @@ import { PupilError } from '../base/errors';
 import { isBnb4bitWeight, readBnb4bitDtype, readBnb4bitWeight } from '../formats/bnb4bit';
 import type { Checkpoint } from '../formats/checkpointIndex';
 import { loraScale, type AdapterFile, type AdapterModule } from '../formats/peft';
-import { decodeF32Into, encodeFloats, isFloatDtype } from '../formats/tensorBytes';
+import { decodeF32Into, encodeFloats } from '../formats/tensorBytes';
+import { expectFinite, expectWeight } from '../model/studentWeights';
 import { nf4Dequantize, nf4DequantizeAbsmax } from '../reference/nf4';
 
 /** Dtypes that merged weights are written in. */
@@ -133,32 +134,15 @@ async function* stored(
   shape: readonly number[],
   blockRows: number,
 ): AsyncGenerator<{ bytes: Uint8Array; values: Float32Array }> {
+  expectWeight(checkpoint, name, shape);
   const info = checkpoint.info(name);
-  const label = `${checkpoint.name}: "${name}"`;
-  if (`${info.shape}` !== `${shape}`) {
-    throw new PupilError(
-      'checkpoint',
-      `${label}: expected shape [${shape.join(', ')}] from config.json, the file has [${info.shape.join(', ')}]`,
-      'config.json and the weights belong to different models.',
-    );
-  }
-  if (!isFloatDtype(info.dtype)) {
-    throw new PupilError('checkpoint', `${label}: expected F32, F16, BF16 or F64, got ${info.dtype.toUpperCase()}`);
-  }
   const width = DTYPE_BYTES[info.dtype];
   const step = blockRows * elementCount(shape.slice(1)) * width;
   for (let at = 0; at < info.sizeBytes; at += step) {
     const bytes = await checkpoint.readBytes(name, at, Math.min(at + step, info.sizeBytes));
     const values = new Float32Array(bytes.byteLength / width);
     decodeF32Into(values, 0, bytes, info.dtype);
-    const bad = values.findIndex((value) => !Number.isFinite(value));
-    if (bad >= 0) {
-      throw new PupilError(
-        'checkpoint',
-        `${label}: element ${at / width + bad} is ${values[bad]}, expected a finite number`,
-        'The file is damaged, or was saved after a diverged training.',
-      );
-    }
+    expectFinite(checkpoint, name, values, at / width);
     yield { bytes, values };
   }
 }

@@ -2,9 +2,10 @@
 // and leaves nothing on the GPU; an adapter of some layers only comes back from its own export.
 import { beforeAll, describe, expect, it } from 'vitest';
 import { memorySource } from '../../src/formats/byteSource';
-import { readPeftAdapter, writePeftAdapter, type AdapterFile } from '../../src/formats/peft';
+import { readPeftAdapter, writePeftAdapter, type AdapterFile, type AdapterModule } from '../../src/formats/peft';
 import type { Gpu } from '../../src/gpu/device';
 import { Adapter } from '../../src/model/adapter';
+import { linearShape } from '../../src/model/linearNames';
 import type { Student } from '../../src/model/student';
 import { testGpu } from '../kernels/device';
 import { awkwardStudent } from './awkward';
@@ -39,6 +40,22 @@ async function through(change: (file: AdapterFile) => void, settings: object = {
   return readPeftAdapter((path) => Promise.resolve(files[path] && memorySource(path, files[path])), 'adapters/cut');
 }
 
+/** Factors of a down projection. */
+function ofRank(rank: number): AdapterModule {
+  const [O, C] = linearShape(student.config, 'down_proj');
+  return {
+    a: { shape: [rank, C], data: new Float32Array(rank * C).fill(0.01) },
+    b: { shape: [O, rank], data: new Float32Array(O * rank) },
+  };
+}
+
+it('the highest rank that kernels are made for is taken', async () => {
+  const file = await through(({ tensors }) => tensors.set(DOWN[0]!, ofRank(256)));
+  const adapter = Adapter.fromPeft(student, file);
+  expect(adapter.site(DOWN[0]!)).toMatchObject({ rank: 256, scale: 4 / 256 });
+  adapter.destroy();
+});
+
 describe('refused by name, nothing stays on the GPU', () => {
   const cases: [string, (file: AdapterFile) => void, RegExp][] = [
     [
@@ -55,6 +72,11 @@ describe('refused by name, nothing stays on the GPU', () => {
       'factors for another width',
       ({ tensors }) => tensors.set(QUERY[1]!, { ...tensors.get(DOWN[1]!)! }),
       /^adapters\/cut: model\.layers\.1\.self_attn\.q_proj has lora_A \[2, 37\] .* the student needs \[r, 30\]/,
+    ],
+    [
+      'a rank that no kernel is made for',
+      ({ tensors }) => tensors.set(DOWN[2]!, ofRank(257)),
+      /^adapters\/cut: model\.layers\.2\.mlp\.down_proj has rank 257, expected 1 to 256/,
     ],
   ];
   it.each(cases)('%s', async (_, change, message) => {

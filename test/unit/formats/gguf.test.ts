@@ -17,6 +17,7 @@ import {
   ropeFactors,
   type GgufConfig,
 } from '../../../src/formats/ggufModel';
+import { parseModelConfig } from '../../../src/formats/modelConfig';
 import type { AdapterFile } from '../../../src/formats/peft';
 import { encodeFloats } from '../../../src/formats/tensorBytes';
 import { anyText, expectRefusal } from './files';
@@ -138,22 +139,30 @@ describe('the container', () => {
   });
 });
 
-/** A config of a family; what `raw` does not say has small sizes. */
-function config(modelType: string, raw: Record<string, unknown> = {}): GgufConfig {
-  return {
-    modelType,
-    hiddenSize: 32,
-    layers: 2,
-    heads: 4,
-    kvHeads: 2,
-    headSize: 8,
-    intermediateSize: 48,
-    vocabSize: 100,
-    maxPositions: 8192,
-    rmsNormEps: 1e-6,
-    raw,
-  };
+/** A config of a family; what `keys` does not say has small sizes. */
+function config(modelType: string, keys: Record<string, unknown> = {}): GgufConfig {
+  return parseModelConfig({
+    model_type: modelType,
+    hidden_size: 32,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    head_dim: 8,
+    intermediate_size: 48,
+    vocab_size: 100,
+    max_position_embeddings: 8192,
+    rms_norm_eps: 1e-6,
+    sliding_window: null,
+    ...keys,
+  });
 }
+const LLAMA3 = {
+  rope_type: 'llama3',
+  factor: 32,
+  low_freq_factor: 1,
+  high_freq_factor: 4,
+  original_max_position_embeddings: 8192,
+};
 const GEMMA = { query_pre_attn_scalar: 8, sliding_window: 64, attn_logit_softcapping: 50, final_logit_softcapping: 30 };
 
 describe('tensor names', () => {
@@ -251,22 +260,14 @@ describe('hyperparameters', () => {
     }
   });
 
-  it('other scalings are refused, and llama3 for other families', async () => {
-    await expectRefusal(() => of('llama', { rope_scaling: { rope_type: 'yarn', factor: 4 } }), 'config', 'yarn');
-    await expectRefusal(() => of('qwen2', { rope_scaling: { rope_type: 'llama3' } }), 'config', 'llama3');
-    await expectRefusal(() => of('llama', { rope_scaling: { rope_type: 'linear' } }), 'config', 'factor');
+  it('llama3 scaling of other families is refused', async () => {
+    await expectRefusal(() => of('qwen2', { rope_scaling: LLAMA3 }), 'config', 'rope_type', 'llama3');
+    await expectRefusal(() => of('gemma2', { ...GEMMA, rope_scaling: LLAMA3 }), 'config', 'rope_type', 'llama3');
   });
 
   it('llama3 scaling as factors: 1 for short waves, the factor for long ones, and what lies between', () => {
     // Llama-3.2-1B: the values of llama.cpp's converter (conversion/llama.py) by hand for i = 0, 14, 17, 31.
-    const rope_scaling = {
-      rope_type: 'llama3',
-      factor: 32,
-      low_freq_factor: 1,
-      high_freq_factor: 4,
-      original_max_position_embeddings: 8192,
-    };
-    const raw = { rope_theta: 500_000, rope_scaling };
+    const raw = { rope_theta: 500_000, rope_scaling: LLAMA3 };
     const factors = ropeFactors({ ...config('llama', raw), headSize: 64 })!;
     expect(factors).toHaveLength(32);
     expect([factors[0], factors[14], factors[31]]).toEqual([1, 1, 32]);
@@ -286,6 +287,16 @@ describe('hyperparameters', () => {
     expect(of('mistral', { sliding_window: null }).notes).toEqual([]);
     expect(of('mistral', { sliding_window: 8192 }).notes).toEqual([]);
     expect(of('qwen2', { sliding_window: 4096, use_sliding_window: false }).notes).toEqual([]);
+    const some = { sliding_window: 64, use_sliding_window: true, max_window_layers: 1 };
+    expect(of('qwen2', some).notes).toEqual([expect.stringMatching(/ 64 tokens only/)]);
+    expect(of('qwen2', { ...some, max_window_layers: 2 }).notes).toEqual([]); // no layer has it
+  });
+
+  it('biases that llama.cpp has no place for are refused', async () => {
+    await expectRefusal(() => of('qwen3', { attention_bias: true }), 'config', 'attention_bias', 'o_proj', 'qwen3');
+    await expectRefusal(() => of('gemma2', { ...GEMMA, attention_bias: true }), 'config', 'attention_bias', 'gemma2');
+    expect(of('llama', { attention_bias: true, mlp_bias: true }).notes).toEqual([]);
+    expect(of('qwen2').notes).toEqual([]);
   });
 
   it('of Gemma-2: soft-caps and window; what llama.cpp takes for granted is refused where it is otherwise', async () => {
@@ -300,6 +311,12 @@ describe('hyperparameters', () => {
       'config',
       'final_logit_softcapping',
     );
+    // What the file leaves out, its family gives: 50, 30 and a window of 4096.
+    expect(of('gemma2', { query_pre_attn_scalar: 8, sliding_window: undefined }).values).toMatchObject({
+      'gemma2.attention.sliding_window': 4096,
+      'gemma2.attn_logit_softcapping': 50,
+      'gemma2.final_logit_softcapping': 30,
+    });
     const layer_types = ['full_attention', 'sliding_attention'];
     await expectRefusal(() => of('gemma2', { ...GEMMA, layer_types }), 'config', 'layer_types');
     expect(of('gemma2', { ...GEMMA, layer_types: layer_types.slice().reverse() }).notes).toEqual([]);

@@ -37,6 +37,16 @@ const BASE = {
   tie_word_embeddings: true,
 };
 
+const QWEN3 = { model_type: 'qwen3', architectures: ['Qwen3ForCausalLM'], head_dim: 64 };
+const GEMMA2 = {
+  model_type: 'gemma2',
+  architectures: ['Gemma2ForCausalLM'],
+  head_dim: 48,
+  num_key_value_heads: 2,
+  sliding_window: 64,
+  hidden_activation: 'gelu_pytorch_tanh',
+};
+
 /** What differs, of the config and of the settings. */
 const GRID: [string, object, Partial<StudentSettings>][] = [
   ['tied, NF4', {}, {}],
@@ -59,6 +69,31 @@ const GRID: [string, object, Partial<StudentSettings>][] = [
     'a high rank on few layers',
     {},
     { rank: 128, targets: ['q_proj', 'v_proj'], dropout: false, length: 64, newTokens: 16 },
+  ],
+  [
+    'qwen2: biases on grouped queries',
+    { model_type: 'qwen2', architectures: ['Qwen2ForCausalLM'], num_key_value_heads: 2 },
+    { length: 256, newTokens: 32, rank: 8 },
+  ],
+  [
+    'qwen3: norms of heads larger than C/H, activations kept',
+    { ...QWEN3, num_key_value_heads: 2 },
+    { activations: 'keep', length: 512, batch: 2, rank: 8 },
+  ],
+  [
+    'qwen3 with biases, activations recomputed, double quantisation',
+    { ...QWEN3, attention_bias: true },
+    { activations: 'recompute', quantize: 'nf4-double', length: 512, batch: 2, rank: 8, dropout: false },
+  ],
+  [
+    'gemma2: norms of branches, activations kept',
+    { ...GEMMA2, vocab_size: 4096 },
+    { activations: 'keep', length: 512, batch: 2, rank: 8 },
+  ],
+  [
+    'gemma2, dense, activations recomputed',
+    { ...GEMMA2, attention_bias: true },
+    { activations: 'recompute', quantize: 'none', length: 512, rank: 4, newTokens: 64, answers: 16 },
   ],
   ['many answers side by side', {}, { answers: 64, length: 512, newTokens: 384, rank: 4 }],
 ];

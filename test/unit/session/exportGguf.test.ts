@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { RandomStream } from '../../../src/base/random';
 import { memorySource } from '../../../src/formats/byteSource';
 import { openCheckpoint } from '../../../src/formats/checkpointIndex';
-import type { ModelConfig } from '../../../src/formats/modelConfig';
+import { parseModelConfig } from '../../../src/formats/modelConfig';
 import { writeSafetensors } from '../../../src/formats/safetensorsWrite';
 import { exportGguf } from '../../../src/session/exportGguf';
 import type { MergeJob } from '../../../src/session/mergeJob';
@@ -33,7 +33,7 @@ const POST_NORMS = { 'pre_feedforward_layernorm.weight': [C], 'post_feedforward_
 async function exported(
   modelType: string,
   block: Record<string, number[]>,
-  raw: Record<string, unknown> = {},
+  keys: Record<string, unknown> = {},
 ): Promise<{ file: ReadGguf; values: Map<string, Float32Array>; notes: string[] }> {
   const shapes: [string, number[]][] = [
     ['model.embed_tokens.weight', [5, C]],
@@ -48,8 +48,22 @@ async function exported(
     const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => random.nextNormal());
     return { name, dtype: 'f32' as const, shape, data };
   });
+  const json = {
+    model_type: modelType,
+    hidden_size: C,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+    num_key_value_heads: 1,
+    head_dim: K,
+    intermediate_size: 6,
+    vocab_size: 5,
+    max_position_embeddings: 64,
+    rms_norm_eps: 1e-6,
+    sliding_window: null,
+    ...keys,
+  };
   const files: Record<string, Uint8Array> = {
-    'config.json': new TextEncoder().encode('{}'),
+    'config.json': new TextEncoder().encode(JSON.stringify(json)),
     'model.safetensors': writeSafetensors(tensors),
   };
   const open = (path: string) => Promise.resolve(files[path] && memorySource(path, files[path]));
@@ -68,21 +82,8 @@ async function exported(
     write: (path, bytes) => root.write(path, bytes),
     advance: () => undefined,
   };
-  const config = {
-    modelType,
-    hiddenSize: C,
-    layers: 1,
-    heads: 2,
-    kvHeads: 1,
-    headSize: K,
-    intermediateSize: 6,
-    vocabSize: 5,
-    maxPositions: 64,
-    rmsNormEps: 1e-6,
-    raw,
-  } as unknown as ModelConfig;
   const specs = shapes.map(([name, shape]): MergedSpec => ({ name, shape, dtype: 'f32' }));
-  const { notes } = await exportGguf(job, open, config, specs);
+  const { notes } = await exportGguf(job, open, parseModelConfig(json), specs);
   return { file: readGguf(out['model.gguf']!), values: new Map(tensors.map(({ name, data }) => [name, data])), notes };
 }
 
@@ -104,7 +105,7 @@ describe('tensors of families', () => {
   });
 
   it('Llama with biases: rows of q and k, and their biases, are rearranged alike; v is not', async () => {
-    const { file, values } = await exported('llama', BIASES);
+    const { file, values } = await exported('llama', BIASES, { attention_bias: true });
     const order = [0, 2, 1, 3, 4, 6, 5, 7]; // two heads of four
     const bias = values.get('model.layers.0.self_attn.q_proj.bias')!;
     expect(elements(file, 'blk.0.attn_q.bias')).toEqual(order.map((row) => bias[row]));

@@ -10,10 +10,11 @@ import { PUPIL_VERSION } from '../../../src/session/load';
 import type { RunState } from '../../../src/session/runState';
 
 const LESSON = fileURLToPath(new URL('../../fixtures/lesson/', import.meta.url));
+type Json = Record<string, unknown>;
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
-/** Files of the run: student/, vocab.json, train.jsonl, test.jsonl. */
-export function tinyFiles(): Record<string, Uint8Array> {
+/** Files of the run: student/, vocab.json, train.jsonl, test.jsonl. `family`: keys of config.json that another family has. */
+export function tinyFiles(family: Json = {}): Record<string, Uint8Array> {
   const vocab = readFileSync(`${LESSON}vocab.json`, 'utf8');
   const lines = (name: string, count: number): string =>
     readFileSync(`${LESSON}${name}`, 'utf8').split('\n').slice(0, count).join('\n');
@@ -34,13 +35,16 @@ export function tinyFiles(): Record<string, Uint8Array> {
     bos_token_id: 1,
     eos_token_id: 2,
     pad_token_id: 0,
+    ...family,
   };
   const { matrices, vectors } = parameterShapes(parseModelConfig(config));
+  const scaling = new Map(
+    vectors.filter(({ name }) => name.endsWith('norm.weight')).map((v) => [v.name, 1 - v.offset]),
+  );
   const tensors = [...matrices, ...vectors].map(({ name, shape }) => {
     const random = new RandomStream(7, name);
     const count = shape.reduce((product, size) => product * size, 1);
-    const isNorm = shape.length === 1;
-    const data = Float32Array.from({ length: count }, () => (isNorm ? 1 : 0.08 * random.nextNormal()));
+    const data = Float32Array.from({ length: count }, () => scaling.get(name) ?? 0.08 * random.nextNormal());
     return { name, dtype: 'f32' as const, shape, data };
   });
   return {
@@ -51,8 +55,6 @@ export function tinyFiles(): Record<string, Uint8Array> {
     'test.jsonl': text(lines('task-C-test.jsonl', 5)),
   };
 }
-
-type Json = Record<string, unknown>;
 
 /** The experiment over these files; `changes` replaces whole top-level keys. */
 export function tinyExperiment(changes: Json = {}): Json {
