@@ -3,25 +3,11 @@
 // is decided in exportStudent.ts; one tensor is mergedTensor.ts.
 import { DTYPE_BYTES, elementCount } from '../base/dtypes';
 import { readWhole, type OpenFile } from '../formats/byteSource';
+import { COMPANION_FILES, MAX_COMPANION_BYTES } from '../formats/companionFiles';
 import { inLibraryOrder, writeSafetensorsParts } from '../formats/safetensorsWrite';
 import { writeStream } from '../sources/writeStream';
 import type { MergeJob } from './mergeJob';
 import { mergedTensor, type MergedDtype, type MergedSpec } from './mergedTensor';
-
-/** Files of a checkpoint folder that go along with merged weights, where they are there. */
-const COMPANIONS = [
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'tokenizer.model',
-  'vocab.json',
-  'merges.txt',
-  'chat_template.jinja',
-  'chat_template.json',
-];
-const MAX_COMPANION_BYTES = 2 ** 28;
 
 const TORCH_NAMES: Record<MergedDtype, string> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' };
 
@@ -35,7 +21,7 @@ export async function exportMerged(job: MergeJob, open: OpenFile, specs: readonl
   const dtype = mostlyOf(specs);
   const { quantization_config: _quantization, dtype: _dtype, ...rest } = job.settings.checkpoint.config;
   await job.write('config.json', jsonBytes({ ...rest, torch_dtype: TORCH_NAMES[dtype] }));
-  for (const name of COMPANIONS) {
+  for (const name of COMPANION_FILES) {
     const file = await open(name);
     if (file !== undefined) await job.write(name, await readWhole(file, MAX_COMPANION_BYTES));
   }
