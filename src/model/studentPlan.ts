@@ -50,6 +50,14 @@ export const STUDENT_SETTINGS: StudentSettings = {
   newTokens: 256,
 };
 
+/** {@link STUDENT_SETTINGS} with what a person said; lengths that nobody named are no longer than the student's context. */
+export function settingsFor(config: ModelConfig, said: Partial<StudentSettings> = {}): StudentSettings {
+  const context = config.maxPositions;
+  const length = said.length ?? Math.min(STUDENT_SETTINGS.length, context);
+  const newTokens = said.newTokens ?? Math.min(STUDENT_SETTINGS.newTokens, Math.max(1, Math.floor(context / 2)));
+  return { ...STUDENT_SETTINGS, ...said, length, newTokens };
+}
+
 /** Of the adapter; absent where none is known. */
 export interface PlanLimits {
   maxBufferSize: number;

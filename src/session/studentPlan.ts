@@ -4,7 +4,7 @@ import { PupilError } from '../base/errors';
 import { readWhole, type OpenFile } from '../formats/byteSource';
 import { isJsonObject, parseJsonObject, type JsonObject } from '../formats/jsonText';
 import { parseModelConfig, type ModelConfig } from '../formats/modelConfig';
-import { estimatedDownloadBytes, planStudent, STUDENT_SETTINGS, type PlanLimits } from '../model/studentPlan';
+import { estimatedDownloadBytes, planStudent, settingsFor, type PlanLimits } from '../model/studentPlan';
 import { filesIn } from '../recipes/files';
 import type { OpenRoot } from '../sources/openRoot';
 import type { PlannedStudent, PlanStudentRequest } from './planProtocol';
@@ -49,13 +49,9 @@ export async function planStudentFolder(
   }
   const config = parseModelConfig(json, request.student === '' ? 'config.json' : `${request.student}/config.json`);
   const limits = request.limits ?? deviceLimits;
-  const plan = planStudent(
-    config,
-    { ...STUDENT_SETTINGS, ...request.settings },
-    {
-      ...(limits === undefined ? {} : { limits }),
-      ...(request.budgetBytes === undefined ? {} : { budgetBytes: request.budgetBytes }),
-    },
-  );
+  const plan = planStudent(config, settingsFor(config, request.settings), {
+    ...(limits === undefined ? {} : { limits }),
+    ...(request.budgetBytes === undefined ? {} : { budgetBytes: request.budgetBytes }),
+  });
   return { ...plan, student: request.student, download: await downloadOf(open, config) };
 }

@@ -42,6 +42,13 @@ describe('planStudent', () => {
     expect(single.student).toBe('student');
   });
 
+  it('a short context bounds the lengths that nobody named, and one that is named is held against it', async () => {
+    const short = { 'student/config.json': text({ ...json, max_position_embeddings: 40 }) };
+    const { settings } = await plan(short, { settings: {} });
+    expect(settings).toMatchObject({ length: 40, newTokens: 20 });
+    await expect(plan(short, { settings: { length: 41 } })).rejects.toMatchObject({ code: 'config' });
+  });
+
   it('reads nothing of the weights', async () => {
     const read: string[] = [];
     const root = openFileRoot({
