@@ -158,11 +158,7 @@ function expectSettings(config: ModelConfig, settings: StudentSettings): void {
  * The plan.
  * @throws PupilError `config` for settings that cannot be
  */
-export function planStudent(
-  config: ModelConfig,
-  settings: StudentSettings,
-  options: PlanOptions = {},
-): StudentPlan {
+export function planStudent(config: ModelConfig, settings: StudentSettings, options: PlanOptions = {}): StudentPlan {
   expectSettings(config, settings);
   const { limits, budgetBytes } = options;
   const memory = planMemory(config, requestOf(settings));
