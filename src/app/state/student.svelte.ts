@@ -42,6 +42,8 @@ interface Shown {
 }
 
 export class StudentBox {
+  /** Whether the section is unfolded. */
+  open = $state(false);
   origin = $state<StudentOrigin>('experiment');
   repo = $state('');
   revision = $state('');
