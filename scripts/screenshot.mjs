@@ -121,7 +121,11 @@ try {
     await budget.press('Tab');
     await panel.locator('.verdict.too-large').waitFor();
     await shoot('student-too-large');
-    await panel.screenshot({ path: path.join(values.out, 'student-too-large-panel.png') });
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.emulateMedia({ colorScheme: 'light' });
+    await panel.screenshot({ path: path.join(values.out, 'student-plan.png') });
+    await page.setViewportSize({ width: 390, height: 844 });
+    await panel.screenshot({ path: path.join(values.out, 'student-plan-phone.png') });
     for (let i = 0; i < 9 && (await panel.locator('.verdict.fits').count()) === 0; i++) {
       await panel
         .getByRole('button', { name: /^Apply/ })
@@ -134,7 +138,8 @@ try {
     await panel.locator('.verdict.fits').waitFor();
     await panel.getByRole('button', { name: 'Use it in the experiment' }).click();
     await shoot('student');
-    await panel.screenshot({ path: path.join(values.out, 'student-panel.png') });
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.emulateMedia({ colorScheme: 'light' });
     await panel.getByRole('button', { name: 'Talk to it' }).click();
     await page.keyboard.type('Hello');
     await page.keyboard.press('Enter');
