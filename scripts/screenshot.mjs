@@ -3,9 +3,11 @@
 // three sizes, light and dark: to be looked at. It fails where the page reports an error, a script fails, or the page is
 // wider than its window; it judges nothing else.
 //
-//     node scripts/screenshot.mjs [--out FOLDER] [--experiment ID] [--page FOLDER] [--no-run] [--talk]
+//     node scripts/screenshot.mjs [--out FOLDER] [--experiment ID] [--page FOLDER] [--no-run] [--talk] [--student FOLDER]
 //
 // --talk: the bundled student continues a text, and the run's students beside it where there was a run.
+// --student: a model's folder, served as the Hub would as HuggingFaceTB/SmolLM2-135M-Instruct: it is planned with and without
+// a budget, put into the experiment, and talked with.
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -27,13 +29,26 @@ const { values } = parseArgs({
     page: { type: 'string' },
     'no-run': { type: 'boolean', default: false },
     talk: { type: 'boolean', default: false },
+    student: { type: 'string' },
   },
 });
 
 if (values.page === undefined) buildIfStale('page');
 const folder = values.page ?? path.join(ROOT, 'dist', 'page');
 mkdirSync(values.out, { recursive: true });
-const server = await serve(folderHandler(folder), { port: 0 });
+const pageHandler = folderHandler(folder);
+const hubHandler = values.student === undefined ? undefined : folderHandler(values.student);
+const REPO = 'HuggingFaceTB/SmolLM2-135M-Instruct';
+const HUB = `/hub/${REPO}/resolve/main/`;
+const server = await serve(
+  (request, response) => {
+    const url = request.url ?? '/';
+    if (hubHandler === undefined || !url.startsWith(HUB)) return pageHandler(request, response);
+    request.url = url.slice(HUB.length - 1);
+    return hubHandler(request, response);
+  },
+  { port: 0 },
+);
 const browser = await chromium.launch({
   executablePath: await ensureBrowser(),
   headless: false, // --headless=new is among the flags: Playwright's own headless shell has no WebGPU
@@ -90,6 +105,52 @@ try {
     await panel.locator('.token').nth(2).click();
     await shoot('talk');
     await panel.screenshot({ path: path.join(values.out, 'talk-panel.png') });
+  }
+  if (values.student !== undefined) {
+    const panel = page.locator('details.student');
+    await page.getByRole('link', { name: 'Change', exact: true }).click();
+    await panel.getByRole('radio', { name: 'Hugging Face Hub' }).check();
+    await panel.getByText('A gated or private model').click();
+    await panel.getByLabel('Endpoint').fill(`http://127.0.0.1:${server.port}/hub`);
+    await panel.getByText('A gated or private model').click();
+    await panel.getByLabel('Model').fill(`http://127.0.0.1:${server.port}/hub/${REPO}/tree/main`);
+    await panel.getByLabel('Model').press('Enter');
+    await panel.locator('table').waitFor({ timeout: 60_000 });
+    const budget = panel.getByLabel('Budget');
+    await budget.fill('0.05');
+    await budget.press('Tab');
+    await panel.locator('.verdict.too-large').waitFor();
+    await shoot('student-too-large');
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.emulateMedia({ colorScheme: 'light' });
+    await panel.screenshot({ path: path.join(values.out, 'student-plan.png') });
+    await page.setViewportSize({ width: 390, height: 844 });
+    await panel.screenshot({ path: path.join(values.out, 'student-plan-phone.png') });
+    for (let i = 0; i < 9 && (await panel.locator('.verdict.fits').count()) === 0; i++) {
+      await panel
+        .getByRole('button', { name: /^Apply/ })
+        .first()
+        .click({ timeout: 10_000 });
+      await page.waitForTimeout(500);
+    }
+    await budget.fill('8');
+    await budget.press('Tab');
+    await panel.locator('.verdict.fits').waitFor();
+    await panel.getByRole('button', { name: 'Use it in the experiment' }).click();
+    await shoot('student');
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.emulateMedia({ colorScheme: 'light' });
+    await panel.getByRole('button', { name: 'Talk to it' }).click();
+    await page.keyboard.type('Hello');
+    await page.keyboard.press('Enter');
+    const talk = page.getByRole('region', { name: 'Talk', exact: true });
+    await talk.locator('.token').first().waitFor({ timeout: 300_000 });
+    await talk.getByRole('button', { name: 'Stop' }).click();
+    await page.waitForFunction(() => document.querySelector('.talk [aria-busy="true"]') === null, undefined, {
+      timeout: 300_000,
+    });
+    await talk.screenshot({ path: path.join(values.out, 'student-talk.png') });
+    console.log(`${REPO}: ${await talk.locator('.token').count()} tokens in the talk`);
   }
   const alerts = await page.getByRole('alert').allInnerTexts();
   problems.push(...alerts.map((text) => `page: ${text}`));

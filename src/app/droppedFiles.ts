@@ -1,7 +1,7 @@
 // droppedFiles.ts: files and folders that were dropped on the page, folders walked to their last file. Nothing is read: files are
 // handed on as they lie on the disk. What they are for is pickedFiles.ts.
 import { PupilError } from '../base/errors';
-import type { PickedFile } from './pickedFiles';
+import type { PickedFile, PickedFolder } from './pickedFiles';
 
 /** Nobody means to drop more; a home folder dropped by mistake must not hang the page. */
 const MOST_FILES = 20_000;
@@ -31,6 +31,17 @@ export async function readDropped(items: Iterable<DroppedItem>): Promise<PickedF
     } else await walk(entry, '', found);
   }
   return found;
+}
+
+/**
+ * What was dropped as one folder, with its name. As {@link readDropped}, to be called while the drop is handled.
+ * @throws PupilError `source`
+ */
+export async function readDroppedFolder(items: Iterable<DroppedItem>): Promise<PickedFolder> {
+  const all = [...items].filter(({ kind }) => kind === 'file');
+  const only = all.length === 1 ? all[0]?.webkitGetAsEntry() : undefined;
+  const name = only?.isDirectory === true ? only.name : '';
+  return { name, files: await readDropped(all) };
 }
 
 async function walk(entry: FileSystemEntry, above: string, found: PickedFile[]): Promise<void> {

@@ -24,6 +24,20 @@ export function fromFileList(list: Iterable<File>): PickedFile[] {
   }));
 }
 
+/** What was picked or dropped as one folder. */
+export interface PickedFolder {
+  /** Of the folder; '' where several things were dropped. */
+  name: string;
+  files: PickedFile[];
+}
+
+/** The folder of an `<input type="file" webkitdirectory>`. */
+export function pickedFolder(list: Iterable<File>): PickedFolder {
+  const all = [...list];
+  const [top = '', ...below] = (all[0]?.webkitRelativePath ?? '').split('/');
+  return { name: below.length === 0 ? '' : top, files: fromFileList(all) };
+}
+
 /** Tails of a path, longest first: a/b/c → a/b/c, b/c, c. */
 function tails(path: string): string[] {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.' && part !== '..');

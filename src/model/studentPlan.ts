@@ -85,6 +85,16 @@ export interface Remedy {
   fits: boolean;
 }
 
+/** What a plan is held against, and what it may propose. */
+export interface PlanOptions {
+  /** Of the adapter; absent, nothing is said of single tensors. */
+  limits?: PlanLimits;
+  /** What may be held at most. */
+  budgetBytes?: number;
+  /** Settings that no remedy changes, e.g. those that whoever asks cannot set. */
+  fixed?: readonly (keyof StudentSettings)[];
+}
+
 export interface StudentPlan {
   modelType: string;
   parameters: number;
@@ -154,14 +164,9 @@ function expectSettings(config: ModelConfig, settings: StudentSettings): void {
 
 /**
  * The plan.
- * @param options limits: of the adapter; absent, nothing is said of single tensors. budgetBytes: what may be held at most.
  * @throws PupilError `config` for settings that cannot be
  */
-export function planStudent(
-  config: ModelConfig,
-  settings: StudentSettings,
-  options: { limits?: PlanLimits; budgetBytes?: number } = {},
-): StudentPlan {
+export function planStudent(config: ModelConfig, settings: StudentSettings, options: PlanOptions = {}): StudentPlan {
   expectSettings(config, settings);
   const { limits, budgetBytes } = options;
   const memory = planMemory(config, requestOf(settings));
@@ -204,7 +209,7 @@ function trainedParameters(config: ModelConfig, { rank, targets }: StudentSettin
 function reasonsOf(
   totalBytes: number,
   tensors: readonly PlannedTensor[],
-  { limits, budgetBytes }: { limits?: PlanLimits; budgetBytes?: number },
+  { limits, budgetBytes }: PlanOptions,
 ): string[] {
   const reasons: string[] = [];
   if (budgetBytes !== undefined && totalBytes > budgetBytes) {
@@ -283,11 +288,8 @@ function changesOf(config: ModelConfig, settings: StudentSettings): { costs: str
   ];
 }
 
-function remediesFor(
-  config: ModelConfig,
-  settings: StudentSettings,
-  options: { limits?: PlanLimits; budgetBytes?: number },
-): Remedy[] {
+function remediesFor(config: ModelConfig, settings: StudentSettings, options: PlanOptions): Remedy[] {
+  const fixed = new Set<string>(options.fixed);
   const peakOf = (trial: StudentSettings): number => planMemory(config, requestOf(trial)).totalBytes;
   const fits = (trial: StudentSettings, bytes: number): boolean =>
     reasonsOf(bytes, options.limits === undefined ? [] : oversized(config, trial, options.limits), options).length ===
@@ -297,7 +299,7 @@ function remediesFor(
   let bytes = peakOf(settings);
   for (const { costs, changes } of changesOf(config, settings)) {
     let best: Change | undefined;
-    for (const change of changes) {
+    for (const change of changes.filter((one) => !Object.keys(one).some((name) => fixed.has(name)))) {
       const trial = peakOf({ ...together, ...change });
       const helps = trial < bytes || fits({ ...together, ...change }, trial);
       if (!helps) continue;

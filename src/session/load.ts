@@ -1,8 +1,8 @@
 // load.ts: the first part of a run: from an experiment to a student on the GPU, a tokenizer, and a description of both that
 // tells whether an interrupted run may go on here.
 import type { ProgressListener } from '../base/progress';
-import type { Experiment, StudentConfig } from '../config/experiment';
-import { hubFolder } from '../config/hubName';
+import type { Experiment } from '../config/experiment';
+import { studentFolder } from '../config/studentFolder';
 import { openCheckpoint, type Checkpoint } from '../formats/checkpointIndex';
 import { sha256Of } from '../formats/trainingCheckpoint';
 import { parseModelConfig, type ModelConfig } from '../formats/modelConfig';
@@ -16,7 +16,6 @@ import { filesIn } from '../recipes/files';
 import type { EnvironmentReport, StudentReport } from '../report/types';
 import type { OpenRoot } from '../sources/openRoot';
 import {
-  bareUrl,
   openWithCache,
   uncachedConfig,
   type PlainStudent,
@@ -38,26 +37,9 @@ export interface StudentFiles {
   open: OpenFile;
 }
 
-/**
- * The student as a folder among the session's files: one of the root, a bundled one (`students/<name>`), or one that lies
- * elsewhere (remoteFiles.ts reads those).
- */
-function studentFolder({ source }: StudentConfig): string {
-  switch (source.kind) {
-    case 'directory':
-      return source.path;
-    case 'bundled':
-      return `students/${source.name}`;
-    case 'url':
-      return bareUrl(source.url);
-    case 'hub':
-      return hubFolder(source);
-  }
-}
-
 /** Where the student's files are. */
 export function studentFiles(experiment: StudentOf, files: OpenRoot): StudentFiles {
-  const source = studentFolder(experiment.student);
+  const source = studentFolder(experiment.student.source);
   return { source, open: filesIn(files, source) };
 }
 

@@ -14,11 +14,15 @@ export interface PlanStudentRequest {
   budgetBytes?: number;
   /** Absent: those of the session's device, where one is open. */
   limits?: PlanLimits;
+  /** Settings that no remedy changes. */
+  fixed?: readonly (keyof StudentSettings)[];
 }
 
 export interface PlannedStudent extends StudentPlan {
   /** The folder as it was named. */
   student: string;
+  /** Its weights are stored in 4 bits: `quantize` of an experiment must be `none`. */
+  prequantised: boolean;
   download: {
     bytes: number;
     /** `index`: total_size of model.safetensors.index.json; `file`: the size of model.safetensors; else an estimate. */

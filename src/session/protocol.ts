@@ -19,7 +19,7 @@ import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
-export type { PlannedStudent, PlanStudentRequest, StudentSettings } from './planProtocol';
+export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
 export type { RejectedRow } from '../formats/rows';
 export type {
   DemonstrationsPreview,

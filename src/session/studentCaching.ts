@@ -4,6 +4,7 @@
 import { PupilError } from '../base/errors';
 import type { ProgressListener } from '../base/progress';
 import type { Experiment } from '../config/experiment';
+import { bareUrl } from '../config/studentFolder';
 import type { ByteSource, OpenFile } from '../formats/byteSource';
 import { readWhole } from '../formats/byteSource';
 import { openCheckpoint, type Checkpoint } from '../formats/checkpointIndex';
@@ -13,7 +14,7 @@ import type { ModelConfig } from '../formats/modelConfig';
 import { studentKey, type StudentManifest, type StudentOrigin } from '../formats/studentManifest';
 import type { Gpu } from '../gpu/device';
 import { Student } from '../model/student';
-import type { FileRoot } from '../sources/fileRoot';
+import { rootHolding, type FileRoot } from '../sources/fileRoot';
 import type { StudentCache } from '../storage/studentCache';
 import type { CacheUse } from './studentProtocol';
 import { settingsOf, StudentSink } from './studentSink';
@@ -88,12 +89,6 @@ function networkAddress({ source }: StudentChoice, root: FileRoot): string | und
   return new URL(root.base).origin === own ? undefined : bareUrl(`${root.base}${source.path}`);
 }
 
-/** An address without query and fragment, which may hold secrets, and with a slash at its end. */
-export function bareUrl(text: string): string {
-  const url = new URL(text);
-  return `${url.origin}${url.pathname.replace(/\/*$/, '/')}`;
-}
-
 /** Whether the cache has a part in this student. */
 function isWanted(
   { source }: StudentChoice,
@@ -118,8 +113,10 @@ const told = (error: unknown): string => (error instanceof Error ? error.message
  */
 export async function openWithCache<T extends PlainStudent>(place: StudentPlace, opener: StudentOpener<T>): Promise<T> {
   const { student } = opener;
-  const address = networkAddress(student, place.root);
-  if (!isWanted(student, place, address)) return opener.read(opener.open);
+  // The folder of a student may be another root's than the experiment's other files.
+  const root = student.source.kind === 'directory' ? rootHolding(place.root, student.source.path) : place.root;
+  const address = networkAddress(student, root);
+  if (!isWanted(student, { ...place, root }, address)) return opener.read(opener.open);
   const caching = new StudentCaching(place.cache, opener, address, place.use === 'refresh');
   return caching.open() as Promise<T>;
 }

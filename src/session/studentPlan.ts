@@ -52,6 +52,8 @@ export async function planStudentFolder(
   const plan = planStudent(config, settingsFor(config, request.settings), {
     ...(limits === undefined ? {} : { limits }),
     ...(request.budgetBytes === undefined ? {} : { budgetBytes: request.budgetBytes }),
+    ...(request.fixed === undefined ? {} : { fixed: request.fixed }),
   });
-  return { ...plan, student: request.student, download: await downloadOf(open, config) };
+  const prequantised = config.quantization !== undefined;
+  return { ...plan, student: request.student, prequantised, download: await downloadOf(open, config) };
 }

@@ -1,10 +1,11 @@
 // fileRoot.ts: where named files are read from and written to: a file server, a model hub, a folder, files that a person
-// picked, or contents at hand. It hands out ByteSources and knows nothing of what is in them.
+// picked, or contents at hand; one may be a folder of another. It hands out ByteSources and knows nothing of what is in them.
 import { openBlobsRoot } from './blobs';
 import { openDiskRoot } from './disk';
 import { openHttpRoot } from './http';
 import { openHubRoot, type HubOptions, type HubRoot } from './hub';
 import { openMemoryRoot } from './memory';
+import { isMounted, openMountedRoot } from './mounted';
 import type { OpenRoot } from './openRoot';
 
 /** Where named files are read from or written to. Paths are relative, with forward slashes. */
@@ -17,6 +18,8 @@ export type FileRoot =
   | ({ kind: 'hub' } & HubRoot)
   /** Files of a person's machine by path, read a slice at a time; read only. */
   | { kind: 'blobs'; files: Record<string, Blob> }
+  /** Another root as the folder `at` of one: a picked student, say, beside an experiment's files on a server. */
+  | { kind: 'mounted'; at: string; root: FileRoot; rest: FileRoot }
   /** Contents at hand, for tests. Written files are added to `files`. */
   | { kind: 'memory'; files: Record<string, Uint8Array> };
 
@@ -34,7 +37,15 @@ export function openFileRoot(root: FileRoot, options: HubOptions = {}): OpenRoot
       return openBlobsRoot(root.files);
     case 'disk':
       return openDiskRoot(root.directory);
+    case 'mounted':
+      return openMountedRoot(root.at, openFileRoot(root.root, options), openFileRoot(root.rest, options));
     case 'memory':
       return openMemoryRoot(root.files);
   }
+}
+
+/** The root that a path is really in: of a mounted one either the mounted, or the rest. */
+export function rootHolding(root: FileRoot, path: string): FileRoot {
+  if (root.kind !== 'mounted') return root;
+  return isMounted(root.at, path) ? root.root : rootHolding(root.rest, path);
 }

@@ -7,6 +7,8 @@ import { patterned } from './patterned';
 export interface HubWish extends Pick<HubServerOptions, 'api' | 'token' | 'exposed' | 'gated'> {
   /** Faults of its requests in turn, then none; those of `OPTIONS` do not count. */
   faults?: Fault[];
+  /** Contents of its config.json. */
+  config?: unknown;
 }
 
 export interface HubLog {
@@ -21,11 +23,11 @@ export const WEIGHT_BYTES = 700_000;
 const servers = new Map<string, HubServer>();
 
 /** @returns its endpoint. */
-const startHub: BrowserCommand<[HubWish]> = async (_context, { faults = [], ...wish }) => {
+const startHub: BrowserCommand<[HubWish]> = async (_context, { faults = [], config = { hidden_size: 8 }, ...wish }) => {
   const server = await startHubServer({
     ...wish,
     files: {
-      'config.json': new TextEncoder().encode('{"hidden_size": 8}'),
+      'config.json': new TextEncoder().encode(JSON.stringify(config)),
       'model.safetensors': patterned(WEIGHT_BYTES),
     },
     fault: ({ n }) => faults[n] ?? 'ok',

@@ -3,6 +3,7 @@
 import { parseExperiment, type Experiment, type ExperimentInput } from '../../config/experiment';
 import { dataPaths, localPaths, resolvePaths } from '../../config/paths';
 import { preset, PRESET_NAMES } from '../../config/presets';
+import { isPicked, studentFolder } from '../../config/studentFolder';
 import { PupilError } from '../../base/errors';
 import type { FileRoot } from '../../session/protocol';
 import { readPicked, type PickedFile } from '../pickedFiles';
@@ -78,6 +79,8 @@ export class Experiments {
   /** Empty: the document's own. */
   seedText = $state('');
   picked = $state.raw<readonly PickedFile[]>([]);
+  /** The files of students that were picked in this page, by their folders as experiments name them. */
+  pickedStudents = $state.raw<Readonly<Record<string, Record<string, Blob>>>>({});
   dataAddress = $state('');
   /** A change that will not outlive a reload. */
   keepProblem = $state.raw<Notice>();
@@ -120,7 +123,14 @@ export class Experiments {
     if (this.selected?.needsData === true && this.picked.length === 0 && this.dataAddress.trim() === '') {
       return 'This experiment reads files of your own: pick its data folder, or give its address.';
     }
-    return '';
+    return this.missingStudent;
+  });
+
+  /** Files that were picked do not outlive the page; an experiment that names them does. */
+  readonly missingStudent = $derived.by(() => {
+    const source = this.checked.experiment?.student.source;
+    if (source === undefined || !isPicked(source) || studentFolder(source) in this.pickedStudents) return '';
+    return `The student was picked from a folder (${studentFolder(source).replace(/^picked:/, '')}): pick it again under Student.`;
   });
 
   async takeFile(file: File): Promise<void> {
@@ -194,6 +204,7 @@ export class Experiments {
 
   /** Everything a run needs. Throws PupilError where something is missing. */
   prepare(pageBase: string): Promise<PreparedRun> {
+    if (this.missingStudent !== '') return Promise.reject(new PupilError('source', this.missingStudent));
     return this.prepareWith(pageBase, localPaths);
   }
 
@@ -203,6 +214,14 @@ export class Experiments {
   }
 
   private async prepareWith(pageBase: string, paths: (experiment: Experiment) => string[]): Promise<PreparedRun> {
+    const { experiment, files } = this.locate(pageBase, paths);
+    const at = studentFolder(experiment.student.source);
+    const student = isPicked(experiment.student.source) ? this.pickedStudents[at] : undefined;
+    if (student === undefined) return { experiment, files };
+    return { experiment, files: { kind: 'mounted', at, root: { kind: 'blobs', files: student }, rest: files } };
+  }
+
+  private locate(pageBase: string, paths: (experiment: Experiment) => string[]): PreparedRun {
     const { experiment, problem } = this.checked;
     if (experiment === undefined) {
       throw new PupilError('config', problem?.message ?? 'No experiment is chosen.', problem?.hint);

@@ -13,6 +13,7 @@ import { toNotice, type Notice } from './notice';
 import { RunView } from './run.svelte';
 import { SelfCheck } from './selfCheck.svelte';
 import { StoredRuns } from './storedRuns.svelte';
+import { StudentBox } from './student.svelte';
 import { TalkBox } from './talk.svelte';
 import type { LocalModel } from './teacherPlace';
 import { Teachers } from './teachers.svelte';
@@ -26,6 +27,7 @@ export class Playground {
   readonly check: SelfCheck;
   readonly ask: AskBox;
   readonly talk: TalkBox;
+  readonly student: StudentBox;
   readonly teachers: Teachers;
   private readonly locks: RunLocks;
   /** A failure of an action that belongs to no part. */
@@ -69,11 +71,20 @@ export class Playground {
     this.check = new SelfCheck(session);
     this.ask = new AskBox(session, () => this.askPlace());
     this.talk = new TalkBox(session, () => this.askPlace(), this.pageBase);
+    const prepareData = (): ReturnType<Experiments['prepareData']> => this.experiments.prepareData(this.pageBase);
+    this.student = new StudentBox({
+      session,
+      device: this.device,
+      experiments: this.experiments,
+      pageBase: this.pageBase,
+      prepareData,
+      talkTo: (student) => this.talk.take(student),
+    });
     this.teachers = new Teachers({
       session,
       experiments: this.experiments,
       memory: place.memory,
-      prepareData: () => this.experiments.prepareData(this.pageBase),
+      prepareData,
       teacherModel: () => {
         if (place.teacherModel !== undefined) return place.teacherModel();
         throw new PupilError(
@@ -176,11 +187,12 @@ export class Playground {
 
   /** Picked files do not outlive the page: they must have been picked again. */
   private async filesAgain(): Promise<FileRoot> {
-    if (this.experiments.picked.length === 0) {
+    const { picked, pickedStudents } = this.experiments;
+    if (picked.length === 0 && Object.keys(pickedStudents).length === 0) {
       throw new PupilError(
         'source',
         'resume: this run read files from a picked folder',
-        'Choose its experiment above, pick the same data folder again, then resume.',
+        'Choose its experiment above, pick the same folder again (that of a student under Student), then resume.',
       );
     }
     return (await this.experiments.prepare(this.pageBase)).files;

@@ -1,5 +1,6 @@
 // talk.svelte.ts: free talk with a student: who it is, who of a run answers beside it, what was said, and the answers as they come.
 // Prompts, templates and probabilities are the session's.
+import { PupilError } from '../../base/errors';
 import type {
   ChatMessage,
   FileRoot,
@@ -13,9 +14,10 @@ import type {
 } from '../../session/protocol';
 import type { AskPlace } from './ask.svelte';
 import { toNotice, type Notice } from './notice';
+import type { ChosenStudent } from './student.svelte';
 import { systemsOf } from './systems';
 
-export type TalkSource = 'experiment' | 'bundled' | 'address';
+export type TalkSource = 'experiment' | 'bundled' | 'address' | 'chosen';
 export type TalkMode = 'chat' | 'completion';
 
 /** Text that is settled, with the tokens that make it. */
@@ -54,6 +56,8 @@ const ALTERNATIVES = 5;
 export class TalkBox {
   source = $state<TalkSource>('experiment');
   address = $state('');
+  /** The one that was looked at under Student, where one was. */
+  chosen = $state.raw<ChosenStudent>();
   /** Of a student from an address; an experiment says its own. */
   quantize = $state<'none' | 'nf4' | 'nf4-double'>('nf4');
   wantedMode = $state<TalkMode>('chat');
@@ -100,6 +104,13 @@ export class TalkBox {
     this.looked = '';
     this.lookedIn = '';
     this.forget();
+  }
+
+  /** A student looked at elsewhere in the page; undefined: the experiment's. */
+  take(student: ChosenStudent | undefined): void {
+    if (this.talking) return;
+    this.chosen = student ?? this.chosen;
+    this.choose(student === undefined ? 'experiment' : 'chosen');
   }
 
   want(system: SystemName, wanted: boolean): void {
@@ -188,10 +199,10 @@ export class TalkBox {
       topLogprobs: ALTERNATIVES,
     };
     this.loading = 'Reading …';
-    heard.answer = await this.session.talk(request, (event) => this.take(heard, event));
+    heard.answer = await this.session.talk(request, (event) => this.hear(heard, event));
   }
 
-  private take(heard: Heard, event: TalkEvent): void {
+  private hear(heard: Heard, event: TalkEvent): void {
     switch (event.type) {
       case 'progress': {
         const { task, done, total } = event.progress;
@@ -242,6 +253,9 @@ export class TalkBox {
         return { files, student: { source: { kind: 'bundled', name: 'lesson' }, quantize: 'none' } };
       case 'address':
         return { files, student: { source: { kind: 'url', url: this.address.trim() }, quantize: this.quantize } };
+      case 'chosen':
+        if (this.chosen === undefined) throw new PupilError('usage', 'Choose a student under Student.');
+        return this.chosen;
       case 'experiment': {
         const { experiment, files: own, runId } = await this.findPlace();
         const { student } = experiment as { student: unknown };

@@ -343,3 +343,14 @@ describe('settings that cannot be', () => {
     expect(() => planStudent(SEVEN, { ...STUDENT_SETTINGS, ...change })).toThrow(message);
   });
 });
+
+it('settings that whoever asks cannot change are no remedies', () => {
+  const config = parseModelConfig(PUBLISHED[0]![1], 'config.json');
+  const settings = { ...STUDENT_SETTINGS, batch: 16 };
+  const named = (fixed: (keyof typeof settings)[]): string[] =>
+    planStudent(config, settings, { budgetBytes: 5e8, fixed }).remedies.map(({ setting }) => setting);
+  expect(named([])).toContain('batch');
+  expect(named([]).length).toBeGreaterThan(1);
+  expect(named(['batch'])).not.toContain('batch');
+  expect(named(['activations', 'tier'])).not.toContain('tier');
+});

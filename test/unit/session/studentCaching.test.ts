@@ -101,5 +101,10 @@ describe('unasked the cache has no part in', () => {
     const picked = { kind: 'blobs', files: {} } as unknown as FileRoot;
     const cache = new StudentCache(new MemoryCachePlace());
     expect(await opened(cache, { kind: 'directory', path: 'm' }, picked)).toEqual(MISS);
+    // Beside an experiment's files on a server; what is not picked is as it was.
+    const rest = { kind: 'memory', files: {} } as const;
+    const mounted = { kind: 'mounted', at: 'picked:m', root: picked, rest } as const;
+    expect(await opened(cache, { kind: 'directory', path: 'picked:m' }, mounted)).toEqual(MISS);
+    expect(await opened(cache, { kind: 'directory', path: 'm' }, mounted)).toEqual(NONE);
   });
 });
