@@ -115,7 +115,11 @@ function parts(long) {
         ]),
     ],
     ...NODE_FOLDERS.map(
-      (name) => /** @type {[string, () => Promise<Counts>]} */ ([name, () => vitest('node', [`test/${name}/`])]),
+      (name) =>
+        /** @type {[string, () => Promise<Counts>]} */ ([
+          name,
+          () => vitest('node', [`test/${name}/`], long ? { PUPIL_TEST_LONG: '1' } : {}),
+        ]),
     ),
     ...(lavapipeIcd() === undefined || process.env['PUPIL_NODE_ADAPTER']
       ? []

@@ -9,7 +9,7 @@ import { Session } from '../../src/session/session';
 import { MemoryRunStore } from '../../src/storage/memory';
 import { readGguf } from '../unit/formats/ggufReader';
 import { tensorsOf } from './compare';
-import { changed, checkpointIn, configIn, familyFiles, FAMILY_NAMES, storedTensors, type Files } from './familyFiles';
+import { changed, checkpointIn, configIn, familyFiles, NAMES_HERE, storedTensors, type Files } from './familyFiles';
 import { ggufLogits } from './ggufForward';
 
 let session: Session;
@@ -95,7 +95,7 @@ function fileApart(sequences: Sequences, first: number, end: number, logitsOfFil
   return Math.max(...distances);
 }
 
-describe.each(FAMILY_NAMES)('%s', (name) => {
+describe.each(NAMES_HERE)('%s', (name) => {
   it('merged in f32 answers as student and adapter; as stored, within rounding, and with every tensor and key', async () => {
     const files = familyFiles(name);
     const trained = await logitsOf(files, { student: 'student', adapter: 'adapter' });
@@ -140,7 +140,7 @@ const SAYABLE: Record<string, Record<string, unknown>> = {
   'gemma2-published-caps': NO_BIASES,
 };
 
-describe.each(FAMILY_NAMES)('%s as GGUF', (name) => {
+describe.each(NAMES_HERE)('%s as GGUF', (name) => {
   it('has the logits of student and adapter: merged, in f16 within rounding, and as an adapter beside the bare student', async () => {
     const keys = SAYABLE[name];
     const source = familyFiles(name);

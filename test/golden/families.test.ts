@@ -2,9 +2,7 @@
 // engine (test/fixtures/families: sixteen checkpoints with the features that change their results), through Student,
 // Trainer and Generator. Tolerances are those of golden/README.md for tier f32. How the config files are read or refused is
 // test/unit; other tiers are f16.test.ts.
-import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { memorySource } from '../../src/formats/byteSource';
 import { openCheckpoint, type Checkpoint } from '../../src/formats/checkpointIndex';
@@ -21,10 +19,9 @@ import { optimizer } from '../../src/optim/optimizer';
 import * as nf4 from '../../src/reference/nf4';
 import { testGpu } from '../kernels/device';
 import { worst } from './compare';
+import { FAMILIES, NAMES_HERE } from './familyFiles';
 import { adapterAt, checkpointAt, jsonAt, tensorsAt } from './files';
 
-const FAMILIES = fileURLToPath(new URL('../fixtures/families/', import.meta.url));
-const NAMES = readdirSync(FAMILIES).filter((name) => existsSync(join(FAMILIES, name, 'expected.json')));
 const LIMITS = { tokens: 120, targets: 120, sequences: 4 };
 /** Of logits, absolute; a feature that is ignored moves them by ten times as much at least (see the first test). */
 const LOGITS = 1e-4;
@@ -97,7 +94,7 @@ async function dequantizedTwin(checkpoint: Checkpoint): Promise<Checkpoint> {
 
 it('there are fixtures of five families, and every feature in them moves the logits by ten tolerances at least', async () => {
   const families = new Set<unknown>();
-  for (const name of NAMES) {
+  for (const name of NAMES_HERE) {
     families.add((await jsonAt<{ model_type: string }>(join(FAMILIES, name, 'config.json'))).model_type);
     const expected = await jsonAt<Expected>(join(FAMILIES, name, 'expected.json'));
     const moved = Object.entries(expected.sensitivity_max_abs_logit_change);
@@ -107,7 +104,7 @@ it('there are fixtures of five families, and every feature in them moves the log
   expect(families).toEqual(new Set(['llama', 'mistral', 'qwen2', 'qwen3', 'gemma2']));
 });
 
-describe.each(NAMES)('%s', (name) => {
+describe.each(NAMES_HERE)('%s', (name) => {
   const folder = join(FAMILIES, name);
   let expected: Expected;
   let golden: TensorReader;
