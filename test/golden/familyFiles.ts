@@ -17,7 +17,8 @@ export const FAMILY_NAMES = readdirSync(FAMILIES).filter((name) => existsSync(jo
 const ONE_OF_EACH = ['llama-biases', 'mistral-window', 'qwen2-window', 'qwen3-bias-window', 'gemma2-published-caps'];
 
 /** Whether this is the repetition on a second driver that every run of the tests makes: there one of each family has to do. */
-export const SECOND_DRIVER = process.env['PUPIL_NODE_ADAPTER'] === 'lavapipe' && process.env['PUPIL_TEST_LONG'] === undefined;
+export const SECOND_DRIVER =
+  process.env['PUPIL_NODE_ADAPTER'] === 'lavapipe' && process.env['PUPIL_TEST_LONG'] === undefined;
 export const NAMES_HERE = SECOND_DRIVER ? ONE_OF_EACH : FAMILY_NAMES;
 
 export type Files = Record<string, Uint8Array>;
