@@ -118,7 +118,7 @@ export async function loadStudentWeights(
 /** A student by its folder alone, for work that has no experiment: the weights, from the cache or past it. */
 export async function loadStudentFolder(
   gpu: Gpu,
-  files: Pick<OpenRoot, 'open'>,
+  files: Pick<OpenRoot, 'open' | 'loaded'>,
   folder: string,
   quantize: Experiment['student']['quantize'],
   place: StudentPlace,
@@ -132,9 +132,12 @@ export async function loadStudentFolder(
   const student = { source: { kind: 'directory' as const, path: folder }, quantize };
   const opened = await openWithCache(place, { student, source: folder, open: filesIn(files, folder), read });
   const options = { quantize, onProgress: () => undefined, signal: new AbortController().signal };
-  return opened.caching === undefined
-    ? Student.load(gpu, opened.checkpoint, options)
-    : opened.caching.load(gpu, opened, options);
+  const loaded =
+    opened.caching === undefined
+      ? await Student.load(gpu, opened.checkpoint, options)
+      : await opened.caching.load(gpu, opened, options);
+  await files.loaded?.(folder);
+  return loaded;
 }
 
 /** How many tensors a fingerprint looks into, and how many bytes of each it reads: a checkpoint may lie behind a network. */
