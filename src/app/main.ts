@@ -25,6 +25,15 @@ const playground = new Playground(session, {
     setTimeout(() => URL.revokeObjectURL(address), 60_000); // a large file is read after the click
   },
 });
+/** The service worker fetches what the lesson needs, once the page is there. Without one (an old browser, http) all else works. */
+function keepOffline(): void {
+  if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return;
+  const register = (): void =>
+    void navigator.serviceWorker.register(new URL('offline.js', playground.pageBase)).catch(() => undefined);
+  if (document.readyState === 'complete') register();
+  else addEventListener('load', register, { once: true });
+}
+
 const target = document.getElementById('app');
 if (target === null) throw new Error('index.html: expected an element with the id "app"');
 window.pupil = automationFor(session);
@@ -46,6 +55,7 @@ if (new URL(location.href).searchParams.has('automation')) {
       if (playground.canRun) void playground.startRun();
     });
   }
+  keepOffline();
   // Other tabs of this browser may have started, ended or deleted runs meanwhile, and loaded or deleted students.
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState !== 'visible' || playground.device.status === 'asleep') return;
