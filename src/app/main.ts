@@ -4,7 +4,7 @@
 import { mount } from 'svelte';
 import App from './App.svelte';
 import { automationFor } from './automation';
-import { createSessionClient, createTeacherModelClient } from './client';
+import { createSessionClient, createTeacherModelClient, webGpuIsMissing } from './client';
 import './page.css';
 import { Playground } from './state/playground.svelte';
 
@@ -48,6 +48,7 @@ if (new URL(location.href).searchParams.has('automation')) {
     history.replaceState(null, '', address);
     playground.address.take(address.href);
   }
+  if (webGpuIsMissing()) void playground.wake(); // it will say so, with what to do
   mount(App, { target, props: { playground } });
   addEventListener('popstate', () => playground.address.take(location.href));
   if (startsItself) {
