@@ -49,6 +49,7 @@ import type {
   PretrainOutcome,
   PretrainRequest,
   PretrainStep,
+  RunHistory,
   RunRequest,
   RunSummary,
   SessionApi,
@@ -68,6 +69,7 @@ import type {
   VerifiedStudent,
 } from './protocol';
 import { executeRun } from './run';
+import { storedHistory } from './runHistory';
 import { storedArtefact, storedRuns } from './stored';
 import { Talker, talkStudent } from './talk';
 import { StudentCaches, type CachePlaces } from './studentCaches';
@@ -185,6 +187,11 @@ export class Session implements SessionApi {
 
   step(): Promise<void> {
     this.desk.expectWork('step').control.step();
+    return Promise.resolve();
+  }
+
+  stopAtPhaseEnd(on: boolean): Promise<void> {
+    this.desk.expectWork('stopAtPhaseEnd').control.stopAtPhaseEnd(on);
     return Promise.resolve();
   }
 
@@ -338,6 +345,10 @@ export class Session implements SessionApi {
 
   deleteCachedStudent(key: string): Promise<void> {
     return this.caches.delete(key);
+  }
+
+  runHistory(runId: string): Promise<RunHistory | undefined> {
+    return storedHistory(this.store, expectRunId(runId));
   }
 
   listRuns(): Promise<StoredRun[]> {
