@@ -15,6 +15,7 @@ import type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+import type { ScoreApi } from './scoreProtocol';
 import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
@@ -30,6 +31,7 @@ export type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+export type { ScoreTextRequest, TextVerdict } from './scoreProtocol';
 export type { CachedStudent, CacheUse, VerifiedStudent } from './studentProtocol';
 export type { FileRoot } from '../sources/fileRoot';
 export type { HubSettings } from './studentSources';
@@ -226,7 +228,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends PlanApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi extends PlanApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;

@@ -29,6 +29,7 @@ export const SESSION_METHODS = [
   'previewDemonstrations',
   'previewTask',
   'planStudent',
+  'scoreText',
   'keepFile',
   'keptFiles',
   'keptFile',
