@@ -16,6 +16,7 @@ import type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+import type { ScoreApi } from './scoreProtocol';
 import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
@@ -32,6 +33,7 @@ export type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+export type { ScoreTextRequest, TextVerdict } from './scoreProtocol';
 export type { CachedStudent, CacheUse, VerifiedStudent } from './studentProtocol';
 export type { FileRoot } from '../sources/fileRoot';
 export type { HubSettings } from './studentSources';
@@ -222,7 +224,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends LiveApi, PlanApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi extends LiveApi, PlanApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;

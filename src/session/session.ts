@@ -70,6 +70,8 @@ import type {
 } from './protocol';
 import { executeRun } from './run';
 import { storedHistory } from './runHistory';
+import type { ScoreTextRequest } from './scoreProtocol';
+import { scoreText } from './scoreText';
 import { storedArtefact, storedRuns } from './stored';
 import { Talker, talkStudent } from './talk';
 import { StudentCaches, type CachePlaces } from './studentCaches';
@@ -313,6 +315,10 @@ export class Session implements SessionApi {
 
   planStudent(request: PlanStudentRequest): Promise<PlannedStudent> {
     return planStudentFolder(request, this.filesOf(request.files), this.place.current?.limits);
+  }
+
+  scoreText(request: ScoreTextRequest): ReturnType<SessionApi['scoreText']> {
+    return Promise.resolve(request).then(scoreText);
   }
 
   previewTask(request: TaskPreviewRequest): Promise<TaskPreview> {

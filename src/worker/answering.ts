@@ -31,6 +31,7 @@ export const SESSION_METHODS = [
   'previewDemonstrations',
   'previewTask',
   'planStudent',
+  'scoreText',
   'keepFile',
   'keptFiles',
   'keptFile',
