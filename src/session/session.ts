@@ -15,6 +15,7 @@ import { checkKernels } from './check';
 import { RunControl } from './control';
 import { DevicePlace, type GpuProvider } from './devicePlace';
 import { examine } from './doctor';
+import { EngineWork } from './engineWork';
 import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { estimateJudging, judgeForRequest } from './judge';
@@ -30,7 +31,6 @@ import type {
   AnswerLocally,
   AskAnswer,
   AskRequest,
-  CachedStudent,
   CheckResult,
   CheckSummary,
   DemonstrationsPreview,
@@ -65,7 +65,6 @@ import type {
   TeachEvent,
   TeachRequest,
   TeachSummary,
-  VerifiedStudent,
 } from './protocol';
 import { executeRun } from './run';
 import { storedArtefact, storedRuns } from './stored';
@@ -87,6 +86,7 @@ export class Session implements SessionApi {
   private readonly talker: Talker;
   private readonly caches: StudentCaches;
   private readonly remote: RemoteFiles;
+  private readonly engine: EngineWork;
 
   constructor(
     provider: GpuProvider,
@@ -112,6 +112,13 @@ export class Session implements SessionApi {
     });
     this.asker = new Asker(this.students);
     this.talker = new Talker(this.students);
+    this.engine = new EngineWork({
+      store,
+      device: (tier) => this.place.device(tier),
+      open: (root) => this.filesOf(root),
+      cacheOf: (use, files) => this.caches.placeOf(use, files),
+      exclusively: (what, work, control) => this.exclusively(what, work, control),
+    });
   }
 
   /**
@@ -141,8 +148,17 @@ export class Session implements SessionApi {
   }
 
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary> {
-    return this.exclusively('check', async () => checkKernels(await this.place.device(), filter, onResult));
+    const control = new RunControl();
+    const check = async (): Promise<CheckSummary> =>
+      checkKernels(await this.place.device(), filter, onResult, control.signal);
+    return this.exclusively('check', check, control);
   }
+
+  weightErrors: SessionApi['weightErrors'] = (request, onWeight) => this.engine.weightErrors(request, onWeight);
+  adapterNorms: SessionApi['adapterNorms'] = (runId) => this.engine.adapterNorms(runId);
+  profileStep: SessionApi['profileStep'] = (request, onProgress) => this.engine.profileStep(request, onProgress);
+  shaderFiles: SessionApi['shaderFiles'] = () => this.engine.shaderFiles();
+  checkFamilies: SessionApi['checkFamilies'] = () => this.engine.checkFamilies();
 
   run(request: RunRequest, onEvent: Listener): Promise<RunSummary> {
     const control = new RunControl();
@@ -328,17 +344,9 @@ export class Session implements SessionApi {
     await this.kept.deleteFile(expectKeptName(path));
   }
 
-  cachedStudents(): Promise<CachedStudent[]> {
-    return this.caches.list();
-  }
-
-  verifyCachedStudent(key: string): Promise<VerifiedStudent> {
-    return this.caches.verify(key);
-  }
-
-  deleteCachedStudent(key: string): Promise<void> {
-    return this.caches.delete(key);
-  }
+  cachedStudents: SessionApi['cachedStudents'] = () => this.caches.list();
+  verifyCachedStudent: SessionApi['verifyCachedStudent'] = (key) => this.caches.verify(key);
+  deleteCachedStudent: SessionApi['deleteCachedStudent'] = (key) => this.caches.delete(key);
 
   listRuns(): Promise<StoredRun[]> {
     return storedRuns(this.store);
