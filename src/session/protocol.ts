@@ -9,6 +9,7 @@ import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
 import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
+import type { EngineApi } from './engineProtocol';
 import type { PlanApi } from './planProtocol';
 import type {
   DemonstrationsPreview,
@@ -23,6 +24,22 @@ import type { CacheRequest, StudentApi } from './studentProtocol';
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
+export type {
+  AdapterMeasures,
+  AdapterPhase,
+  CheckFamily,
+  LinearName,
+  ProfiledDispatch,
+  ProfiledKernel,
+  ProfileRequest,
+  ShaderFile,
+  StepProfile,
+  TimingMethod,
+  UpdateMeasure,
+  WeightErrorsRequest,
+  WeightMeasure,
+  WeightMeasures,
+} from './engineProtocol';
 export type { RejectedRow } from '../formats/rows';
 export type {
   DemonstrationsPreview,
@@ -131,6 +148,7 @@ export interface DoctorReport {
   storage: { quotaBytes?: number; usageBytes?: number; persisted?: boolean };
   crossOriginIsolated: boolean;
   userAgent: string;
+  pupilVersion: string;
   problems: { problem: string; remedy: string }[];
 }
 
@@ -149,6 +167,8 @@ export interface VariantsReport {
 }
 
 export interface CheckResult {
+  /** Of kernels that are checked together. */
+  family: string;
   kernel: string;
   name: string;
   status: 'passed' | 'failed' | 'skipped';
@@ -224,9 +244,10 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends LiveApi, PlanApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi extends EngineApi, LiveApi, PlanApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
+  /** Ended by {@link SessionApi.stop} with `cancelled`; a case that is being checked is finished first. */
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;
   /** Resolves when the run has finished, failed or been stopped. Rejects only for requests that cannot start. */
   run(request: RunRequest, onEvent: (event: SessionEvent) => void): Promise<RunSummary>;

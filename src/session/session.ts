@@ -8,6 +8,7 @@ import { Asker } from './ask';
 import { checkKernels } from './check';
 import { RunControl } from './control';
 import { examine } from './doctor';
+import { EngineWork } from './engineWork';
 import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { judgeForRequest } from './judge';
@@ -54,6 +55,13 @@ type Listener = (event: SessionEvent) => unknown;
 export class Session extends SessionShelves implements SessionApi {
   private readonly asker = new Asker(this.students);
   private readonly talker = new Talker(this.students);
+  private readonly engine = new EngineWork({
+    store: this.store,
+    device: (tier) => this.place.device(tier),
+    open: (root) => this.filesOf(root),
+    cacheOf: (use, files) => this.caches.placeOf(use, files),
+    exclusively: (what, work, control) => this.exclusively(what, work, control),
+  });
 
   /**
    * Acquires the device and decides what it computes with. Called again, it gives the former one back. Throws `gpu-…`.
@@ -77,8 +85,17 @@ export class Session extends SessionShelves implements SessionApi {
   }
 
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary> {
-    return this.exclusively('check', async () => checkKernels(await this.place.device(), filter, onResult));
+    const control = new RunControl();
+    const check = async (): Promise<CheckSummary> =>
+      checkKernels(await this.place.device(), filter, onResult, control.signal);
+    return this.exclusively('check', check, control);
   }
+
+  weightErrors: SessionApi['weightErrors'] = (request, onWeight) => this.engine.weightErrors(request, onWeight);
+  adapterNorms: SessionApi['adapterNorms'] = (runId) => this.engine.adapterNorms(runId);
+  profileStep: SessionApi['profileStep'] = (request, onProgress) => this.engine.profileStep(request, onProgress);
+  shaderFiles: SessionApi['shaderFiles'] = () => this.engine.shaderFiles();
+  checkFamilies: SessionApi['checkFamilies'] = () => this.engine.checkFamilies();
 
   run(request: RunRequest, onEvent: Listener): Promise<RunSummary> {
     const control = new RunControl();
