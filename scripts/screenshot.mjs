@@ -77,7 +77,7 @@ try {
       }
     }
   };
-  await page.goto(`http://127.0.0.1:${server.port}/?experiment=${values.experiment}`, { waitUntil: 'load' });
+  await page.goto(`http://127.0.0.1:${server.port}/?place=lab&experiment=${values.experiment}`, { waitUntil: 'load' });
   const run = page.getByRole('button', { name: 'Run', exact: true });
   await run.waitFor();
   if (values['no-run']) await shoot('start');

@@ -1,5 +1,5 @@
 // main.ts: starts the page: a session in its worker, the state, the view, and `window.pupil`. With `?automation` the page
-// waits to be driven (the command line does that) and asks nothing of the GPU by itself. With `?start` it begins the chosen
+// waits to be driven (the command line does that) and shows no place. With `?start` it begins the chosen
 // experiment as soon as it can: the address that `npm start` prints.
 import { mount } from 'svelte';
 import App from './App.svelte';
@@ -11,6 +11,8 @@ import { Playground } from './state/playground.svelte';
 const session = createSessionClient();
 const playground = new Playground(session, {
   address: location.href,
+  showAddress: (href, how) =>
+    how === 'push' ? history.pushState(null, '', href) : history.replaceState(null, '', href),
   memory: localStorage,
   now: () => new Date(),
   persist: async () => navigator.storage?.persist(),
@@ -25,22 +27,28 @@ const playground = new Playground(session, {
 });
 const target = document.getElementById('app');
 if (target === null) throw new Error('index.html: expected an element with the id "app"');
-mount(App, { target, props: { playground } });
 window.pupil = automationFor(session);
-const address = new URL(location.href);
-if (!address.searchParams.has('automation')) {
-  const startsItself = address.searchParams.has('start');
+if (new URL(location.href).searchParams.has('automation')) {
+  target.textContent = 'Driven by the command line.';
+} else {
+  const startsItself = new URL(location.href).searchParams.has('start');
   if (startsItself) {
     // Once: a page that is loaded again, or kept as a bookmark, must not begin another run.
+    const address = new URL(location.href);
     address.searchParams.delete('start');
     history.replaceState(null, '', address);
+    playground.address.take(address.href);
   }
-  void playground.open().then(() => {
-    if (startsItself && playground.canRun) void playground.startRun();
-  });
+  mount(App, { target, props: { playground } });
+  addEventListener('popstate', () => playground.address.take(location.href));
+  if (startsItself) {
+    void playground.wake().then(() => {
+      if (playground.canRun) void playground.startRun();
+    });
+  }
   // Other tabs of this browser may have started, ended or deleted runs meanwhile, and loaded or deleted students.
   document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState !== 'visible') return;
+    if (document.visibilityState !== 'visible' || playground.device.status === 'asleep') return;
     void playground.stored.refresh();
     void playground.cachedStudents.refresh();
   });

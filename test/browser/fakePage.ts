@@ -1,6 +1,7 @@
-// fakePage.ts: the page mounted over a session that the test controls. Tests only.
+// fakePage.ts: the page's places, all at once, mounted over a session that the test controls; the frame around them has tests
+// of its own (shell.test.ts). Tests only.
 import { flushSync, mount, unmount } from 'svelte';
-import App from '../../src/app/App.svelte';
+import AllPlaces from './AllPlaces.svelte';
 import '../../src/app/page.css';
 import { Playground } from '../../src/app/state/playground.svelte';
 import type {
@@ -96,7 +97,7 @@ export function show(
   });
   const root = document.createElement('div');
   document.body.append(root);
-  const app = mount(App, { target: root, props: { playground } });
+  const app = mount(AllPlaces, { target: root, props: { playground } });
   unmountAll.push(() => {
     void unmount(app);
     root.remove();

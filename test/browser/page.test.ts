@@ -19,7 +19,7 @@ describe('the page', () => {
     flushSync();
     expect(text()).toContain('Pupil');
     expect(text()).toContain('looking for a GPU');
-    expect(root.querySelector('select')?.value).toBe('lesson');
+    expect(root.querySelector<HTMLSelectElement>('[aria-labelledby="experiment-title"] select')?.value).toBe('lesson');
     expect(text()).toContain('scripted teacher');
     expect(button(root, 'Run').disabled).toBe(true);
   });

@@ -1,12 +1,12 @@
-// device.svelte.ts: what this browser offers: adapter, tier, storage, and the reason where there is no GPU. It asks when the
-// page opens, and again when told to: after a run, which may have filled the storage or lost the device.
+// device.svelte.ts: what this browser offers: adapter, tier, storage, and the reason where there is no GPU. It asks when
+// something first needs a device, and again when told to: after a run, which may have filled the storage or lost the device.
 import type { DoctorReport, SessionApi } from '../../session/protocol';
 import { toNotice, type Notice } from './notice';
 
-export type DeviceStatus = 'starting' | 'ready' | 'unavailable';
+export type DeviceStatus = 'asleep' | 'starting' | 'ready' | 'unavailable';
 
 export class DeviceState {
-  status = $state<DeviceStatus>('starting');
+  status = $state<DeviceStatus>('asleep');
   report = $state.raw<DoctorReport>();
   notice = $state.raw<Notice>();
 
@@ -14,6 +14,7 @@ export class DeviceState {
 
   /** `amd rdna-3 …`, or a word on why there is nothing to name. */
   readonly name = $derived.by(() => {
+    if (this.status === 'asleep') return 'GPU not used yet';
     if (this.status === 'starting') return 'looking for a GPU …';
     const adapter = this.report?.adapter;
     if (adapter === undefined) return 'no WebGPU';

@@ -4,6 +4,8 @@ import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
 import type { FileRoot, SessionApi } from '../../session/protocol';
 import { RunLocks, type Locks } from '../runLocks';
+import { Address, type HistoryStep } from './address.svelte';
+import { Appearance } from './appearance.svelte';
 import { AskBox, type AskPlace } from './ask.svelte';
 import { CachedStudents } from './cachedStudents.svelte';
 import { DeviceState } from './device.svelte';
@@ -19,6 +21,8 @@ import type { LocalModel } from './teacherPlace';
 import { Teachers } from './teachers.svelte';
 
 export class Playground {
+  readonly address: Address;
+  readonly appearance: Appearance;
   readonly device: DeviceState;
   readonly experiments: Experiments;
   readonly run: RunView;
@@ -30,6 +34,8 @@ export class Playground {
   readonly student: StudentBox;
   readonly teachers: Teachers;
   private readonly locks: RunLocks;
+  private readonly parts = new Map<string, unknown>();
+  private waking: Promise<void> | undefined;
   /** A failure of an action that belongs to no part. */
   notice = $state.raw<Notice>();
   /** Between the click on Run and the session's first event. */
@@ -44,12 +50,16 @@ export class Playground {
       this.talk.talking ||
       this.teachers.asking,
   );
-  readonly canRun = $derived.by(() => this.device.status === 'ready' && !this.busy && this.experiments.missing === '');
+  /** Work may begin: the device is there, or is looked for then. */
+  readonly idle = $derived.by(() => ['asleep', 'ready'].includes(this.device.status) && !this.busy);
+  readonly canRun = $derived.by(() => this.idle && this.experiments.missing === '');
 
   constructor(
-    session: SessionApi,
+    readonly session: SessionApi,
     private readonly place: {
       address: string;
+      /** Shows a changed address in the browser. */
+      showAddress?: (href: string, how: HistoryStep) => void;
       memory: KeyValue;
       now: () => Date;
       /** Asks the browser not to evict stored runs; its answer changes nothing here. */
@@ -62,6 +72,8 @@ export class Playground {
       save?: (name: string, bytes: Uint8Array) => void;
     },
   ) {
+    this.address = new Address(place.address, place.showAddress);
+    this.appearance = new Appearance(this.address, place.memory);
     this.device = new DeviceState(session);
     this.experiments = new Experiments(place.address, place.memory);
     this.run = new RunView(session);
@@ -101,8 +113,22 @@ export class Playground {
     return new URL('./', this.place.address).href;
   }
 
-  async open(): Promise<void> {
-    await Promise.all([this.device.open(), this.stored.refresh(), this.cachedStudents.refresh()]);
+  /** Starts what the page itself does not need: the worker, the device, the lists of what is stored. Once. */
+  wake(): Promise<void> {
+    return this.waking ?? this.open();
+  }
+
+  /** The same, also where it was done before. */
+  open(): Promise<void> {
+    const all = [this.device.open(), this.stored.refresh(), this.cachedStudents.refresh()];
+    this.waking = Promise.all(all).then(() => undefined);
+    return this.waking;
+  }
+
+  /** State of a place that outlives leaving it; made when it is first shown, so that its code is fetched with the place. */
+  part<T>(name: string, make: () => T): T {
+    if (!this.parts.has(name)) this.parts.set(name, make());
+    return this.parts.get(name) as T;
   }
 
   async startRun(): Promise<void> {
@@ -172,6 +198,7 @@ export class Playground {
    * experiment, else its untouched student alone.
    */
   private async askPlace(): Promise<AskPlace> {
+    await this.wake();
     const prepared = await this.experiments.prepare(this.pageBase);
     const { name } = prepared.experiment;
     const newest = [...this.stored.runs]
@@ -205,6 +232,8 @@ export class Playground {
     this.notice = undefined;
     this.preparing = true;
     try {
+      await this.wake();
+      if (this.device.status === 'unavailable') return; // the page says why, and what to do
       const { request, name } = await prepare();
       const held = await this.locks.hold(request.runId, async () => {
         const running = this.run.start(request, name);
