@@ -19,7 +19,7 @@ import {
   type Row,
   type SeriesInterval,
 } from './answers';
-import type { EnvironmentReport, EvaluationRow, PromptKind, RunReport, ScorerRow, SystemName } from './types';
+import type { EnvironmentReport, PromptKind, RunReport, ScorerRow, SystemName } from './types';
 
 /** One run of the series, as far as it got. */
 export interface SeriesRunResult {
