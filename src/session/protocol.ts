@@ -15,6 +15,7 @@ import type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+import type { ResultsApi } from './resultsProtocol';
 import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
@@ -49,6 +50,24 @@ export type {
   TeachRequest,
   TeachSummary,
 } from './apiProtocol';
+export type {
+  ComparedSide,
+  FamilyFigure,
+  GridCell,
+  JudgeCell,
+  JudgeRunsRequest,
+  Missing,
+  Ordering,
+  PairedResult,
+  PaperAnswer,
+  PaperGrid,
+  PaperRequest,
+  PaperRun,
+  Place,
+  SeriesResult,
+  SplitFigure,
+  TeacherRow,
+} from './resultsProtocol';
 export type {
   ChatMessage,
   TalkAdapter,
@@ -226,7 +245,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends PlanApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi extends PlanApi, ResultsApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;

@@ -11,6 +11,7 @@ import { MirroredRunStore } from '../storage/mirror';
 import { expectRunId, type RunStore } from '../storage/runStore';
 import { MemoryVariantStore, type VariantStore } from '../storage/variantStore';
 import { Asker, exampleQuestions } from './ask';
+import type { ApiWorkOptions } from './apiWork';
 import { checkKernels } from './check';
 import { RunControl } from './control';
 import { DevicePlace, type GpuProvider } from './devicePlace';
@@ -30,7 +31,6 @@ import type {
   AnswerLocally,
   AskAnswer,
   AskRequest,
-  CachedStudent,
   CheckResult,
   CheckSummary,
   DemonstrationsPreview,
@@ -65,8 +65,8 @@ import type {
   TeachEvent,
   TeachRequest,
   TeachSummary,
-  VerifiedStudent,
 } from './protocol';
+import { StoredResults } from './results';
 import { executeRun } from './run';
 import { storedArtefact, storedRuns } from './stored';
 import { Talker, talkStudent } from './talk';
@@ -87,6 +87,7 @@ export class Session implements SessionApi {
   private readonly talker: Talker;
   private readonly caches: StudentCaches;
   private readonly remote: RemoteFiles;
+  private readonly results: StoredResults;
 
   constructor(
     provider: GpuProvider,
@@ -104,6 +105,7 @@ export class Session implements SessionApi {
     pieces?: PieceStore,
   ) {
     this.remote = new RemoteFiles(pieces);
+    this.results = new StoredResults(store);
     this.place = new DevicePlace(provider, variantStore, measure);
     this.caches = new StudentCaches(cachePlaces);
     this.students = new LoadedStudents(store, {
@@ -285,9 +287,9 @@ export class Session implements SessionApi {
   }
 
   teach(request: TeachRequest, onEvent: (event: TeachEvent) => unknown, answer?: AnswerLocally): Promise<TeachSummary> {
-    const control = new RunControl();
-    const options = { ...this.teachPlaces(), control, onEvent: safely(onEvent), answer };
-    return this.exclusively('teach', () => teachForRequest(request, options), control);
+    return this.asking('teach', onEvent, (options) =>
+      teachForRequest(request, { ...this.teachPlaces(), ...options, answer }),
+    );
   }
 
   estimateJudging(request: JudgeRequest): Promise<TeachEstimate> {
@@ -295,10 +297,15 @@ export class Session implements SessionApi {
   }
 
   judge(request: JudgeRequest, onEvent: (event: TeachEvent) => unknown): Promise<JudgeSummary> {
-    const control = new RunControl();
-    const options = { answers: this.answers, control, onEvent: safely(onEvent) };
-    return this.exclusively('judge', () => judgeForRequest(request, options), control);
+    return this.asking('judge', onEvent, (options) => judgeForRequest(request, options));
   }
+
+  readonly paperResults: SessionApi['paperResults'] = (request) => this.results.paper(request);
+  readonly comparePaired: SessionApi['comparePaired'] = (...sides) => this.results.compare(...sides);
+  readonly estimateJudgingRuns: SessionApi['estimateJudgingRuns'] = (request) =>
+    this.results.estimateJudging(request, this.answers);
+  readonly judgeRuns: SessionApi['judgeRuns'] = (request, onEvent) =>
+    this.asking('judge', onEvent, (options) => this.results.judge(request, options));
 
   previewDemonstrations(request: DemonstrationsPreviewRequest): Promise<DemonstrationsPreview> {
     return previewDemonstrations(request, this.filesOf(request.files));
@@ -328,17 +335,9 @@ export class Session implements SessionApi {
     await this.kept.deleteFile(expectKeptName(path));
   }
 
-  cachedStudents(): Promise<CachedStudent[]> {
-    return this.caches.list();
-  }
-
-  verifyCachedStudent(key: string): Promise<VerifiedStudent> {
-    return this.caches.verify(key);
-  }
-
-  deleteCachedStudent(key: string): Promise<void> {
-    return this.caches.delete(key);
-  }
+  readonly cachedStudents: SessionApi['cachedStudents'] = () => this.caches.list();
+  readonly verifyCachedStudent: SessionApi['verifyCachedStudent'] = (key) => this.caches.verify(key);
+  readonly deleteCachedStudent: SessionApi['deleteCachedStudent'] = (key) => this.caches.delete(key);
 
   listRuns(): Promise<StoredRun[]> {
     return storedRuns(this.store);
@@ -367,6 +366,16 @@ export class Session implements SessionApi {
       ...(work === undefined ? {} : { signal: work.control.signal }),
       onWarning: (message) => listener?.({ type: 'log', level: 'warning', message }),
     });
+  }
+
+  /** Work with a model that answers elsewhere: it is held and stopped as a run is. */
+  private asking<T>(
+    what: string,
+    onEvent: (event: TeachEvent) => unknown,
+    work: (options: ApiWorkOptions) => Promise<T>,
+  ): Promise<T> {
+    const control = new RunControl();
+    return this.exclusively(what, () => work({ answers: this.answers, control, onEvent: safely(onEvent) }), control);
   }
 
   private teachPlaces(): TeachPlaces {
