@@ -38,6 +38,7 @@ import type {
   TeachRequest,
   VerifiedStudent,
 } from './protocol';
+import { StoredResults } from './results';
 import { storedHistory } from './runHistory';
 import type { ScoreTextRequest } from './scoreProtocol';
 import { scoreText } from './scoreText';
@@ -57,6 +58,7 @@ export class SessionShelves {
   protected readonly desk = new WorkDesk();
   protected readonly students: LoadedStudents;
   protected readonly caches: StudentCaches;
+  protected readonly results: StoredResults;
   private readonly remote: RemoteFiles;
 
   constructor(
@@ -75,6 +77,7 @@ export class SessionShelves {
     pieces?: PieceStore,
   ) {
     this.remote = new RemoteFiles(pieces);
+    this.results = new StoredResults(store);
     this.place = new DevicePlace(provider, variantStore, measure);
     this.caches = new StudentCaches(cachePlaces);
     this.students = new LoadedStudents(store, {
@@ -107,6 +110,11 @@ export class SessionShelves {
   estimateJudging(request: JudgeRequest): Promise<TeachEstimate> {
     return estimateJudging(request, this.answers);
   }
+
+  readonly paperResults: SessionApi['paperResults'] = (request) => this.results.paper(request);
+  readonly comparePaired: SessionApi['comparePaired'] = (...sides) => this.results.compare(...sides);
+  readonly estimateJudgingRuns: SessionApi['estimateJudgingRuns'] = (request) =>
+    this.results.estimateJudging(request, this.answers);
 
   previewDemonstrations(request: DemonstrationsPreviewRequest): Promise<DemonstrationsPreview> {
     return previewDemonstrations(request, this.filesOf(request.files));

@@ -116,7 +116,7 @@ export class Checkpoints {
   async list(runId: string): Promise<ListedCheckpoints> {
     const place = this.placeOf(runId);
     const problems: string[] = [];
-    const commits = await this.commits(place, runId, problems).catch((error: unknown) => {
+    const commits = await this.commits(place, runId, problems).catch((error: unknown): (Commit | undefined)[] => {
       if (!(error instanceof PupilError) || error.code !== 'checkpoint') throw error;
       problems.push(error.message); // another version's
       return [];
