@@ -26,6 +26,7 @@ export const SESSION_METHODS = [
   'exampleQuestions',
   'talk',
   'talkStudent',
+  'pairTokens',
   'previewDemonstrations',
   'previewTask',
   'planStudent',

@@ -34,10 +34,13 @@ export class InsideRun {
     return named !== '' ? named : (this.options[0]?.runId ?? '');
   });
 
-  readonly known = $derived(this.options.some(({ runId }) => runId === this.runId));
-  readonly live = $derived(this.runId !== '' && this.playground.run.runId === this.runId && this.playground.run.active);
+  readonly known = $derived.by(() => this.options.some(({ runId }) => runId === this.runId));
+  readonly live = $derived.by(() => {
+    const { run } = this.playground;
+    return this.runId !== '' && run.runId === this.runId && run.active;
+  });
   /** Before stored runs are listed, one that is not among the options may still be there. */
-  readonly listed = $derived(this.playground.stored.listed);
+  readonly listed = $derived.by(() => this.playground.stored.listed);
 
   /** Changes whenever the run has written files: a run does so at the end of each phase and when it ends. */
   readonly revision = $derived.by((): string => {
