@@ -9,6 +9,7 @@ import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
 import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
 import type { EngineApi } from './engineProtocol';
+import type { PairTokensApi } from './pairTokensProtocol';
 import type { PlanApi } from './planProtocol';
 import type {
   DemonstrationsPreview,
@@ -24,6 +25,14 @@ import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
+export type {
+  PairTokensEvent,
+  PairTokensRequest,
+  PairTokensSummary,
+  ScoredPair,
+  ScoredSequence,
+  ScoredToken,
+} from './pairTokensProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
 export type {
   AdapterMeasures,
@@ -228,6 +237,7 @@ export interface InspectRequest extends CacheRequest {
 /** One session: one GPU device, at most one run at a time. */
 export interface SessionApi
   extends EngineApi, LiveApi, PlanApi, ResultsApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi extends PairTokensApi, PlanApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   /** Ended by {@link SessionApi.stop} with `cancelled`; a case that is being checked is finished first. */

@@ -13,6 +13,8 @@ import { EngineWork } from './engineWork';
 import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { judgeForRequest } from './judge';
+import type { DevicePlace } from './devicePlace';
+import { pairTokens } from './pairTokens';
 import { loadStudentFolder } from './load';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
@@ -212,6 +214,14 @@ export class Session extends SessionShelves implements SessionApi {
       control,
     );
   }
+
+  readonly pairTokens: SessionApi['pairTokens'] = (request, onEvent) => {
+    const control = new RunControl();
+    const { students, store } = this;
+    const deviceOf: DevicePlace['device'] = (tier) => this.place.device(tier);
+    const places = { students, store, deviceOf, signal: control.signal };
+    return this.exclusively('pairTokens', () => pairTokens(request, places, safely(onEvent)), control);
+  };
 
   exportStudent(request: ExportRequest): Promise<ExportSummary> {
     const [files, out] = [this.filesOf(request.files), openFileRoot(request.out)];

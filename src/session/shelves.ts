@@ -197,12 +197,12 @@ export class SessionShelves {
     return { answers: this.answers, open: (root) => this.filesOf(root) };
   }
 
-  /** One piece of work at a time. Both kinds of talk are with what is loaded; all other work has the device to itself. */
+  /** One piece of work at a time. Some is done with what is loaded; all other work has the device to itself. */
   protected exclusively<T>(what: string, work: () => Promise<T>, control?: RunControl): Promise<T> {
     return this.desk.exclusively(
       what,
       () => {
-        if (what !== 'ask' && what !== 'talk') this.students.release();
+        if (!['ask', 'talk', 'pairTokens'].includes(what)) this.students.release();
         return work();
       },
       control,
