@@ -15,12 +15,24 @@ import type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+import type { RunFilesApi } from './runFilesProtocol';
 import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
 export type { RejectedRow } from '../formats/rows';
+export type {
+  CheckpointRow,
+  ExportedFile,
+  ExportRunRequest,
+  HeadlineRow,
+  ImportOutcome,
+  ImportRunRequest,
+  RunDetails,
+  RunExport,
+  RunOverview,
+} from './runFilesProtocol';
 export type {
   DemonstrationsPreview,
   DemonstrationsPreviewRequest,
@@ -226,7 +238,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends PlanApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi extends PlanApi, RunFilesApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;
@@ -287,7 +299,12 @@ export interface StoredRun {
   phase: PhaseName;
   step: number;
   updatedAt: string;
+  /** Of its last checkpoint; 0 where there is none any more. */
   sizeBytes: number;
+  /** What a person calls it, in place of its name. */
+  label?: string;
+  /** Of a run that was made elsewhere: what it was read from, and when (ISO 8601). */
+  imported?: { from: string; at: string };
 }
 
 /** `pupil eval`: one student (and adapter) on the tasks of an experiment document. */

@@ -80,7 +80,8 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
     if (!job.resume) await store.deleteRun(runId);
 
     const every = experiment.limits.checkpointEverySteps;
-    const book = new RunBook(runId, experiment.name, gpu, store, control, state, listener, every);
+    const label = job.resume ? (await store.listRuns()).find((run) => run.runId === runId)?.label : undefined;
+    const book = new RunBook(runId, experiment.name, gpu, store, control, state, listener, every, label);
     if (stored !== undefined) listener(historyOf(stored.state, experiment));
     if (job.resume && stored === undefined) {
       book.log('warning', 'resume: no checkpoint was found, so the run starts at its beginning');

@@ -53,7 +53,6 @@ import type {
   RunSummary,
   SessionApi,
   SessionEvent,
-  StoredRun,
   TalkAnswer,
   TalkEvent,
   TalkRequest,
@@ -68,7 +67,7 @@ import type {
   VerifiedStudent,
 } from './protocol';
 import { executeRun } from './run';
-import { storedArtefact, storedRuns } from './stored';
+import { RunFiles } from './runFiles';
 import { Talker, talkStudent } from './talk';
 import { StudentCaches, type CachePlaces } from './studentCaches';
 import { readExperiment } from './taskItems';
@@ -87,6 +86,7 @@ export class Session implements SessionApi {
   private readonly talker: Talker;
   private readonly caches: StudentCaches;
   private readonly remote: RemoteFiles;
+  private readonly runFiles: RunFiles;
 
   constructor(
     provider: GpuProvider,
@@ -112,6 +112,13 @@ export class Session implements SessionApi {
     });
     this.asker = new Asker(this.students);
     this.talker = new Talker(this.students);
+    this.runFiles = new RunFiles(store, {
+      expectRest: (what) => this.desk.expectRest(what),
+      release: () => this.students.release(),
+      open: (root) => this.filesOf(root),
+      exclusively: (what, work) => this.exclusively(what, work),
+      device: () => this.place.device(),
+    });
   }
 
   /**
@@ -340,25 +347,16 @@ export class Session implements SessionApi {
     return this.caches.delete(key);
   }
 
-  listRuns(): Promise<StoredRun[]> {
-    return storedRuns(this.store);
-  }
-
-  async deleteRun(runId: string): Promise<void> {
-    if (this.desk.work !== undefined) {
-      throw new PupilError('usage', 'deleteRun: expected no run under way', 'Stop it first.');
-    }
-    this.students.release(); // they may hold the run's adapters
-    await this.store.deleteRun(expectRunId(runId));
-  }
-
-  listArtefacts(runId: string): Promise<string[]> {
-    return this.store.listArtefacts(expectRunId(runId));
-  }
-
-  async artefact(runId: string, path: string): Promise<Uint8Array> {
-    return storedArtefact(this.store, expectRunId(runId), path);
-  }
+  listRuns: SessionApi['listRuns'] = () => this.runFiles.listRuns();
+  deleteRun: SessionApi['deleteRun'] = (runId) => this.runFiles.deleteRun(runId);
+  listArtefacts: SessionApi['listArtefacts'] = (runId) => this.runFiles.listArtefacts(runId);
+  artefact: SessionApi['artefact'] = (runId, path) => this.runFiles.artefact(runId, path);
+  runOverviews: SessionApi['runOverviews'] = () => this.runFiles.runOverviews();
+  runDetails: SessionApi['runDetails'] = (runId) => this.runFiles.runDetails(runId);
+  renameRun: SessionApi['renameRun'] = (runId, label) => this.runFiles.renameRun(runId, label);
+  deleteCheckpoints: SessionApi['deleteCheckpoints'] = (runId) => this.runFiles.deleteCheckpoints(runId);
+  exportRun: SessionApi['exportRun'] = (request, onProgress) => this.runFiles.exportRun(request, safely(onProgress));
+  importRun: SessionApi['importRun'] = (request, onProgress) => this.runFiles.importRun(request, safely(onProgress));
 
   /** A request's files, with the kept ones and models that lie elsewhere beside them. */
   private filesOf(root: FileRoot, work?: { control: RunControl; onEvent: Listener }): OpenRoot {
