@@ -8,6 +8,8 @@ import type { StudentSourcesApi } from './studentSources';
 import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
+import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
+import type { EngineApi } from './engineProtocol';
 import type { PlanApi } from './planProtocol';
 import type {
   DemonstrationsPreview,
@@ -16,11 +18,29 @@ import type {
   TaskPreviewRequest,
 } from './previewTypes';
 import type { RunFilesApi } from './runFilesProtocol';
+import type { ScoreApi } from './scoreProtocol';
 import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
+export type {
+  AdapterMeasures,
+  AdapterPhase,
+  CheckFamily,
+  LinearName,
+  ProfiledDispatch,
+  ProfiledKernel,
+  ProfileRequest,
+  ShaderFile,
+  StepProfile,
+  TimingMethod,
+  UpdateMeasure,
+  WeightErrorsRequest,
+  WeightMeasure,
+  WeightMeasures,
+} from './engineProtocol';
 export type { RejectedRow } from '../formats/rows';
 export type {
   CheckpointRow,
@@ -42,6 +62,7 @@ export type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+export type { ScoreTextRequest, TextVerdict } from './scoreProtocol';
 export type { CachedStudent, CacheUse, VerifiedStudent } from './studentProtocol';
 export type { FileRoot } from '../sources/fileRoot';
 export type { HubSettings } from './studentSources';
@@ -95,15 +116,9 @@ export interface RunRequest extends CacheRequest {
 }
 
 export type SessionEvent =
-  /** Of a resumed run, once, when it goes on: what happened before its checkpoint. */
-  | {
-      type: 'history';
-      finished: PhaseName[];
-      metrics: { phase: PhaseName; step: number; totalSteps: number; values: Record<string, number> }[];
-      evaluations: EvaluationRow[];
-      pairs?: Record<string, number>;
-      log: { level: 'info' | 'warning'; message: string }[];
-    }
+  | HistoryEvent
+  | PlanEvent
+  | MemoryEvent
   | { type: 'phase'; phase: PhaseName; state: 'start' | 'end' }
   | { type: 'progress'; progress: Progress }
   /** TRL's names: loss, grad_norm, learning_rate, rewards/chosen, … plus tokens_per_second and gpu_bytes. */
@@ -145,6 +160,7 @@ export interface DoctorReport {
   storage: { quotaBytes?: number; usageBytes?: number; persisted?: boolean };
   crossOriginIsolated: boolean;
   userAgent: string;
+  pupilVersion: string;
   problems: { problem: string; remedy: string }[];
 }
 
@@ -163,6 +179,8 @@ export interface VariantsReport {
 }
 
 export interface CheckResult {
+  /** Of kernels that are checked together. */
+  family: string;
   kernel: string;
   name: string;
   status: 'passed' | 'failed' | 'skipped';
@@ -238,9 +256,11 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends PlanApi, RunFilesApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi
+  extends EngineApi, LiveApi, PlanApi, RunFilesApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
+  /** Ended by {@link SessionApi.stop} with `cancelled`; a case that is being checked is finished first. */
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;
   /** Resolves when the run has finished, failed or been stopped. Rejects only for requests that cannot start. */
   run(request: RunRequest, onEvent: (event: SessionEvent) => void): Promise<RunSummary>;

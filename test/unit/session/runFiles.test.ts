@@ -245,11 +245,11 @@ describe('the command line reads an unpacked export', () => {
     const session = await withRun();
     const zip = await bytesOf(await session.exportRun({ runId: 'smoke-1', what: { kind: 'everything' } }, ignore));
     const out = join(unpacked(zip), 'smoke-1');
-    const [stdout, stderr] = [new Kept(), new Kept()];
-    const judge = ['judge', out, '--base', 'http://localhost:9/v1', '--model', 'm', '--estimate', '--json'];
-    const code = await main(judge, { stdout, stderr });
-    expect(code, stderr.text).toBe(0);
-    expect(stdout.text).toContain('"requests":2');
+    const [told, err] = [new Kept(), new Kept()];
+    const judge = ['judge', out, '--base-url', 'http://localhost:9/v1', '--model', 'm', '--estimate', '--json'];
+    const code = await main(judge, {}, { out: told, err });
+    expect(code, err.text).toBe(0);
+    expect(told.text).toContain('"toSend":2');
     const files = openFileRoot({ kind: 'disk', directory: out });
     for (const path of ['adapters/instruct/adapter_model.safetensors', 'experiment.json']) {
       expect((await files.open(path))?.size, path).toBeGreaterThan(0);
