@@ -249,7 +249,7 @@ describe('the command line reads an unpacked export', () => {
     const judge = ['judge', out, '--base-url', 'http://localhost:9/v1', '--model', 'm', '--estimate', '--json'];
     const code = await main(judge, {}, { out: told, err });
     expect(code, err.text).toBe(0);
-    expect(told.text).toContain('"toSend":2');
+    expect(told.text).toContain('"answers":2');
     const files = openFileRoot({ kind: 'disk', directory: out });
     for (const path of ['adapters/instruct/adapter_model.safetensors', 'experiment.json']) {
       expect((await files.open(path))?.size, path).toBeGreaterThan(0);
