@@ -5,6 +5,7 @@ import { openFileRoot } from '../sources/fileRoot';
 import { MirroredRunStore } from '../storage/mirror';
 import { expectRunId } from '../storage/runStore';
 import { Asker } from './ask';
+import type { ApiWorkOptions } from './apiWork';
 import { checkKernels } from './check';
 import { RunControl } from './control';
 import { examine } from './doctor';
@@ -12,6 +13,8 @@ import { EngineWork } from './engineWork';
 import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { judgeForRequest } from './judge';
+import type { DevicePlace } from './devicePlace';
+import { pairTokens } from './pairTokens';
 import { loadStudentFolder } from './load';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
@@ -212,6 +215,14 @@ export class Session extends SessionShelves implements SessionApi {
     );
   }
 
+  readonly pairTokens: SessionApi['pairTokens'] = (request, onEvent) => {
+    const control = new RunControl();
+    const { students, store } = this;
+    const deviceOf: DevicePlace['device'] = (tier) => this.place.device(tier);
+    const places = { students, store, deviceOf, signal: control.signal };
+    return this.exclusively('pairTokens', () => pairTokens(request, places, safely(onEvent)), control);
+  };
+
   exportStudent(request: ExportRequest): Promise<ExportSummary> {
     const [files, out] = [this.filesOf(request.files), openFileRoot(request.out)];
     return this.exclusively('export', () => exportStudent({ ...request, files, out, gpu: () => this.place.device() }));
@@ -227,14 +238,25 @@ export class Session extends SessionShelves implements SessionApi {
   }
 
   teach(request: TeachRequest, onEvent: (event: TeachEvent) => unknown, answer?: AnswerLocally): Promise<TeachSummary> {
-    const control = new RunControl();
-    const options = { ...this.teachPlaces(), control, onEvent: safely(onEvent), answer };
-    return this.exclusively('teach', () => teachForRequest(request, options), control);
+    return this.asking('teach', onEvent, (options) =>
+      teachForRequest(request, { ...this.teachPlaces(), ...options, answer }),
+    );
   }
 
   judge(request: JudgeRequest, onEvent: (event: TeachEvent) => unknown): Promise<JudgeSummary> {
+    return this.asking('judge', onEvent, (options) => judgeForRequest(request, options));
+  }
+
+  readonly judgeRuns: SessionApi['judgeRuns'] = (request, onEvent) =>
+    this.asking('judge', onEvent, (options) => this.results.judge(request, options));
+
+  /** Work with a model that answers elsewhere: it is held and stopped as a run is. */
+  private asking<T>(
+    what: string,
+    onEvent: (event: TeachEvent) => unknown,
+    work: (options: ApiWorkOptions) => Promise<T>,
+  ): Promise<T> {
     const control = new RunControl();
-    const options = { answers: this.answers, control, onEvent: safely(onEvent) };
-    return this.exclusively('judge', () => judgeForRequest(request, options), control);
+    return this.exclusively(what, () => work({ answers: this.answers, control, onEvent: safely(onEvent) }), control);
   }
 }

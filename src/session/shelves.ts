@@ -36,6 +36,7 @@ import type {
   TeachRequest,
   VerifiedStudent,
 } from './protocol';
+import { StoredResults } from './results';
 import { RunFiles } from './runFiles';
 import { storedHistory } from './runHistory';
 import type { ScoreTextRequest } from './scoreProtocol';
@@ -55,6 +56,7 @@ export class SessionShelves {
   protected readonly desk = new WorkDesk();
   protected readonly students: LoadedStudents;
   protected readonly caches: StudentCaches;
+  protected readonly results: StoredResults;
   private readonly remote: RemoteFiles;
   private readonly runFiles: RunFiles;
 
@@ -74,6 +76,7 @@ export class SessionShelves {
     pieces?: PieceStore,
   ) {
     this.remote = new RemoteFiles(pieces);
+    this.results = new StoredResults(store);
     this.place = new DevicePlace(provider, variantStore, measure);
     this.caches = new StudentCaches(cachePlaces);
     this.students = new LoadedStudents(store, {
@@ -113,6 +116,11 @@ export class SessionShelves {
   estimateJudging(request: JudgeRequest): Promise<TeachEstimate> {
     return estimateJudging(request, this.answers);
   }
+
+  readonly paperResults: SessionApi['paperResults'] = (request) => this.results.paper(request);
+  readonly comparePaired: SessionApi['comparePaired'] = (...sides) => this.results.compare(...sides);
+  readonly estimateJudgingRuns: SessionApi['estimateJudgingRuns'] = (request) =>
+    this.results.estimateJudging(request, this.answers);
 
   previewDemonstrations(request: DemonstrationsPreviewRequest): Promise<DemonstrationsPreview> {
     return previewDemonstrations(request, this.filesOf(request.files));
@@ -186,12 +194,12 @@ export class SessionShelves {
     return { answers: this.answers, open: (root) => this.filesOf(root) };
   }
 
-  /** One piece of work at a time. Both kinds of talk are with what is loaded; all other work has the device to itself. */
+  /** One piece of work at a time. Some is done with what is loaded; all other work has the device to itself. */
   protected exclusively<T>(what: string, work: () => Promise<T>, control?: RunControl): Promise<T> {
     return this.desk.exclusively(
       what,
       () => {
-        if (what !== 'ask' && what !== 'talk') this.students.release();
+        if (!['ask', 'talk', 'pairTokens'].includes(what)) this.students.release();
         return work();
       },
       control,

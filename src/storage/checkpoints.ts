@@ -116,13 +116,11 @@ export class Checkpoints {
   async list(runId: string): Promise<ListedCheckpoints> {
     const place = this.placeOf(runId);
     const problems: string[] = [];
-    const commits: readonly (Commit | undefined)[] = await this.commits(place, runId, problems).catch(
-      (error: unknown) => {
-        if (!(error instanceof PupilError) || error.code !== 'checkpoint') throw error;
-        problems.push(error.message); // another version's
-        return [];
-      },
-    );
+    const commits = await this.commits(place, runId, problems).catch((error: unknown): (Commit | undefined)[] => {
+      if (!(error instanceof PupilError) || error.code !== 'checkpoint') throw error;
+      problems.push(error.message); // another version's
+      return [];
+    });
     const sizeOf = (parts: readonly CommittedPart[]): number =>
       [...new Map(parts.map(({ number, sizeBytes }) => [number, sizeBytes])).values()].reduce((a, b) => a + b, 0);
     const found = commits.filter((commit): commit is Commit => commit !== undefined);
