@@ -17,6 +17,7 @@ import type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+import type { RunFilesApi } from './runFilesProtocol';
 import type { ScoreApi } from './scoreProtocol';
 import type { PretrainOutcome, PretrainRequest, PretrainStep } from './pretrainProtocol';
 import type { ResultsApi } from './resultsProtocol';
@@ -52,6 +53,17 @@ export type {
 } from './engineProtocol';
 export type { PretrainOutcome, PretrainRequest, PretrainStep } from './pretrainProtocol';
 export type { RejectedRow } from '../formats/rows';
+export type {
+  CheckpointRow,
+  ExportedFile,
+  ExportRunRequest,
+  HeadlineRow,
+  ImportOutcome,
+  ImportRunRequest,
+  RunDetails,
+  RunExport,
+  RunOverview,
+} from './runFilesProtocol';
 export type {
   DemonstrationsPreview,
   DemonstrationsPreviewRequest,
@@ -236,7 +248,17 @@ export interface InspectRequest extends CacheRequest {
 
 /** One session: one GPU device, at most one run at a time. */
 export interface SessionApi
-  extends EngineApi, LiveApi, PairTokensApi, PlanApi, ResultsApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
+  extends
+    EngineApi,
+    LiveApi,
+    PairTokensApi,
+    PlanApi,
+    ResultsApi,
+    RunFilesApi,
+    ScoreApi,
+    StudentApi,
+    StudentSourcesApi,
+    TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   /** Ended by {@link SessionApi.stop} with `cancelled`; a case that is being checked is finished first. */
@@ -298,7 +320,12 @@ export interface StoredRun {
   phase: PhaseName;
   step: number;
   updatedAt: string;
+  /** Of its last checkpoint; 0 where there is none any more. */
   sizeBytes: number;
+  /** What a person calls it, in place of its name. */
+  label?: string;
+  /** Of a run that was made elsewhere: what it was read from, and when (ISO 8601). */
+  imported?: { from: string; at: string };
 }
 
 /** `pupil eval`: one student (and adapter) on the tasks of an experiment document. */
