@@ -20,6 +20,8 @@ export const SESSION_METHODS = [
   'resume',
   'step',
   'stop',
+  'stopAtPhaseEnd',
+  'runHistory',
   'inspect',
   'evaluate',
   'ask',
