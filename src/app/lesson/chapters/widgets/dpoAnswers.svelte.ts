@@ -12,7 +12,7 @@ export class DpoAnswers {
   private rejectedIndex = $state(1);
   beta = $state(0.1);
   learningRate = $state(1);
-  private policy: Policy = $state.raw({ reference: new Float64Array(), traits: [], theta: new Float64Array() });
+  private policy: Policy = $state.raw(makePolicy([]));
   /** log π of all answers, at the start and after each step. */
   history: readonly Float64Array[] = $state.raw([]);
 
