@@ -49,6 +49,7 @@ import type {
   PretrainOutcome,
   PretrainRequest,
   PretrainStep,
+  RunHistory,
   RunRequest,
   RunSummary,
   SessionApi,
@@ -67,6 +68,9 @@ import type {
   TeachSummary,
 } from './protocol';
 import { executeRun } from './run';
+import { storedHistory } from './runHistory';
+import type { ScoreTextRequest } from './scoreProtocol';
+import { scoreText } from './scoreText';
 import { storedArtefact, storedRuns } from './stored';
 import { Talker, talkStudent } from './talk';
 import { StudentCaches, type CachePlaces } from './studentCaches';
@@ -204,6 +208,11 @@ export class Session implements SessionApi {
     return Promise.resolve();
   }
 
+  stopAtPhaseEnd(on: boolean): Promise<void> {
+    this.desk.expectWork('stopAtPhaseEnd').control.stopAtPhaseEnd(on);
+    return Promise.resolve();
+  }
+
   /** Resolves when the run has written its checkpoint and ended. Nothing happens where nothing runs. */
   async stop(): Promise<void> {
     const { work } = this.desk;
@@ -324,29 +333,27 @@ export class Session implements SessionApi {
     return planStudentFolder(request, this.filesOf(request.files), this.place.current?.limits);
   }
 
+  scoreText(request: ScoreTextRequest): ReturnType<SessionApi['scoreText']> {
+    return Promise.resolve(request).then(scoreText);
+  }
+
   previewTask(request: TaskPreviewRequest): Promise<TaskPreview> {
     return previewTask(request, this.filesOf(request.files ?? { kind: 'memory', files: {} }));
   }
 
-  keepFile(fileName: string, bytes: Uint8Array): Promise<string> {
-    return keepFile(this.kept, fileName, bytes);
-  }
-
-  async keptFiles(): Promise<{ path: string; sizeBytes: number }[]> {
-    return (await this.kept.listFiles()).map(({ name, sizeBytes }) => ({ path: keptPath(name), sizeBytes }));
-  }
-
-  async keptFile(path: string): Promise<Uint8Array> {
-    return readKeptFile(this.kept, path);
-  }
-
-  async deleteKeptFile(path: string): Promise<void> {
-    await this.kept.deleteFile(expectKeptName(path));
-  }
+  keepFile: SessionApi['keepFile'] = (fileName, bytes) => keepFile(this.kept, fileName, bytes);
+  keptFile: SessionApi['keptFile'] = async (path) => readKeptFile(this.kept, path);
+  deleteKeptFile: SessionApi['deleteKeptFile'] = async (path) => this.kept.deleteFile(expectKeptName(path));
+  keptFiles: SessionApi['keptFiles'] = async () =>
+    (await this.kept.listFiles()).map(({ name, sizeBytes }) => ({ path: keptPath(name), sizeBytes }));
 
   cachedStudents: SessionApi['cachedStudents'] = () => this.caches.list();
   verifyCachedStudent: SessionApi['verifyCachedStudent'] = (key) => this.caches.verify(key);
   deleteCachedStudent: SessionApi['deleteCachedStudent'] = (key) => this.caches.delete(key);
+
+  runHistory(runId: string): Promise<RunHistory | undefined> {
+    return storedHistory(this.store, expectRunId(runId));
+  }
 
   listRuns(): Promise<StoredRun[]> {
     return storedRuns(this.store);
