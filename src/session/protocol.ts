@@ -10,6 +10,7 @@ import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
 import type { EngineApi } from './engineProtocol';
 import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
+import type { PairTokensApi } from './pairTokensProtocol';
 import type { PlanApi } from './planProtocol';
 import type {
   DemonstrationsPreview,
@@ -23,6 +24,39 @@ import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
+export type {
+  PairTokensEvent,
+  PairTokensRequest,
+  PairTokensSummary,
+  ScoredPair,
+  ScoredSequence,
+  ScoredToken,
+} from './pairTokensProtocol';
+export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
+export type * from './engineProtocol';
+import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
+import type { PairTokensApi } from './pairTokensProtocol';
+import type { PlanApi } from './planProtocol';
+import type {
+  DemonstrationsPreview,
+  DemonstrationsPreviewRequest,
+  TaskPreview,
+  TaskPreviewRequest,
+} from './previewTypes';
+import type { ScoreApi } from './scoreProtocol';
+import type { TalkApi } from './talkProtocol';
+import type { CacheRequest, StudentApi } from './studentProtocol';
+
+export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
+export type {
+  PairTokensEvent,
+  PairTokensRequest,
+  PairTokensSummary,
+  ScoredPair,
+  ScoredSequence,
+  ScoredToken,
+} from './pairTokensProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
 export type {
   AdapterMeasures,
@@ -244,8 +278,8 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends EngineApi, PlanApi, StudentApi, StudentSourcesApi, TalkApi {
-export interface SessionApi extends LiveApi, PlanApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi
+  extends EngineApi, LiveApi, PairTokensApi, PlanApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   /** Ended by {@link SessionApi.stop} with `cancelled`; a case that is being checked is finished first. */

@@ -20,6 +20,7 @@ import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { estimateJudging, judgeForRequest } from './judge';
 import { expectKeptName, keepFile, keptPath, readKeptFile, withKeptFiles } from './keptFiles';
+import { pairTokens } from './pairTokens';
 import type { PlannedStudent, PlanStudentRequest } from './planProtocol';
 import { loadStudentFolder } from './load';
 import { previewDemonstrations, previewTask } from './preview';
@@ -291,6 +292,14 @@ export class Session implements SessionApi {
     );
   }
 
+  pairTokens: SessionApi['pairTokens'] = (request, onEvent) => {
+    const control = new RunControl();
+    const { students, store } = this;
+    const deviceOf: DevicePlace['device'] = (tier) => this.place.device(tier);
+    const places = { students, store, deviceOf, signal: control.signal };
+    return this.exclusively('pairTokens', () => pairTokens(request, places, safely(onEvent)), control);
+  };
+
   exportStudent(request: ExportRequest): Promise<ExportSummary> {
     const [files, out] = [this.filesOf(request.files), openFileRoot(request.out)];
     return this.exclusively('export', () => exportStudent({ ...request, files, out, gpu: () => this.place.device() }));
@@ -388,12 +397,12 @@ export class Session implements SessionApi {
     return { answers: this.answers, open: (root) => this.filesOf(root) };
   }
 
-  /** One piece of work at a time. Both kinds of talk are with what is loaded; all other work has the device to itself. */
+  /** One piece of work at a time. Some is done with what is loaded; all other work has the device to itself. */
   private exclusively<T>(what: string, work: () => Promise<T>, control?: RunControl): Promise<T> {
     return this.desk.exclusively(
       what,
       () => {
-        if (what !== 'ask' && what !== 'talk') this.students.release();
+        if (!['ask', 'talk', 'pairTokens'].includes(what)) this.students.release();
         return work();
       },
       control,

@@ -28,6 +28,7 @@ export const SESSION_METHODS = [
   'exampleQuestions',
   'talk',
   'talkStudent',
+  'pairTokens',
   'previewDemonstrations',
   'previewTask',
   'planStudent',
