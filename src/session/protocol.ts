@@ -35,22 +35,7 @@ export type {
   ScoredToken,
 } from './pairTokensProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
-export type {
-  AdapterMeasures,
-  AdapterPhase,
-  CheckFamily,
-  LinearName,
-  ProfiledDispatch,
-  ProfiledKernel,
-  ProfileRequest,
-  ShaderFile,
-  StepProfile,
-  TimingMethod,
-  UpdateMeasure,
-  WeightErrorsRequest,
-  WeightMeasure,
-  WeightMeasures,
-} from './engineProtocol';
+export type * from './engineProtocol';
 export type { PretrainOutcome, PretrainRequest, PretrainStep } from './pretrainProtocol';
 export type { RejectedRow } from '../formats/rows';
 export type {
