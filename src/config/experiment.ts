@@ -53,15 +53,18 @@ export function parseExperiment(json: unknown): Experiment {
     }
   }
   const { experiment, problems } = checkExperiment(document);
-  if (experiment === undefined) {
-    throw new PupilError(
-      'config',
-      `parseExperiment: ${problems.length} problem${problems.length === 1 ? '' : 's'} in the experiment\n` +
-        problems.map((p) => `  ${p.path}: expected ${p.expected}, got ${p.value}`).join('\n'),
-      'Every key, its unit and its default are in docs/experiment.schema.json.',
-    );
-  }
+  if (experiment === undefined) throw refusalOf(problems);
   return experiment;
+}
+
+/** Problems as the error that names them all. */
+export function refusalOf(problems: readonly ConfigProblem[]): PupilError {
+  return new PupilError(
+    'config',
+    `parseExperiment: ${problems.length} problem${problems.length === 1 ? '' : 's'} in the experiment\n` +
+      problems.map((p) => `  ${p.path}: expected ${p.expected}, got ${p.value}`).join('\n'),
+    'Every key, its unit and its default are in docs/experiment.schema.json.',
+  );
 }
 
 /** The complete experiment, or everything that is wrong with the document. For a form, where that is no failure. */
