@@ -8,6 +8,7 @@ import type { StudentSourcesApi } from './studentSources';
 import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
+import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
 import type { PlanApi } from './planProtocol';
 import type {
   DemonstrationsPreview,
@@ -15,10 +16,12 @@ import type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+import type { ScoreApi } from './scoreProtocol';
 import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
 export type { RejectedRow } from '../formats/rows';
 export type {
@@ -30,6 +33,7 @@ export type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+export type { ScoreTextRequest, TextVerdict } from './scoreProtocol';
 export type { CachedStudent, CacheUse, VerifiedStudent } from './studentProtocol';
 export type { FileRoot } from '../sources/fileRoot';
 export type { HubSettings } from './studentSources';
@@ -83,15 +87,9 @@ export interface RunRequest extends CacheRequest {
 }
 
 export type SessionEvent =
-  /** Of a resumed run, once, when it goes on: what happened before its checkpoint. */
-  | {
-      type: 'history';
-      finished: PhaseName[];
-      metrics: { phase: PhaseName; step: number; totalSteps: number; values: Record<string, number> }[];
-      evaluations: EvaluationRow[];
-      pairs?: Record<string, number>;
-      log: { level: 'info' | 'warning'; message: string }[];
-    }
+  | HistoryEvent
+  | PlanEvent
+  | MemoryEvent
   | { type: 'phase'; phase: PhaseName; state: 'start' | 'end' }
   | { type: 'progress'; progress: Progress }
   /** TRL's names: loss, grad_norm, learning_rate, rewards/chosen, … plus tokens_per_second and gpu_bytes. */
@@ -226,7 +224,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends PlanApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi extends LiveApi, PlanApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;

@@ -49,6 +49,7 @@ import type {
   PretrainOutcome,
   PretrainRequest,
   PretrainStep,
+  RunHistory,
   RunRequest,
   RunSummary,
   SessionApi,
@@ -68,6 +69,9 @@ import type {
   VerifiedStudent,
 } from './protocol';
 import { executeRun } from './run';
+import { storedHistory } from './runHistory';
+import type { ScoreTextRequest } from './scoreProtocol';
+import { scoreText } from './scoreText';
 import { storedArtefact, storedRuns } from './stored';
 import { Talker, talkStudent } from './talk';
 import { StudentCaches, type CachePlaces } from './studentCaches';
@@ -185,6 +189,11 @@ export class Session implements SessionApi {
 
   step(): Promise<void> {
     this.desk.expectWork('step').control.step();
+    return Promise.resolve();
+  }
+
+  stopAtPhaseEnd(on: boolean): Promise<void> {
+    this.desk.expectWork('stopAtPhaseEnd').control.stopAtPhaseEnd(on);
     return Promise.resolve();
   }
 
@@ -308,6 +317,10 @@ export class Session implements SessionApi {
     return planStudentFolder(request, this.filesOf(request.files), this.place.current?.limits);
   }
 
+  scoreText(request: ScoreTextRequest): ReturnType<SessionApi['scoreText']> {
+    return Promise.resolve(request).then(scoreText);
+  }
+
   previewTask(request: TaskPreviewRequest): Promise<TaskPreview> {
     return previewTask(request, this.filesOf(request.files ?? { kind: 'memory', files: {} }));
   }
@@ -338,6 +351,10 @@ export class Session implements SessionApi {
 
   deleteCachedStudent(key: string): Promise<void> {
     return this.caches.delete(key);
+  }
+
+  runHistory(runId: string): Promise<RunHistory | undefined> {
+    return storedHistory(this.store, expectRunId(runId));
   }
 
   listRuns(): Promise<StoredRun[]> {
