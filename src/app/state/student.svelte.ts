@@ -10,7 +10,8 @@ import { findModel, type FoundModel } from '../modelFolder';
 import type { PickedFolder } from '../pickedFiles';
 import { planSettings, UNSETTABLE, withRemedy, withStudent, type OwnSettings } from '../studentSettings';
 import type { DeviceState } from './device.svelte';
-import type { Experiments, PreparedRun } from './experiments.svelte';
+import type { PreparedRun } from './experimentFiles';
+import type { Experiments } from './experiments.svelte';
 import { Latest } from './latest';
 import { toNotice, type Notice } from './notice';
 
