@@ -160,7 +160,6 @@ export class Playground {
   /** The chosen experiment as it was before a person's changes. */
   undoChanges(): void {
     this.experiments.undoChanges();
-    void this.teachers.mixture.refresh();
   }
 
   async removeRun(runId: string): Promise<void> {
