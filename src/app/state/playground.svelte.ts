@@ -170,7 +170,6 @@ export class Playground {
   /** The chosen experiment as it was before a person's changes. */
   undoChanges(): void {
     this.experiments.undoChanges();
-    void this.teachers.mixture.refresh();
   }
 
   async removeRun(runId: string): Promise<void> {
