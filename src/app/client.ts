@@ -5,9 +5,13 @@ import { proxy, wrap } from 'comlink';
 import { fromAnswer, type Answer } from '../base/answer';
 import { PupilError } from '../base/errors';
 import type { SessionApi, TeacherModelApi } from '../session/protocol';
+import { hasWebGpu } from '../gpu/presence';
 import { SESSION_METHODS, TEACHER_METHODS } from '../worker/answering';
 import { Heartbeat, HEARTBEAT } from './heartbeat';
 import type { WorkerNews } from './lab/workerNews';
+
+/** Known without a worker, so that the page can say so before anything is started. */
+export const webGpuIsMissing = (): boolean => !hasWebGpu();
 
 /** An interface whose object lives in a worker. */
 export type Client<Api> = Api & {
