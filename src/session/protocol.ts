@@ -9,6 +9,7 @@ import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
 import type { PairTokensApi } from './pairTokensProtocol';
+import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
 import type { PlanApi } from './planProtocol';
 import type {
   DemonstrationsPreview,
@@ -16,6 +17,7 @@ import type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+import type { ScoreApi } from './scoreProtocol';
 import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
@@ -28,6 +30,7 @@ export type {
   ScoredSequence,
   ScoredToken,
 } from './pairTokensProtocol';
+export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
 export type { RejectedRow } from '../formats/rows';
 export type {
@@ -39,6 +42,7 @@ export type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+export type { ScoreTextRequest, TextVerdict } from './scoreProtocol';
 export type { CachedStudent, CacheUse, VerifiedStudent } from './studentProtocol';
 export type { FileRoot } from '../sources/fileRoot';
 export type { HubSettings } from './studentSources';
@@ -92,15 +96,9 @@ export interface RunRequest extends CacheRequest {
 }
 
 export type SessionEvent =
-  /** Of a resumed run, once, when it goes on: what happened before its checkpoint. */
-  | {
-      type: 'history';
-      finished: PhaseName[];
-      metrics: { phase: PhaseName; step: number; totalSteps: number; values: Record<string, number> }[];
-      evaluations: EvaluationRow[];
-      pairs?: Record<string, number>;
-      log: { level: 'info' | 'warning'; message: string }[];
-    }
+  | HistoryEvent
+  | PlanEvent
+  | MemoryEvent
   | { type: 'phase'; phase: PhaseName; state: 'start' | 'end' }
   | { type: 'progress'; progress: Progress }
   /** TRL's names: loss, grad_norm, learning_rate, rewards/chosen, … plus tokens_per_second and gpu_bytes. */
@@ -235,7 +233,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends PairTokensApi, PlanApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi extends LiveApi, PairTokensApi, PlanApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;
