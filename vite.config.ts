@@ -3,14 +3,18 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
 import { pageFiles } from './scripts/pageFiles.mjs';
+import { pageOffline } from './scripts/pageOffline.mjs';
+import { contentSecurityPolicy, pagePolicy } from './scripts/pagePolicy.mjs';
 import { ISOLATION_HEADERS } from './scripts/staticServer.mjs';
+
+const headers = (options = {}) => ({ ...ISOLATION_HEADERS, 'Content-Security-Policy': contentSecurityPolicy(options) });
 
 export default defineConfig({
   base: './', // the same files work under any path
-  plugins: [svelte(), pageFiles()],
+  plugins: [svelte(), pageFiles(), pagePolicy(), pageOffline()],
   worker: { format: 'es' },
-  server: { host: '127.0.0.1', headers: ISOLATION_HEADERS },
-  preview: { host: '127.0.0.1', headers: ISOLATION_HEADERS },
+  server: { host: '127.0.0.1', headers: headers({ development: true }) },
+  preview: { host: '127.0.0.1', headers: headers() },
   build: {
     outDir: 'dist/page',
     emptyOutDir: true,

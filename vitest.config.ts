@@ -19,7 +19,7 @@ const executablePath = findBrowser();
 const projects: TestProjectInlineConfiguration[] = [
   {
     extends: true,
-    test: { name: 'node', include: ['test/{architecture,unit,kernels,gradients,golden,cli}/**/*.test.ts'] },
+    test: { name: 'node', include: ['test/{architecture,unit,kernels,gradients,golden,cli,page}/**/*.test.ts'] },
   },
   {
     extends: true,

@@ -4,6 +4,7 @@ import { createServer } from 'node:http';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { contentSecurityPolicy } from './pagePolicy.mjs';
 
 /** With these a page may use SharedArrayBuffer and precise clocks. */
 export const ISOLATION_HEADERS = {
@@ -175,7 +176,10 @@ export function folderHandler(folder) {
     if (segments.length === 0) segments.push('index.html');
     // Vite puts a hash of the contents into the names below assets/; everything else may change with the next build.
     const cache = segments[0] === 'assets' ? 'public, max-age=31536000, immutable' : 'no-cache';
-    await sendFile(request, response, path.join(folder, ...segments), { 'Cache-Control': cache });
+    await sendFile(request, response, path.join(folder, ...segments), {
+      'Cache-Control': cache,
+      'Content-Security-Policy': contentSecurityPolicy(),
+    });
   };
 }
 

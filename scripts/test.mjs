@@ -12,7 +12,7 @@ import { lavapipeIcd, vulkanEnvironment } from './vulkan.mjs';
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
-const NODE_FOLDERS = ['architecture', 'unit', 'kernels', 'gradients', 'golden', 'cli'];
+const NODE_FOLDERS = ['architecture', 'unit', 'kernels', 'gradients', 'golden', 'cli', 'page'];
 const bin = (/** @type {string} */ name) => path.join(ROOT, 'node_modules', '.bin', name);
 const REPORTS = path.join(ROOT, 'node_modules', '.cache', 'pupil-test');
 

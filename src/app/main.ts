@@ -4,7 +4,7 @@
 import { mount } from 'svelte';
 import App from './App.svelte';
 import { automationFor } from './automation';
-import { createSessionClient, createTeacherModelClient } from './client';
+import { createSessionClient, createTeacherModelClient, webGpuIsMissing } from './client';
 import './page.css';
 import { Playground } from './state/playground.svelte';
 
@@ -25,6 +25,15 @@ const playground = new Playground(session, {
     setTimeout(() => URL.revokeObjectURL(address), 60_000); // a large file is read after the click
   },
 });
+/** The service worker fetches what the lesson needs, once the page is there. Without one (an old browser, http) all else works. */
+function keepOffline(): void {
+  if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return;
+  const register = (): void =>
+    void navigator.serviceWorker.register(new URL('offline.js', playground.pageBase)).catch(() => undefined);
+  if (document.readyState === 'complete') register();
+  else addEventListener('load', register, { once: true });
+}
+
 const target = document.getElementById('app');
 if (target === null) throw new Error('index.html: expected an element with the id "app"');
 window.pupil = automationFor(session);
@@ -39,6 +48,7 @@ if (new URL(location.href).searchParams.has('automation')) {
     history.replaceState(null, '', address);
     playground.address.take(address.href);
   }
+  if (webGpuIsMissing()) void playground.wake(); // it will say so, with what to do
   mount(App, { target, props: { playground } });
   addEventListener('popstate', () => playground.address.take(location.href));
   if (startsItself) {
@@ -46,6 +56,7 @@ if (new URL(location.href).searchParams.has('automation')) {
       if (playground.canRun) void playground.startRun();
     });
   }
+  keepOffline();
   // Other tabs of this browser may have started, ended or deleted runs meanwhile, and loaded or deleted students.
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState !== 'visible' || playground.device.status === 'asleep') return;

@@ -1,5 +1,5 @@
-// nf4.ts: the two constant tables of the NF4 format, once for the whole project: the 16 codes of a weight, and the 256
-// codes of a doubly quantised absmax. It quantises and dequantises nothing: reference/ and kernels/ do.
+// nf4.ts: the NF4 format's constants and its rounding, once for the whole project: the 16 codes of a weight, how a block of
+// weights gets them, and the 256 codes of a doubly quantised absmax. Whole tensors, packed, are reference/'s and kernels/'s.
 
 /**
  * The NF4 codebook, ascending; index 7 is exactly 0. Values are those of bitsandbytes (`functional.py`), in float32.
@@ -15,6 +15,44 @@ export const NF4_CODES: Float32Array = new Float32Array([
 export const NF4_BLOCK = 64;
 /** Absmax values that share one nested absmax, in double quantisation. */
 export const NF4_NESTED_BLOCK = 256;
+
+/** Float32 midpoints between neighbouring codes; a value on one takes the lower code. */
+export const NF4_THRESHOLDS: Float32Array = Float32Array.from(
+  { length: 15 },
+  (_, i) => Math.fround(NF4_CODES[i]! + NF4_CODES[i + 1]!) / 2,
+); // (15) f32
+
+/** The code (0 … 15) of a weight divided by its block's absmax: how many thresholds lie strictly below it. */
+export function nf4CodeOf(scaled: number): number {
+  let code = 0;
+  while (code < 15 && scaled > NF4_THRESHOLDS[code]!) code++;
+  return code;
+}
+
+export interface Nf4Block {
+  /** The largest magnitude, f32. */
+  absmax: number;
+  /** One a weight, 0 … 15. */
+  codes: Uint8Array;
+}
+
+/**
+ * One block, x[start … end): absmax = max |x|, code(x · (1/absmax)), each step rounded to float32 as bitsandbytes does. A block
+ * of zeros gets the code of 0.
+ */
+export function nf4QuantizeBlock(x: ArrayLike<number>, start = 0, end = x.length): Nf4Block {
+  const f = Math.fround;
+  let absmax = 0;
+  for (let i = start; i < end; i++) absmax = Math.max(absmax, Math.abs(f(x[i]!)));
+  const inverse = absmax === 0 ? 0 : f(1 / absmax);
+  return {
+    absmax,
+    codes: Uint8Array.from({ length: end - start }, (_, i) => nf4CodeOf(f(f(x[start + i]!) * inverse))),
+  };
+}
+
+/** What a weight is read back as: code · absmax, rounded to float32. */
+export const nf4Value = (code: number, absmax: number): number => Math.fround(NF4_CODES[code]! * absmax);
 
 /**
  * torch.linspace(0.1, 1, steps) in float32, as torch rounds it on a CPU: from both ends towards the middle, with a fused

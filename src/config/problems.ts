@@ -28,6 +28,8 @@ export function pathText(keys: readonly (string | number)[]): string {
 function expectation(issue: BaseIssue<unknown>): string {
   if (issue.type === 'strict_object' && issue.expected === 'never') return 'no such key (unknown)';
   if (issue.received === 'undefined') return `a value (${issue.expected ?? issue.type})`;
+  // What the schema itself says goes before the library's words, of which a pattern is the least readable.
+  if (!issue.message.startsWith('Invalid ')) return issue.message;
   switch (issue.type) {
     case 'integer':
       return 'an integer';

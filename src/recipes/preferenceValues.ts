@@ -1,6 +1,7 @@
 // preferenceValues.ts: TRL's metrics of some pairs from their log-probabilities, for validation and for `inspect`. The loss
 // itself is reference/loss.ts; a training step's own metrics come from the GPU.
-import { dpoLoss, type PreferenceLoss } from '../reference/loss';
+import type { PreferenceLoss } from '../base/preferenceLoss';
+import { dpoLoss } from '../reference/loss';
 import { meanOf } from './training';
 
 export interface PreferenceSettings {

@@ -1,17 +1,9 @@
 // nf4.ts: NormalFloat-4 quantisation in plain loops, rounding to float32 exactly where bitsandbytes does (0.50, its torch
 // path): the specification of shaders/quant. It writes no files and knows no GPU.
 // Source: Dettmers et al. 2023, arXiv:2305.14314; bitsandbytes functional.py.
-import { createDynamicMap, NF4_CODES } from '../base/nf4';
+import { createDynamicMap, NF4_BLOCK, NF4_NESTED_BLOCK, nf4QuantizeBlock, nf4Value } from '../base/nf4';
 
-const BLOCK = 64;
-const NESTED_BLOCK = 256;
 const f = Math.fround;
-
-/** Float32 midpoints between neighbouring codes; a value on one takes the lower code. */
-export const NF4_THRESHOLDS: Float32Array = Float32Array.from(
-  { length: 15 },
-  (_, i) => f(NF4_CODES[i]! + NF4_CODES[i + 1]!) / 2,
-);
 
 export interface Nf4Single {
   /** ceil(elements/2) bytes; the EVEN element in the HIGH nibble, an odd end padded with the code of 0. */
@@ -21,22 +13,17 @@ export interface Nf4Single {
 
 /** absmax per 64 elements, q = number of thresholds strictly below x·(1/absmax), all in float32. */
 export function nf4Quantize(x: ArrayLike<number>): Nf4Single {
-  const blocks = Math.ceil(x.length / BLOCK);
+  const blocks = Math.ceil(x.length / NF4_BLOCK);
   const absmax = new Float32Array(blocks);
   const packed = new Uint8Array(Math.ceil(x.length / 2)).fill(0);
   const put = (i: number, code: number): void => {
     packed[i >> 1]! |= i % 2 === 0 ? code << 4 : code;
   };
   for (let block = 0; block < blocks; block++) {
-    const end = Math.min((block + 1) * BLOCK, x.length);
-    let most = 0;
-    for (let i = block * BLOCK; i < end; i++) most = Math.max(most, Math.abs(f(x[i]!)));
-    absmax[block] = most;
-    const inverse = most === 0 ? 0 : f(1 / most);
-    for (let i = block * BLOCK; i < end; i++) {
-      const scaled = f(f(x[i]!) * inverse);
-      put(i, NF4_THRESHOLDS.filter((t) => scaled > t).length);
-    }
+    const start = block * NF4_BLOCK;
+    const quantized = nf4QuantizeBlock(x, start, Math.min(start + NF4_BLOCK, x.length));
+    absmax[block] = quantized.absmax;
+    quantized.codes.forEach((code, i) => put(start + i, code));
   }
   if (x.length % 2 === 1) put(x.length, 7);
   return { packed, absmax };
@@ -50,7 +37,7 @@ export function nf4Code(packed: ArrayLike<number>, i: number): number {
 /** y[i] = code·absmax, rounded to float32. */
 export function nf4Dequantize(packed: ArrayLike<number>, absmax: ArrayLike<number>, elements: number): Float32Array {
   return Float32Array.from({ length: elements }, (_, i) =>
-    f(NF4_CODES[nf4Code(packed, i)]! * absmax[Math.floor(i / BLOCK)]!),
+    nf4Value(nf4Code(packed, i), absmax[Math.floor(i / NF4_BLOCK)]!),
   );
 }
 
@@ -114,14 +101,14 @@ export function nf4QuantizeAbsmax(absmax: ArrayLike<number>): Nf4Nested {
   const map = createDynamicMap();
   const offset = f(torchSum(absmax) / f(absmax.length));
   const codes = new Uint8Array(absmax.length);
-  const nestedAbsmax = new Float32Array(Math.ceil(absmax.length / NESTED_BLOCK));
+  const nestedAbsmax = new Float32Array(Math.ceil(absmax.length / NF4_NESTED_BLOCK));
   for (let g = 0; g < nestedAbsmax.length; g++) {
-    const end = Math.min((g + 1) * NESTED_BLOCK, absmax.length);
+    const end = Math.min((g + 1) * NF4_NESTED_BLOCK, absmax.length);
     let most = 0;
-    for (let b = g * NESTED_BLOCK; b < end; b++) most = Math.max(most, Math.abs(f(absmax[b]! - offset)));
+    for (let b = g * NF4_NESTED_BLOCK; b < end; b++) most = Math.max(most, Math.abs(f(absmax[b]! - offset)));
     const inverse = most === 0 ? 0 : f(1 / most);
     nestedAbsmax[g] = most === 0 ? 1e-38 : most; // bitsandbytes divides by at least 1e-38
-    for (let b = g * NESTED_BLOCK; b < end; b++) {
+    for (let b = g * NF4_NESTED_BLOCK; b < end; b++) {
       const scaled = Math.min(1, Math.max(-1, f(f(absmax[b]! - offset) * inverse)));
       let best = 0;
       for (let k = 1; k < map.length; k++) {
@@ -136,6 +123,6 @@ export function nf4QuantizeAbsmax(absmax: ArrayLike<number>): Nf4Nested {
 /** absmax[b] = map[code]·nested_absmax[b / 256] + offset, each step rounded to float32. */
 export function nf4DequantizeAbsmax(nested: Nf4Nested, map: ArrayLike<number> = createDynamicMap()): Float32Array {
   return Float32Array.from(nested.codes, (code, b) =>
-    f(f(map[code]! * nested.nestedAbsmax[Math.floor(b / NESTED_BLOCK)]!) + nested.offset),
+    f(f(map[code]! * nested.nestedAbsmax[Math.floor(b / NF4_NESTED_BLOCK)]!) + nested.offset),
   );
 }

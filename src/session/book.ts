@@ -23,6 +23,7 @@ export class RunBook {
   private readonly parts = new StateParts();
   private lastSaveMs = performance.now();
   private markMs = performance.now();
+  private buffersTold = -1;
 
   constructor(
     readonly runId: string,
@@ -40,6 +41,7 @@ export class RunBook {
   }
 
   progress(progress: Progress): void {
+    this.tellMemory();
     this.emit({ type: 'progress', progress });
   }
 
@@ -53,9 +55,19 @@ export class RunBook {
   metrics(row: MetricsRow): void {
     // A checkpoint is JSON, which has no infinity; such a value is left out of the row.
     const values = Object.fromEntries(Object.entries(row.values).filter(([, value]) => Number.isFinite(value)));
+    this.tellMemory();
     values['gpu_bytes'] = this.gpu.account.current;
     addMetrics(this.state, { ...row, values });
     this.emit({ type: 'metrics', phase: row.phase, step: row.step, totalSteps: row.totalSteps, values });
+  }
+
+  /** What lies on the GPU, where that has changed since it was last told: a step changes nothing. */
+  private tellMemory(): void {
+    const { account } = this.gpu;
+    if (account.buffersCreated === this.buffersTold) return;
+    this.buffersTold = account.buffersCreated;
+    const { current: totalBytes, peak: peakBytes } = account;
+    this.emit({ type: 'memory', totalBytes, peakBytes, parts: account.entries() });
   }
 
   /** Charges the time since the last call to the present phase. */
@@ -134,8 +146,8 @@ export class RunBook {
     this.savedForStop = true;
   }
 
-  /** Goes on to the next phase and saves. */
-  async enter(phase: PhaseName): Promise<void> {
+  /** Goes on to the next phase and saves; `stopped`: a later sitting does it. */
+  async enter(phase: PhaseName, state: 'running' | 'stopped' = 'running'): Promise<void> {
     this.charge();
     const { tensors } = this.state;
     this.training = undefined;
@@ -144,6 +156,6 @@ export class RunBook {
     delete tensors.v;
     this.state.phase = phase;
     this.state.step = 0;
-    await this.save();
+    await (state === 'stopped' ? this.saveOnce(state) : this.save());
   }
 }

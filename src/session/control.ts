@@ -13,6 +13,7 @@ export interface Turnstile {
 export class RunControl {
   private paused = false;
   private stepping = false;
+  private stopsAtPhaseEnd = false;
   private wake: (() => void) | undefined;
   private readonly abort = new AbortController();
 
@@ -46,6 +47,17 @@ export class RunControl {
     this.wake?.();
   }
 
+  /** Lets the present phase end, then stops. Taken back by `false`, as long as the phase lasts. */
+  stopAtPhaseEnd(on: boolean): void {
+    this.stopsAtPhaseEnd = on;
+  }
+
+  /** Called at the end of a phase that another follows: true where the run is to end there; it counts as stopped then. */
+  phaseEnded(): boolean {
+    if (this.stopsAtPhaseEnd) this.stop();
+    return this.stopped;
+  }
+
   /**
    * Called between two units of work. Resolves when the next may start.
    * @throws PupilError `cancelled` once stopped.
@@ -72,7 +84,8 @@ export class RunControl {
     this.stepping = false;
   }
 
-  private throwIfStopped(): void {
+  /** @throws PupilError `cancelled` once stopped. */
+  throwIfStopped(): void {
     if (this.stopped) throw new PupilError('cancelled', 'run: stopped as asked', 'Start it again with resume.');
   }
 }

@@ -2,19 +2,16 @@
 // the tokenizer and the data, so its counts of prompts and steps are the run's own; lengths of texts that are still to be
 // generated are upper bounds. Hours depend on the machine: they are the arithmetic divided by a speed that the reader names.
 import type { Experiment } from '../config/experiment';
-import { PROBED_BY } from '../config/scorerNames';
 import { openCheckpoint } from '../formats/checkpointIndex';
 import { parseModelConfig } from '../formats/modelConfig';
 import type { MemoryParts } from '../model/memory';
 import { parameterCount } from '../model/parameterShapes';
-import { totalSteps, unitTokens } from '../recipes/batches';
-import { probeUnits } from '../recipes/evaluate';
-import { planInstruct } from '../recipes/instruct';
-import type { PhaseName, PromptKind } from '../report/types';
+import type { PhaseName } from '../report/types';
 import type { OpenRoot } from '../sources/openRoot';
 import { studentFiles } from './load';
 import { planRunMemory } from './memoryStages';
-import { prepare, type Prepared } from './prepare';
+import { phaseWork } from './phaseWork';
+import { prepare } from './prepare';
 import { expectRows, loadTokenizer } from './tokenizers';
 
 export interface PhasePlan {
@@ -52,23 +49,6 @@ const FORWARD_FLOPS = 2;
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** Prompts of one system's evaluation, at most as many new tokens as the experiment allows, and every option that is probed. */
-function evaluationTokens(experiment: Experiment, prepared: Prepared, wrap: 'bare' | 'wrapped'): number {
-  const { maxNewTokens, prompts, probing, selfConsistency = false } = experiment.evaluation;
-  const asked: readonly PromptKind[] = wrap === 'bare' ? ['plain', 'cot'] : prompts;
-  return sum(
-    prepared.tasks.flatMap((task) => [
-      ...asked.flatMap((prompt) => task.questions[wrap][prompt].map(({ ids }) => ids.length + maxNewTokens)),
-      ...(selfConsistency === false
-        ? []
-        : task.questions[wrap].cot.map(({ ids }) => selfConsistency.samples * (ids.length + maxNewTokens))),
-      ...(probing && asked.includes('plain')
-        ? PROBED_BY.flatMap((by) => probeUnits(task.probes[wrap], by).map(unitTokens))
-        : []),
-    ]),
-  );
-}
-
 /**
  * The plan of a run. Needs no GPU.
  * @throws PupilError whatever reading the student's header, the tokenizer and the data may throw.
@@ -81,44 +61,17 @@ export async function planRun(experiment: Experiment, files: OpenRoot): Promise<
   expectRows(tokenizer, config.vocabSize);
   const prepared = await prepare(experiment, files, tokenizer, config);
   const parameters = parameterCount(config);
-  const { instruct, control = false, selfRefine, baseline } = experiment.phases;
 
-  const phases: Omit<PhasePlan, 'gpuBytes'>[] = [];
-  const add = (phase: PhaseName, trainedTokens: number, forwardTokens: number, steps?: number): void => {
+  const work = phaseWork(experiment, prepared);
+  const names = [...new Set(work.map(({ phase }) => phase))];
+  const phases = names.map((phase): Omit<PhasePlan, 'gpuBytes'> => {
+    const own = work.filter((one) => one.phase === phase);
+    const trainedTokens = sum(own.map((one) => one.trainedTokens));
+    const forwardTokens = Math.round(sum(own.map((one) => one.forwardTokens)));
+    const steps = own.find(({ unit }) => unit === 'steps')?.count;
     const flops = parameters * (TRAINED_FLOPS * trainedTokens + FORWARD_FLOPS * forwardTokens);
-    phases.push({ phase, ...(steps === undefined ? {} : { steps }), trainedTokens, forwardTokens, flops });
-  };
-  if (baseline) add('baseline', 0, evaluationTokens(experiment, prepared, 'bare'));
-  if (instruct !== false) {
-    const plan = planInstruct(prepared.examples, instruct);
-    const perExample =
-      sum(prepared.examples.map(({ prompt, answer }) => prompt.length + answer.length)) / plan.units.length;
-    const tokens = (steps: number): number => Math.round(perExample * steps * instruct.batchSize);
-    add('instruct', tokens(plan.totalSteps), 0, plan.totalSteps);
-    if (control !== false) add('control', tokens(control.steps), 0, control.steps);
-  }
-  if (selfRefine !== false) {
-    const { maxNewTokens, samplesPerPrompt } = selfRefine.sampling;
-    const items = prepared.refineItems;
-    const sampled = sum(items.map(({ plain, cot }) => plain.ids.length + cot.ids.length + 2 * maxNewTokens));
-    add('generate-pairs', 0, sampled * samplesPerPrompt);
-    const pairs = items.length * samplesPerPrompt;
-    const perPair = sum(items.map(({ cot }) => 2 * (cot.ids.length + maxNewTokens))) / Math.max(1, items.length);
-    const training = Math.max(
-      0,
-      pairs - Math.max(selfRefine.minValidationPairs, selfRefine.validationFraction * pairs),
-    );
-    const steps = training === 0 ? 0 : totalSteps(Math.floor(training), selfRefine);
-    const validations = Math.ceil(steps / selfRefine.evaluateEverySteps) * (pairs - training);
-    add(
-      'self-refine',
-      Math.round(perPair * steps * selfRefine.batchSize),
-      Math.round(perPair * (pairs + validations)),
-      steps,
-    );
-  }
-  const tuned = [instruct, control, selfRefine].filter((phase) => phase !== false).length;
-  if (tuned > 0) add('evaluate', 0, tuned * evaluationTokens(experiment, prepared, 'wrapped'));
+    return { phase, ...(steps === undefined ? {} : { steps }), trainedTokens, forwardTokens, flops };
+  });
 
   const {
     phases: held,

@@ -5,9 +5,11 @@ import type { PlainError } from '../base/errors';
 import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 import type { FileRoot } from '../sources/fileRoot';
 import type { StudentSourcesApi } from './studentSources';
-import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
+import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
+import type { EngineApi } from './engineProtocol';
+import type { PairTokensApi } from './pairTokensProtocol';
 import type { PlanApi } from './planProtocol';
 import type {
   DemonstrationsPreview,
@@ -15,12 +17,40 @@ import type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+import type { ScoreApi } from './scoreProtocol';
+import type { PretrainOutcome, PretrainRequest, PretrainStep } from './pretrainProtocol';
 import type { ResultsApi } from './resultsProtocol';
 import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
+export type {
+  PairTokensEvent,
+  PairTokensRequest,
+  PairTokensSummary,
+  ScoredPair,
+  ScoredSequence,
+  ScoredToken,
+} from './pairTokensProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
+export type {
+  AdapterMeasures,
+  AdapterPhase,
+  CheckFamily,
+  LinearName,
+  ProfiledDispatch,
+  ProfiledKernel,
+  ProfileRequest,
+  ShaderFile,
+  StepProfile,
+  TimingMethod,
+  UpdateMeasure,
+  WeightErrorsRequest,
+  WeightMeasure,
+  WeightMeasures,
+} from './engineProtocol';
+export type { PretrainOutcome, PretrainRequest, PretrainStep } from './pretrainProtocol';
 export type { RejectedRow } from '../formats/rows';
 export type {
   DemonstrationsPreview,
@@ -31,6 +61,7 @@ export type {
   TaskPreview,
   TaskPreviewRequest,
 } from './previewTypes';
+export type { ScoreTextRequest, TextVerdict } from './scoreProtocol';
 export type { CachedStudent, CacheUse, VerifiedStudent } from './studentProtocol';
 export type { FileRoot } from '../sources/fileRoot';
 export type { HubSettings } from './studentSources';
@@ -102,15 +133,9 @@ export interface RunRequest extends CacheRequest {
 }
 
 export type SessionEvent =
-  /** Of a resumed run, once, when it goes on: what happened before its checkpoint. */
-  | {
-      type: 'history';
-      finished: PhaseName[];
-      metrics: { phase: PhaseName; step: number; totalSteps: number; values: Record<string, number> }[];
-      evaluations: EvaluationRow[];
-      pairs?: Record<string, number>;
-      log: { level: 'info' | 'warning'; message: string }[];
-    }
+  | HistoryEvent
+  | PlanEvent
+  | MemoryEvent
   | { type: 'phase'; phase: PhaseName; state: 'start' | 'end' }
   | { type: 'progress'; progress: Progress }
   /** TRL's names: loss, grad_norm, learning_rate, rewards/chosen, … plus tokens_per_second and gpu_bytes. */
@@ -152,6 +177,7 @@ export interface DoctorReport {
   storage: { quotaBytes?: number; usageBytes?: number; persisted?: boolean };
   crossOriginIsolated: boolean;
   userAgent: string;
+  pupilVersion: string;
   problems: { problem: string; remedy: string }[];
 }
 
@@ -170,6 +196,8 @@ export interface VariantsReport {
 }
 
 export interface CheckResult {
+  /** Of kernels that are checked together. */
+  family: string;
   kernel: string;
   name: string;
   status: 'passed' | 'failed' | 'skipped';
@@ -206,48 +234,13 @@ export interface InspectRequest extends CacheRequest {
   options: Record<string, string | number | boolean | undefined>;
 }
 
-/** `pupil pretrain`: the lesson's student, from nothing or from an earlier one. What is absent has the default of recipes/pretrain.ts. */
-export interface PretrainRequest {
-  /** Where the student goes, and the checkpoint while it is being made. */
-  out: FileRoot;
-  name: string;
-  seed: number;
-  mix: CorpusMixName;
-  steps: number;
-  tokensPerStep?: number;
-  learningRate?: number;
-  /** The folder of a student that is trained further; its shape holds. */
-  from?: FileRoot;
-  shape: { hiddenSize: number; intermediateSize: number; layers: number; heads: number; contextTokens: number };
-  checkpointEverySteps: number;
-  resume: boolean;
-}
-
-/** One step of pretraining: `loss`, `grad_norm`, `learning_rate`, `tokens`, `tokens_per_second`, sometimes `eval_loss`. */
-export interface PretrainStep {
-  step: number;
-  totalSteps: number;
-  /** Seen so far. */
-  tokens: number;
-  values: Record<string, number>;
-}
-
-/** What was made, without the log that pretraining.json holds. */
-export interface PretrainOutcome {
-  parameters: number;
-  tokens: number;
-  seconds: number;
-  /** Mean of the last steps. */
-  loss: number;
-  evalLoss?: number;
-  /** Of model.safetensors. */
-  sha256: string;
-}
-
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends PlanApi, ResultsApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi
+  extends EngineApi, LiveApi, PlanApi, ResultsApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi extends PairTokensApi, PlanApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
+  /** Ended by {@link SessionApi.stop} with `cancelled`; a case that is being checked is finished first. */
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;
   /** Resolves when the run has finished, failed or been stopped. Rejects only for requests that cannot start. */
   run(request: RunRequest, onEvent: (event: SessionEvent) => void): Promise<RunSummary>;

@@ -19,6 +19,8 @@ import { describeEnvironment, loadStudentWeights, openStudent } from './load';
 import { expectMemory } from './memoryStages';
 import { controlPhase, generatePairsPhase, instructPhase, selfRefinePhase, type RunAssets } from './phases';
 import { prepare } from './prepare';
+import { historyOf } from './runHistory';
+import { phaseWork } from './phaseWork';
 import type { RunSummary, SessionEvent } from './protocol';
 import { dataFingerprint } from './dataFingerprint';
 import type { StudentPlace } from './studentCaching';
@@ -81,6 +83,7 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
 
     const every = experiment.limits.checkpointEverySteps;
     const book = new RunBook(runId, experiment.name, gpu, store, control, state, listener, every);
+    listener({ type: 'plan', work: phaseWork(experiment, prepared) });
     if (stored !== undefined) listener(historyOf(stored.state, experiment));
     if (job.resume && stored === undefined) {
       book.log('warning', 'resume: no checkpoint was found, so the run starts at its beginning');
@@ -161,21 +164,6 @@ function freshState(experiment: Experiment, gpu: Gpu, student: RunState['student
   };
 }
 
-/** What a listener of a resumed run has not heard: its checkpoint's curves, rows, counts and log. */
-function historyOf(state: RunState, experiment: Experiment): SessionEvent {
-  const { metrics, evaluations, pairs, log } = state;
-  // A copy: the state goes on changing under a listener in the same process.
-  const phases = phasesOf(experiment);
-  return structuredClone({
-    type: 'history' as const,
-    finished: phases.slice(0, phases.indexOf(state.phase)),
-    metrics,
-    evaluations,
-    ...(pairs === undefined ? {} : { pairs: { ...pairs.counts } }),
-    log,
-  });
-}
-
 const BOTH: readonly PromptKind[] = ['plain', 'cot'];
 
 /** What each phase does; the last one ends the run. */
@@ -242,6 +230,13 @@ async function runPhase(phase: PhaseName, book: RunBook, assets: RunAssets): Pro
   }
 }
 
+/** The experiment has no such phase: it comes and goes without any work. */
+function isOff(phase: PhaseName, { phases }: Experiment): boolean {
+  if (phase === 'baseline') return !phases.baseline;
+  if (phase === 'instruct') return phases.instruct === false;
+  return (phase === 'generate-pairs' || phase === 'self-refine') && phases.selfRefine === false;
+}
+
 async function runPhases(book: RunBook, assets: RunAssets): Promise<RunSummary> {
   const { experiment, prepared } = assets;
   const { state } = book;
@@ -258,6 +253,10 @@ async function runPhases(book: RunBook, assets: RunAssets): Promise<RunSummary> 
       book.charge();
       await writeJsonLines(book, prepared);
       book.emit({ type: 'phase', phase, state: 'end' });
+      const next = phases[phases.indexOf(phase) + 1];
+      if (next === undefined || next === 'report' || isOff(phase, experiment)) continue;
+      if (book.control.phaseEnded()) await book.enter(next, 'stopped');
+      book.control.throwIfStopped();
     }
     await book.save();
   } catch (caught) {

@@ -14,14 +14,15 @@ import type { SessionApi } from '../session/protocol';
 import { answering, SESSION_METHODS } from './answering';
 
 // The GPU is asked for when a device is opened: a browser without WebGPU can still list and delete its stored runs.
-expose(
-  answering<SessionApi, keyof SessionApi>(() => {
-    const store = new IndexedDbRunStore();
-    const [answers, kept] = [new IndexedDbAnswerStore(), new IndexedDbKeptFiles()];
-    const caches = {
-      own: new OpfsCachePlace(),
-      at: (root: FileRoot) => (root.kind === 'http' ? new HttpCachePlace(root.base) : undefined),
-    };
-    return new Session(browserGpu, store, store, undefined, answers, kept, caches, opfsPieceStore());
-  }, SESSION_METHODS),
-);
+const session = answering<SessionApi, keyof SessionApi>(() => {
+  const store = new IndexedDbRunStore();
+  const [answers, kept] = [new IndexedDbAnswerStore(), new IndexedDbKeptFiles()];
+  const caches = {
+    own: new OpfsCachePlace(),
+    at: (root: FileRoot) => (root.kind === 'http' ? new HttpCachePlace(root.base) : undefined),
+  };
+  return new Session(browserGpu, store, store, undefined, answers, kept, caches, opfsPieceStore());
+}, SESSION_METHODS);
+
+// `alive` is no method of a session: it answers as soon as the worker's thread is free, whatever the session does.
+expose({ ...session, alive: () => true });

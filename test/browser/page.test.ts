@@ -58,7 +58,7 @@ describe('the page', () => {
     flushSync();
     expect(text()).toContain('This browser gives no usable GPU');
     expect(text()).toContain('WebGPU: no adapter was found');
-    expect(text()).toContain('--enable-unsafe-webgpu');
+    expect(text()).toMatch(/chrome:\/\/flags\/#enable-unsafe-webgpu/);
     expect(button(root, 'Run').disabled).toBe(true);
     button(root, 'Try again').click();
     await settle();

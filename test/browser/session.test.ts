@@ -2,7 +2,7 @@
 // and hint, events arrive in order, and a run trains the lesson student and can be stopped, listed and deleted.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { automationFor } from '../../src/app/automation';
-import { createSessionClient, wrapSession, type SessionClient } from '../../src/app/client';
+import { createSessionClient, type SessionClient } from '../../src/app/client';
 import { PupilError } from '../../src/base/errors';
 import { preset } from '../../src/config/presets';
 import { resolvePaths } from '../../src/config/paths';
@@ -104,7 +104,7 @@ describe('the session in its worker', () => {
 describe('a worker that cannot work', () => {
   it('fails every call instead of hanging when its script is broken', async () => {
     const source = URL.createObjectURL(new Blob(['throw new Error("broken on purpose")'], { type: 'text/javascript' }));
-    const client = wrapSession(new Worker(source, { type: 'module' }));
+    const client = createSessionClient(() => new Worker(source, { type: 'module' }));
     await expect(client.listRuns()).rejects.toMatchObject({ code: 'browser' });
     client.terminate();
   });

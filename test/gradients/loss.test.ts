@@ -1,15 +1,7 @@
 // loss.test.ts: the derivatives of the preference losses, written by hand, against central differences and their identities.
 import { describe, expect, it } from 'vitest';
-import {
-  dpoLoss,
-  dpoRowWeights,
-  logSigmoid,
-  lossSum,
-  preferenceLoss,
-  sequenceLogps,
-  sigmoid,
-  type PreferenceLoss,
-} from '../../src/reference/loss';
+import { logSigmoid, preferenceLoss, sigmoid, type PreferenceLoss } from '../../src/base/preferenceLoss';
+import { dpoLoss, dpoRowWeights, lossSum, sequenceLogps } from '../../src/reference/loss';
 import { centralDifferences, expectGradient } from './differences';
 
 const KINDS: readonly PreferenceLoss[] = ['sigmoid', 'ipo', 'hinge', 'robust'];
