@@ -8,6 +8,7 @@ import type { StudentSourcesApi } from './studentSources';
 import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
+import type { DemonstrationEvent, PaceApi, PairEvent, SampledEvent } from './lessonProtocol';
 import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
 import type { PlanApi } from './planProtocol';
 import type {
@@ -21,6 +22,7 @@ import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+export type { DemonstrationEvent, PairEvent, SampledEvent } from './lessonProtocol';
 export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
 export type { RejectedRow } from '../formats/rows';
@@ -90,6 +92,9 @@ export type SessionEvent =
   | HistoryEvent
   | PlanEvent
   | MemoryEvent
+  | DemonstrationEvent
+  | SampledEvent
+  | PairEvent
   | { type: 'phase'; phase: PhaseName; state: 'start' | 'end' }
   | { type: 'progress'; progress: Progress }
   /** TRL's names: loss, grad_norm, learning_rate, rewards/chosen, … plus tokens_per_second and gpu_bytes. */
@@ -224,7 +229,7 @@ export interface PretrainOutcome {
 }
 
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends LiveApi, PlanApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi extends LiveApi, PaceApi, PlanApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;

@@ -70,6 +70,7 @@ import type {
 } from './protocol';
 import { executeRun } from './run';
 import { storedHistory } from './runHistory';
+import { Pace } from './pace';
 import type { ScoreTextRequest } from './scoreProtocol';
 import { scoreText } from './scoreText';
 import { storedArtefact, storedRuns } from './stored';
@@ -91,6 +92,7 @@ export class Session implements SessionApi {
   private readonly talker: Talker;
   private readonly caches: StudentCaches;
   private readonly remote: RemoteFiles;
+  private readonly pace = new Pace();
 
   constructor(
     provider: GpuProvider,
@@ -149,7 +151,7 @@ export class Session implements SessionApi {
   }
 
   run(request: RunRequest, onEvent: Listener): Promise<RunSummary> {
-    const control = new RunControl();
+    const control = new RunControl(this.pace);
     return this.exclusively(
       'run',
       async () => {
@@ -190,6 +192,10 @@ export class Session implements SessionApi {
   step(): Promise<void> {
     this.desk.expectWork('step').control.step();
     return Promise.resolve();
+  }
+
+  async setPace({ restMs }: { restMs: number }): Promise<void> {
+    this.pace.set(restMs);
   }
 
   stopAtPhaseEnd(on: boolean): Promise<void> {
