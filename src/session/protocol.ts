@@ -5,11 +5,12 @@ import type { PlainError } from '../base/errors';
 import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 import type { FileRoot } from '../sources/fileRoot';
 import type { StudentSourcesApi } from './studentSources';
-import type { CorpusMixName } from '../tasks/lesson/corpus';
 import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
 import type { DemonstrationEvent, PaceApi, PairEvent, SampledEvent } from './lessonProtocol';
 import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
+import type { EngineApi } from './engineProtocol';
+import type { PairTokensApi } from './pairTokensProtocol';
 import type { PlanApi } from './planProtocol';
 import type {
   DemonstrationsPreview,
@@ -18,13 +19,40 @@ import type {
   TaskPreviewRequest,
 } from './previewTypes';
 import type { ScoreApi } from './scoreProtocol';
+import type { PretrainOutcome, PretrainRequest, PretrainStep } from './pretrainProtocol';
+import type { ResultsApi } from './resultsProtocol';
 import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
 export type { DemonstrationEvent, PairEvent, SampledEvent } from './lessonProtocol';
 export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
+export type {
+  PairTokensEvent,
+  PairTokensRequest,
+  PairTokensSummary,
+  ScoredPair,
+  ScoredSequence,
+  ScoredToken,
+} from './pairTokensProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
+export type {
+  AdapterMeasures,
+  AdapterPhase,
+  CheckFamily,
+  LinearName,
+  ProfiledDispatch,
+  ProfiledKernel,
+  ProfileRequest,
+  ShaderFile,
+  StepProfile,
+  TimingMethod,
+  UpdateMeasure,
+  WeightErrorsRequest,
+  WeightMeasure,
+  WeightMeasures,
+} from './engineProtocol';
+export type { PretrainOutcome, PretrainRequest, PretrainStep } from './pretrainProtocol';
 export type { RejectedRow } from '../formats/rows';
 export type {
   DemonstrationsPreview,
@@ -55,6 +83,24 @@ export type {
   TeachRequest,
   TeachSummary,
 } from './apiProtocol';
+export type {
+  ComparedSide,
+  FamilyFigure,
+  GridCell,
+  JudgeCell,
+  JudgeRunsRequest,
+  Missing,
+  Ordering,
+  PairedResult,
+  PaperAnswer,
+  PaperGrid,
+  PaperRequest,
+  PaperRun,
+  Place,
+  SeriesResult,
+  SplitFigure,
+  TeacherRow,
+} from './resultsProtocol';
 export type {
   ChatMessage,
   TalkAdapter,
@@ -136,6 +182,7 @@ export interface DoctorReport {
   storage: { quotaBytes?: number; usageBytes?: number; persisted?: boolean };
   crossOriginIsolated: boolean;
   userAgent: string;
+  pupilVersion: string;
   problems: { problem: string; remedy: string }[];
 }
 
@@ -154,6 +201,8 @@ export interface VariantsReport {
 }
 
 export interface CheckResult {
+  /** Of kernels that are checked together. */
+  family: string;
   kernel: string;
   name: string;
   status: 'passed' | 'failed' | 'skipped';
@@ -190,48 +239,22 @@ export interface InspectRequest extends CacheRequest {
   options: Record<string, string | number | boolean | undefined>;
 }
 
-/** `pupil pretrain`: the lesson's student, from nothing or from an earlier one. What is absent has the default of recipes/pretrain.ts. */
-export interface PretrainRequest {
-  /** Where the student goes, and the checkpoint while it is being made. */
-  out: FileRoot;
-  name: string;
-  seed: number;
-  mix: CorpusMixName;
-  steps: number;
-  tokensPerStep?: number;
-  learningRate?: number;
-  /** The folder of a student that is trained further; its shape holds. */
-  from?: FileRoot;
-  shape: { hiddenSize: number; intermediateSize: number; layers: number; heads: number; contextTokens: number };
-  checkpointEverySteps: number;
-  resume: boolean;
-}
-
-/** One step of pretraining: `loss`, `grad_norm`, `learning_rate`, `tokens`, `tokens_per_second`, sometimes `eval_loss`. */
-export interface PretrainStep {
-  step: number;
-  totalSteps: number;
-  /** Seen so far. */
-  tokens: number;
-  values: Record<string, number>;
-}
-
-/** What was made, without the log that pretraining.json holds. */
-export interface PretrainOutcome {
-  parameters: number;
-  tokens: number;
-  seconds: number;
-  /** Mean of the last steps. */
-  loss: number;
-  evalLoss?: number;
-  /** Of model.safetensors. */
-  sha256: string;
-}
-
 /** One session: one GPU device, at most one run at a time. */
-export interface SessionApi extends LiveApi, PaceApi, PlanApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
+export interface SessionApi
+  extends
+    EngineApi,
+    LiveApi,
+    PaceApi,
+    PairTokensApi,
+    PlanApi,
+    ResultsApi,
+    ScoreApi,
+    StudentApi,
+    StudentSourcesApi,
+    TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
+  /** Ended by {@link SessionApi.stop} with `cancelled`; a case that is being checked is finished first. */
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary>;
   /** Resolves when the run has finished, failed or been stopped. Rejects only for requests that cannot start. */
   run(request: RunRequest, onEvent: (event: SessionEvent) => void): Promise<RunSummary>;

@@ -11,6 +11,8 @@ const KEY = 'pupil-run:';
 
 export class StoredRuns {
   runs = $state.raw<readonly StoredRun[]>([]);
+  /** Whether `runs` says what is there: storage was asked once, at least. */
+  listed = $state(false);
   /** The runs that go on in some tab. */
   held = $state.raw<ReadonlySet<string>>(new Set());
   /** The files of the run whose list is open. */
@@ -26,6 +28,7 @@ export class StoredRuns {
   async refresh(): Promise<void> {
     try {
       this.runs = await this.session.listRuns();
+      this.listed = true;
       this.held = await this.locks.held();
       this.notice = undefined;
     } catch (error) {

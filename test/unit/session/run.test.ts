@@ -194,6 +194,20 @@ describe('a run from beginning to end', () => {
   });
 });
 
+describe('what the files of a run say for readers', () => {
+  it('each answer comes with what the strict scorer reads in it, each demonstration with its tokens', async () => {
+    const { out } = await undisturbed();
+    const answers = linesOf(out['predictions.jsonl']) as { text: string; answer: string | null }[];
+    expect(answers.length).toBeGreaterThan(0);
+    for (const { text, answer } of answers) if (answer !== null) expect(text).toContain(answer);
+    const [first] = linesOf(out['pairs.jsonl']);
+    const demonstrations = linesOf(out['demonstrations.jsonl']);
+    const own = demonstrations.find(({ itemId }) => itemId === first!['itemId'])!;
+    expect(own['promptTokens']).toBe((first!['prompt'] as { ids: number[] }).ids.length); // DPO_CoT: both under x̂
+    expect(demonstrations.every((row) => (row['answerTokens'] as number) > 1)).toBe(true);
+  });
+});
+
 describe('resume = never paused', () => {
   const stopAt = async (events: number[]): Promise<Result> => {
     const store = new MemoryRunStore();
