@@ -7,6 +7,7 @@ import type { FileRoot } from '../sources/fileRoot';
 import type { StudentSourcesApi } from './studentSources';
 import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
+import type { DemonstrationEvent, PaceApi, PairEvent, SampledEvent } from './lessonProtocol';
 import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
 import type { EngineApi } from './engineProtocol';
 import type { PairTokensApi } from './pairTokensProtocol';
@@ -25,6 +26,7 @@ import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+export type { DemonstrationEvent, PairEvent, SampledEvent } from './lessonProtocol';
 export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
 export type {
   PairTokensEvent,
@@ -133,6 +135,9 @@ export type SessionEvent =
   | HistoryEvent
   | PlanEvent
   | MemoryEvent
+  | DemonstrationEvent
+  | SampledEvent
+  | PairEvent
   | { type: 'phase'; phase: PhaseName; state: 'start' | 'end' }
   | { type: 'progress'; progress: Progress }
   /** TRL's names: loss, grad_norm, learning_rate, rewards/chosen, … plus tokens_per_second and gpu_bytes. */
@@ -236,6 +241,7 @@ export interface SessionApi
   extends
     EngineApi,
     LiveApi,
+    PaceApi,
     PairTokensApi,
     PlanApi,
     ResultsApi,
