@@ -2,7 +2,7 @@
 // structured cloning, except the callbacks, which Comlink proxies.
 import type { Progress } from '../base/progress';
 import type { PlainError } from '../base/errors';
-import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+import type { EvaluationRow, PhaseName, SystemName } from '../report/types';
 import type { FileRoot } from '../sources/fileRoot';
 import type { StudentSourcesApi } from './studentSources';
 import type { AnswerLocally } from '../teachers/localTeacher';
