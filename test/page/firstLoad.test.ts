@@ -31,7 +31,7 @@ describe('the first visit', () => {
     });
     const reading: Promise<void>[] = [];
     const response = await page.goto(address, { waitUntil: 'networkidle' });
-    await page.getByRole('link', { name: 'Lesson' }).waitFor();
+    await page.getByRole('navigation', { name: 'Places' }).getByRole('link', { name: 'Lesson' }).waitFor();
     await page.waitForSelector('main section');
     await Promise.all(reading);
     const sum = (type: string): number =>
@@ -83,7 +83,7 @@ describe('the second visit', () => {
     await it2.stopServing();
     await page.goto(`${address}?seed=3`);
     for (const name of ['Lesson', 'Lab', 'Inside', 'Results']) {
-      await page.getByRole('navigation').getByRole('link', { name }).click();
+      await page.getByRole('navigation', { name: 'Places' }).getByRole('link', { name }).click();
       await page.waitForFunction((title) => document.title.startsWith(title), name);
       await page.waitForFunction(() => document.querySelector('.loading') === null);
     }
@@ -98,6 +98,6 @@ describe('the second visit', () => {
     expect(problems.filter((problem) => !/ERR_CONNECTION_REFUSED|Failed to fetch/.test(problem))).toEqual([]);
     await it2.serveAgain();
     await page.reload();
-    await page.getByRole('link', { name: 'Results' }).waitFor();
+    await page.getByRole('navigation', { name: 'Places' }).getByRole('link', { name: 'Results' }).waitFor();
   });
 });
