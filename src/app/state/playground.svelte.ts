@@ -127,6 +127,16 @@ export class Playground {
     return new URL('./', this.place.address).href;
   }
 
+  /** What this browser remembers for the page. */
+  get memory(): KeyValue {
+    return this.place.memory;
+  }
+
+  /** Hands a file to the person. */
+  save(name: string, bytes: Uint8Array): void {
+    this.place.save?.(name, bytes);
+  }
+
   /** Starts what the page itself does not need: the worker, the device, the lists of what is stored. Once. */
   wake(): Promise<void> {
     return this.waking ?? this.open();
