@@ -17,7 +17,7 @@ describe('the first visit', () => {
   it('fetches less than 150 kB of compressed JavaScript, no worker and no student, and shows the lesson', async () => {
     const { page, address, problems } = it1;
     // Without the service worker, which fetches ahead for later: what the page itself asks for.
-    await page.addInitScript(() => Object.defineProperty(navigator, 'serviceWorker', { value: undefined }));
+    await page.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, 'serviceWorker'));
     const fetched: { url: string; type: string; bytes: number }[] = [];
     page.on('response', (response) => {
       const read = response.body().then((body) => {
