@@ -57,7 +57,7 @@ function set(field: HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement, 
 }
 
 const widget = (chapters: HTMLElement, title: string): HTMLElement =>
-  chapters.querySelector(`section[aria-label="${title}"]`)!;
+  chapters.querySelector(`.widget[aria-label="${title}"]`)!;
 const said = (within: HTMLElement, id: string): string =>
   within.querySelector<HTMLElement>(`[data-testid="${id}"]`)!.innerText;
 const press = (target: EventTarget, key: string): void => {
