@@ -4,6 +4,7 @@ import { flushSync } from 'svelte';
 import { afterEach, describe, expect, it } from 'vitest';
 import { encodeChanges } from '../../src/app/state/changesLink';
 import { PANELS } from '../../src/app/lab/sections';
+import type { Experiment } from '../../src/config/experiment';
 import { preset } from '../../src/config/presets';
 import { everySetting, settingOf } from '../../src/config/settings';
 import { blankOf } from '../../src/config/settingValues';
@@ -30,6 +31,7 @@ async function opened(query = '?experiment=smoke', memory = new Memory()) {
   flushSync();
   const form = page.root.querySelector<HTMLElement>('.lab-setup')!;
   const head = page.root.querySelector<HTMLElement>('[aria-labelledby="experiment-title"]')!;
+  for (const fold of head.querySelectorAll('details')) fold.open = true;
   const row = (path: string): HTMLElement => form.querySelector<HTMLElement>(`[data-path="${path}"]`)!;
   const control = (path: string) =>
     row(path).querySelector<HTMLInputElement & HTMLSelectElement>('input, select, textarea')!;
@@ -141,7 +143,7 @@ describe('the form', () => {
   it('moves, adds and removes entries by keyboard and button', async () => {
     const { form, open, experiments } = await opened();
     await open('tasks');
-    const names = (): string[] => experiments.steady!.tasks.map(({ name }) => name);
+    const names = (): string[] => (experiments.complete as Experiment).tasks.map(({ name }) => name);
     expect(names()).toEqual(['A stories', 'C kinds']);
     const summary = form.querySelector<HTMLElement>('[data-path="tasks"] summary')!;
     expect(key(summary, 'ArrowDown', { altKey: true }).defaultPrevented).toBe(true);
@@ -295,7 +297,7 @@ describe('changes', () => {
     expect(experiments.checked.experiment!.adapter.rank).toBe(2);
     button(head, 'Delete Yours').click();
     flushSync();
-    button(head, 'Really delete? Yours').click();
+    button(head, 'Really delete Yours').click();
     flushSync();
     expect(experiments.choices.filter(({ own }) => own)).toEqual([]);
     expect(experiments.selectedId).toBe('lesson');

@@ -93,7 +93,7 @@ describe('demonstrations from files', () => {
     fold.open = true;
     await until(() => fold.querySelector('pre') !== null);
     expect(fold.querySelector('pre')!.textContent).toContain(added(page).files[0]);
-    expect(page.text()).toContain('Changed by you');
+    expect(page.text()).toContain('changed by you');
     // A run reads that very file.
     expect(
       await (page.playground.teachers as never as { place: { session: TeachingSession } }).place.session.keptFile(

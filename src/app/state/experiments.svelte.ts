@@ -158,7 +158,9 @@ export class Experiments implements AddressedExperiments {
 
   undo(): void {
     const step = this.history.undo(this.selectedId, this.document);
-    if (step !== undefined) this.keep(this.selectedId, step.document);
+    if (step === undefined) return;
+    if (this.address.fromLink === this.selectedId) this.address.fromLink = undefined;
+    this.keep(this.selectedId, step.document);
   }
 
   redo(): void {
