@@ -4,7 +4,8 @@ import type { ConfigProblem } from './problems';
 import { shortJson } from './problems';
 import type { Experiment, TaskId } from './schema';
 
-const WITHOUT_OPTIONS: ReadonlySet<TaskId> = new Set<TaskId>([
+/** Benchmarks whose answer is a number, or yes or no: their questions have no options. */
+export const WITHOUT_OPTIONS: ReadonlySet<TaskId> = new Set<TaskId>([
   'gsm8k',
   'multiarith',
   'math',

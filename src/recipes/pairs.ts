@@ -4,6 +4,7 @@
 //     DPO_CoT     y_w = ŷ where the target is in ŷ, else the demonstration's answer â;  y_l = y;  both scored under x̂
 //     DPO_answer  y_w = y;  y_l = ŷ;  both scored under x
 import { RandomStream } from '../base/random';
+import { PAIR_CASES, type PairCase } from '../config/pairCases';
 import type { Generation } from '../model/generator';
 
 export interface PromptTokens {
@@ -46,6 +47,11 @@ export interface PreferencePair {
   rejected: Completion;
   /** Names of the counts that this pair went into. */
   cases: string[];
+  // What follows is for readers; pairs of earlier versions lack it.
+  /** Whose demonstration â is. */
+  teacher?: string;
+  /** ŷ, where the teacher's answer was chosen in its place. */
+  replaced?: { text: string; cutOff: boolean };
 }
 
 export interface PairRules {
@@ -63,27 +69,6 @@ export interface PairRules {
   decode(ids: readonly number[]): string;
 }
 
-/** Every case that is counted, with what it means; the order is that of the run log. */
-export const PAIR_CASES = {
-  prompts: 'prompts sampled (demonstrations × samples each)',
-  cot_correct: 'target found in ŷ',
-  teacher_fallback: 'target not in ŷ: the teacher’s answer is chosen instead',
-  teacher_wrong: 'of these, the teacher’s answer misses the target too',
-  teacher_wrong_dropped: 'of these, dropped (wrongTeacher: drop)',
-  plain_correct: 'y is correct',
-  plain_correct_skipped: 'of these, no pair made (rejectOnlyWrong)',
-  plain_reasons: 'y reasons although it was not asked to (more than 12 words)',
-  cot_cut_off: 'ŷ cut off by the token limit: gets no end of text',
-  plain_cut_off: 'y cut off by the token limit: gets no end of text',
-  chosen_cut_off: 'chosen answers that were cut off',
-  empty: 'y or ŷ is empty',
-  identical_skipped: 'chosen and rejected are the same text: no pair',
-  too_long: 'prompt and answer exceed the student’s context: no pair',
-  pairs: 'pairs made',
-  training_pairs: 'pairs trained on',
-  validation_pairs: 'pairs held out for validation',
-} as const;
-export type PairCase = keyof typeof PAIR_CASES;
 export type PairCounts = Record<PairCase, number>;
 
 /** "More than 12 words" tells a direct answer ("The answer is 42.") from reasoning; it only names a count. */
@@ -180,7 +165,17 @@ function pairOf(
     return undefined;
   }
   if (chosen.from === 'student' && chosen.ids.at(-1) !== rules.eosId) cases.push('chosen_cut_off');
-  return { taskId: item.taskId, itemId: item.itemId, sample, target: item.target, prompt, chosen, rejected };
+  return {
+    taskId: item.taskId,
+    itemId: item.itemId,
+    sample,
+    target: item.target,
+    prompt,
+    chosen,
+    rejected,
+    teacher: item.teacher.label,
+    ...(chosen.from === 'teacher' ? { replaced: { text: yHat.text, cutOff: cotAnswer.stopped === 'length' } } : {}),
+  };
 }
 
 /**

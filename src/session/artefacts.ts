@@ -1,11 +1,11 @@
 // artefacts.ts: the files that a run leaves: JSON lines, adapters in PEFT's layout, the report. What is in them comes from
 // the run's state; where they go is the store's business.
 import type { Experiment } from '../config/experiment';
+import { PAIR_CASES } from '../config/pairCases';
 import type { SystemName } from '../config/systems';
 import { writeAdapterNote } from '../formats/adapterNote';
 import { writePeftAdapter } from '../formats/peft';
 import type { Adapter } from '../model/adapter';
-import { PAIR_CASES } from '../recipes/pairs';
 import { renderReport } from '../report/html';
 import type { DemonstrationSummary, MetricsRow, PairSample, ReportSample, RunReport } from '../report/types';
 import type { RunBook } from './book';
@@ -48,6 +48,9 @@ const ADAPTER_OF: Readonly<Record<SystemName, AdapterName | undefined>> = {
   'Instruction-tuned, more steps': 'control',
   'Self-refined': 'self-refine',
 };
+
+/** The weights of an adapter among a run's artefacts; the group is its folder's name. */
+export const ADAPTER_FILE = /^adapters\/(instruct|control|self-refine)\/adapter_model\.safetensors$/;
 
 /** Where a run keeps what makes a system of its student; undefined for the untouched one. */
 export function adapterFolder(system: SystemName): string | undefined {

@@ -1,6 +1,6 @@
 // loadedStudents.ts: a student's weights on the GPU, loaded once, and whatever is put on them in turn: adapters of stored runs or
-// of folders, and generators over each. The least recently used go first. What is asked of them is ask.ts's and talk.ts's
-// business.
+// of folders, and generators over each. The least recently used go first. What is asked of them is the business
+// of ask.ts, talk.ts and pairTokens.ts.
 import { PupilError } from '../base/errors';
 import type { ProgressListener } from '../base/progress';
 import type { StudentConfig } from '../config/experiment';
@@ -38,16 +38,20 @@ export interface StudentPlaces {
   cacheOf: (use: CacheUse | undefined, files: FileRoot) => StudentPlace | undefined;
 }
 
-/** One student, or one with an adapter, that is to generate. */
-export interface Wanted {
+/** One student, or one with an adapter. */
+export interface WantedStudent {
   gpu: Gpu;
   student: StudentConfig;
   opened: OpenedStudent;
   /** Absent: the untouched student. */
   adapter?: AdapterPlace;
-  options: GeneratorOptions;
   onProgress?: ProgressListener;
   signal: AbortSignal;
+}
+
+/** One that is to generate. */
+export interface Wanted extends WantedStudent {
+  options: GeneratorOptions;
 }
 
 /** What is kept for the next question: systems of one run and as many others. */
@@ -122,6 +126,19 @@ export class LoadedStudents {
     return { generator, ...(kept?.warning === undefined ? {} : { warning: kept.warning }) };
   }
 
+  /**
+   * The student with the adapter on it, for other work than generating. They are kept as a generator's are: an adapter lasts
+   * until several others were asked for.
+   * @throws PupilError as {@link LoadedStudents.generator}
+   */
+  async adapted(wanted: WantedStudent): Promise<{ student: Student; adapter?: Adapter; warning?: string }> {
+    const { student } = await this.load(wanted);
+    const { kept } = await this.attach(student, wanted);
+    this.shrink();
+    if (kept === undefined) return { student };
+    return { student, adapter: kept.adapter, ...(kept.warning === undefined ? {} : { warning: kept.warning }) };
+  }
+
   /** Gives back the adapters for which `which` holds, and what generates with them. */
   detach(which: (place: AdapterPlace) => boolean): void {
     for (const [key, { place, adapter }] of this.adapters) {
@@ -145,7 +162,7 @@ export class LoadedStudents {
   }
 
   /** The student; the one before it is given back, with all that is on it. */
-  private async load({ gpu, student: config, opened, onProgress, signal }: Wanted): Promise<Base> {
+  private async load({ gpu, student: config, opened, onProgress, signal }: WantedStudent): Promise<Base> {
     const key = JSON.stringify([opened.report.fingerprint, config, gpu.tier]);
     if (this.base?.key === key && this.base.gpu === gpu) return this.base;
     this.releaseWeights();
@@ -154,7 +171,7 @@ export class LoadedStudents {
   }
 
   /** The adapter on the student. One whose files are contents at hand is read anew. */
-  private async attach(student: Student, wanted: Wanted): Promise<{ key: string; kept?: KeptAdapter }> {
+  private async attach(student: Student, wanted: WantedStudent): Promise<{ key: string; kept?: KeptAdapter }> {
     const { adapter: place, opened } = wanted;
     if (place === undefined || (place.kind === 'run' && adapterFolder(place.system) === undefined)) {
       return { key: NO_ADAPTER };

@@ -1,6 +1,7 @@
 // predictionLines.ts: the lines of predictions.jsonl from a run's state: every answer with its question, what probing chose, and
 // the samples that voted. It writes nothing.
 import { PROBED_BY, PROBINGS, selfConsistencyScorer } from '../config/scorerNames';
+import { judgeItem } from '../tasks/score';
 import type { Prepared, PreparedTask } from './prepare';
 import type { PredictionSet, RunState, VoteSet } from './runState';
 
@@ -26,13 +27,14 @@ function answerLines(set: PredictionSet, task: PreparedTask | undefined): Line[]
   const about = itemFields(task);
   return set.predictions.map((prediction) => {
     const letters = prompt === 'plain' ? (probed.get(prediction.itemId) ?? {}) : {};
-    const { question, content } = about(prediction.itemId);
+    const { question, content, read } = about(prediction.itemId);
     return {
       system,
       taskId,
       prompt,
       ...question,
       ...prediction,
+      ...read(prediction.text),
       ...(Object.keys(letters).length === 0 ? {} : { probed: letters }),
       ...content,
     };
@@ -68,16 +70,24 @@ function voteLines({ system, taskId, predictions }: VoteSet, task: PreparedTask 
   });
 }
 
-/** What a line says of its item. The question is there for readers of the answers, a judge above all: as the plain prompt. */
-function itemFields(
-  task: PreparedTask | undefined,
-): (itemId: string) => { question: { question?: string }; content: { content?: string } } {
+interface ItemFields {
+  /** For readers of the answers, a judge above all: as the plain prompt. */
+  question: { question?: string };
+  content: { content?: string };
+  /** What the strict scorer reads from an answer, whichever scorer the run goes by; null where it reads nothing. */
+  read: (text: string) => { answer?: string | null };
+}
+
+/** What a line says of its item. */
+function itemFields(task: PreparedTask | undefined): (itemId: string) => ItemFields {
   const items = new Map(task?.items.map((item) => [item.id, item]));
   return (itemId) => {
     const item = items.get(itemId);
+    if (task === undefined || item === undefined) return { question: {}, content: {}, read: () => ({}) };
     return {
-      question: task === undefined || item === undefined ? {} : { question: task.task.plainPrompt(item) },
-      content: item?.content === undefined ? {} : { content: item.content },
+      question: { question: task.task.plainPrompt(item) },
+      content: item.content === undefined ? {} : { content: item.content },
+      read: (text) => ({ answer: judgeItem(task.task.kind, item, text).answer ?? null }),
     };
   };
 }

@@ -32,6 +32,9 @@ export interface PreparedTask {
   summary: TaskSummary;
 }
 
+/** A demonstration and what it takes of the student's context, its answer with the end of text. */
+export type UsedDemonstration = Demonstration & { promptTokens: number; answerTokens: number };
+
 export interface Prepared {
   tasks: PreparedTask[];
   /** What phase 1 trains on. */
@@ -39,7 +42,7 @@ export interface Prepared {
   /** What phase 2 samples from. */
   refineItems: RefineItem[];
   /** Every demonstration that a phase uses: demonstrations.jsonl. */
-  demonstrations: Demonstration[];
+  demonstrations: UsedDemonstration[];
   summaries: DemonstrationSummary[];
   /** Warnings for the run log. */
   warnings: string[];
@@ -71,7 +74,7 @@ export async function prepare(
   const tasks: PreparedTask[] = [];
   const examples: TrainingExample[] = [];
   const refineItems: RefineItem[] = [];
-  const used = new Map<string, Demonstration>();
+  const used = new Map<string, UsedDemonstration>();
   const summaries: DemonstrationSummary[] = [];
   const { instruct, selfRefine } = experiment.phases;
 
@@ -111,7 +114,7 @@ export async function prepare(
           if (!fits(experiment, sizes, prompt, answer)) tooLong.add(demonstration.id);
           else {
             examples.push({ prompt: prompt.ids, answer });
-            used.set(demonstration.id, demonstration);
+            used.set(demonstration.id, withTokens(demonstration, prompt, answer));
             counts.add(demonstration.id);
           }
         }
@@ -135,7 +138,7 @@ export async function prepare(
             tooLong.add(demonstration.id);
             continue;
           }
-          used.set(demonstration.id, demonstration);
+          used.set(demonstration.id, withTokens(demonstration, cot, answer));
           counts.add(demonstration.id);
           refineItems.push({
             taskId: config.name,
@@ -181,6 +184,10 @@ export async function prepare(
     decode: (ids) => decodeAnswer(loaded.tokenizer, ids),
     eosId: encoder.endId,
   };
+}
+
+function withTokens(demonstration: Demonstration, prompt: PromptTokens, answer: readonly number[]): UsedDemonstration {
+  return { ...demonstration, promptTokens: prompt.ids.length, answerTokens: answer.length };
 }
 
 function cotText(demonstration: Demonstration): string {

@@ -88,7 +88,7 @@ export class TalkTokens {
 }
 
 /** A token by itself, as it reads behind another: " word" and not "word" where it brings a space. */
-function tokenText(tokenizer: TextTokenizer, id: number, before: number | undefined): string {
+export function tokenText(tokenizer: TextTokenizer, id: number, before: number | undefined): string {
   const read = (ids: number[]): string => tokenizer.decode(ids, { skipSpecial: false });
   const alone = read([id]);
   if (before === undefined) return alone;

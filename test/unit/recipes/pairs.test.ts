@@ -1,10 +1,10 @@
 // Preference pairs by eq. 4 and 5, case by case, with every count; the validation split.
 import { describe, expect, it } from 'vitest';
+import { PAIR_CASES } from '../../../src/config/pairCases';
 import type { Generation } from '../../../src/model/generator';
 import {
   buildPairs,
   describeCounts,
-  PAIR_CASES,
   splitValidation,
   type PairRules,
   type PreferencePair,
@@ -62,6 +62,16 @@ describe('DPO_CoT (eq. 4)', () => {
     const { pair, counts } = one(says('8'), says('3+4=9'));
     expect(pair?.chosen).toEqual({ text: 'so it is 7', from: 'teacher', ids: [...ids('so it is 7'), EOS] });
     expect(counts).toMatchObject({ cot_correct: 0, teacher_fallback: 1, teacher_wrong: 0, pairs: 1 });
+  });
+
+  it('says what the teacher’s answer took the place of, and who the teacher is', () => {
+    expect(one(says('8'), cutOff('3+4=9')).pair).toMatchObject({
+      teacher: 'teacher',
+      replaced: { text: '3+4=9', cutOff: true },
+    });
+    const own = one(says('8'), says('3+4=7')).pair;
+    expect(own?.teacher).toBe('teacher');
+    expect(own).not.toHaveProperty('replaced');
   });
 
   it('the teacher is wrong too: kept as the paper’s text has it, or dropped; counted either way', () => {

@@ -1,0 +1,19 @@
+// views.ts: the tabs of Inside as data: what each is called, what it needs, and how its code is fetched. Another tab is one more
+// entry here.
+import type { Component } from 'svelte';
+import type { Playground } from '../state/playground.svelte';
+
+export interface InsideView {
+  /** In the address, as `view`. */
+  id: string;
+  label: string;
+  /** Whether it looks into one run (the address's `run`) or at this device. */
+  of: 'run' | 'device';
+  load: () => Promise<{ default: Component<{ playground: Playground }> }>;
+}
+
+export const INSIDE_VIEWS: readonly InsideView[] = [
+  { id: 'pairs', label: 'Preference pairs', of: 'run', load: () => import('./PairsView.svelte') },
+  { id: 'demonstrations', label: 'Demonstrations', of: 'run', load: () => import('./DemonstrationsView.svelte') },
+  { id: 'generations', label: 'Answers side by side', of: 'run', load: () => import('./GenerationsView.svelte') },
+];
