@@ -4,6 +4,7 @@ import { flushSync } from 'svelte';
 import { afterEach, describe, expect, it } from 'vitest';
 import { encodeChanges } from '../../src/app/state/changesLink';
 import { PANELS } from '../../src/app/lab/sections';
+import type { ChangeSet } from '../../src/config/differences';
 import type { Experiment } from '../../src/config/experiment';
 import { preset } from '../../src/config/presets';
 import { everySetting, settingOf } from '../../src/config/settings';
@@ -175,16 +176,16 @@ describe('what is typed', () => {
       .getAttribute('aria-describedby')!
       .split(' ')
       .map((id) => document.getElementById(id)!.innerText);
-    expect(described.join(' ')).toContain('Expected number, got "many"');
+    expect(described.join(' ')).toContain('Expected a number, got "many"');
     expect(row('phases.instruct.epochs').querySelector('[role="alert"]')).not.toBeNull();
     expect(button(root, 'Run').disabled).toBe(true);
     set(control('phases.instruct.epochs'), '-1');
-    expect(row('phases.instruct.epochs').innerText).toContain('Expected >0, got -1');
+    expect(row('phases.instruct.epochs').innerText).toContain('Expected more than 0, got -1');
     // Folded away, it is found by the list.
     form.querySelector<HTMLDetailsElement>('[data-section="instruct"]')!.open = false;
     await settle();
     expect(form.querySelector('[data-section="instruct"] > summary')!.textContent).toContain('1 problem');
-    button(form, 'Go to phases.instruct.epochs').click();
+    button(form, 'Go there: phases.instruct.epochs').click();
     await settle();
     expect(document.activeElement).toBe(control('phases.instruct.epochs'));
     set(control('phases.instruct.epochs'), '3');
@@ -340,7 +341,7 @@ describe('a file', () => {
     await settle();
     expect(form.innerText).toContain('colour: expected no such key (unknown), got "red"');
     expect(button(root, 'Run').disabled).toBe(true);
-    button(form, 'Take out colour').click();
+    button(form, 'Take it out: colour').click();
     flushSync();
     expect(experiments.checked.experiment).toBeDefined();
   });
@@ -409,7 +410,7 @@ describe('a link', () => {
     ['a bad value', () => encodeChanges({ 'adapter.rank': -1 })],
     ['a setting that is none', () => encodeChanges({ colour: 'red' })],
     ['a path that leads nowhere', () => encodeChanges({ 'tasks[99].name': 'x' })],
-    ['a key that is not one’s own', () => encodeChanges(JSON.parse('{"__proto__": {"rank": 1}}') as object)],
+    ['a key that is not one’s own', () => encodeChanges(JSON.parse('{"__proto__": {"rank": 1}}') as ChangeSet)],
   ])('that holds %s gives a notice, and the preset', async (_, make) => {
     const { experiments, head } = await opened(`?experiment=smoke&changes=${encodeURIComponent(await make())}`);
     await settle();

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeChanges, encodeChanges, linkOf, MOST_CHARACTERS } from '../../../src/app/state/changesLink';
 import { PupilError } from '../../../src/base/errors';
-import { withChanges } from '../../../src/config/differences';
+import { withChanges, type ChangeSet } from '../../../src/config/differences';
 import { checkExperiment, parseExperiment, type Experiment } from '../../../src/config/experiment';
 import { preset } from '../../../src/config/presets';
 import { withValue } from '../../../src/config/settingValues';
@@ -111,7 +111,7 @@ describe('changes in an address', () => {
     const made = withChanges(
       lesson,
       await decodeChanges(
-        await encodeChanges(JSON.parse('{"__proto__.polluted": 1, "__proto__": {"polluted": 1}}') as object),
+        await encodeChanges(JSON.parse('{"__proto__.polluted": 1, "__proto__": {"polluted": 1}}') as ChangeSet),
       ),
     );
     expect(({} as { polluted?: number }).polluted).toBeUndefined();

@@ -1,7 +1,7 @@
 // fieldTexts.test.ts: what stands in the controls of the form is the experiment, and what is typed becomes the value that is meant.
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { shortText, textOf, valueOf } from '../../../src/app/lab/fieldTexts';
+import { expectedText, shortText, textOf, valueOf } from '../../../src/app/lab/fieldTexts';
 import { placeOf, SECTIONS, SETTINGS_OF, sectionOf } from '../../../src/app/lab/sections';
 import {
   everySetting,
@@ -64,6 +64,14 @@ describe('texts of controls', () => {
       '{"a":1}',
     ]);
     expect(shortText(2 ** 30, 'bytes')).toBe('1.0 GiB');
+    expect(shortText(2e-4)).toBe('2e-4');
+    expect(['>=1', '<=256', '>0', 'number', 'a URL'].map(expectedText)).toEqual([
+      'at least 1',
+      'at most 256',
+      'more than 0',
+      'a number',
+      'a URL',
+    ]);
   });
 });
 

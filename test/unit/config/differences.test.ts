@@ -1,7 +1,13 @@
 // differences.test.ts: what differs between two experiments, and the way back: nothing is lost, nothing is told that is the same.
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { asChanges, differencesOf, withChanges, withoutDifference } from '../../../src/config/differences';
+import {
+  asChanges,
+  type ChangeSet,
+  differencesOf,
+  withChanges,
+  withoutDifference,
+} from '../../../src/config/differences';
 import { parseExperiment, type ExperimentInput } from '../../../src/config/experiment';
 import { preset } from '../../../src/config/presets';
 import { formatPath } from '../../../src/config/seriesPaths';
@@ -66,7 +72,7 @@ describe('differences', () => {
       fc.property(fc.gen(), fc.boolean(), (g, backwards) => {
         const { base, document } = changedPreset(g);
         const differences = differencesOf(base, document);
-        expect(withChanges(base, JSON.parse(JSON.stringify(asChanges(differences))) as object)).toEqual({
+        expect(withChanges(base, JSON.parse(JSON.stringify(asChanges(differences))) as ChangeSet)).toEqual({
           document: withDefaults(document),
         });
         let back: unknown = document;
