@@ -185,7 +185,7 @@ describe('the charts', () => {
     expect(titles(root)).toEqual(['Loss, logarithmic, smoothed']);
     root.querySelector<HTMLElement>('.metric summary')!.click();
     await settle();
-    expect([...root.querySelectorAll('.metric td')].map((cell) => (cell as HTMLElement).innerText)).toEqual([
+    expect([...root.querySelectorAll('.metric .rows td')].map((cell) => (cell as HTMLElement).innerText)).toEqual([
       '1',
       '0.69',
     ]);
