@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { mcnemarExact } from '../../base/statistics';
 import { isSelfConsistency } from '../../config/scorerNames';
 import { SYSTEM_NAMES } from '../../config/systems';
+import { parseLine } from './parseLine';
 
 const Line = {
   system: v.picklist(SYSTEM_NAMES),
@@ -40,7 +41,7 @@ export type AnswerLineRow = v.InferOutput<typeof AnswerLine> | v.InferOutput<typ
 /** @throws Error that says what is wrong with the line */
 export function readAnswer(value: unknown): AnswerLineRow {
   const isVote = typeof value === 'object' && value !== null && 'texts' in value;
-  return v.parse(isVote ? VoteLine : AnswerLine, value);
+  return isVote ? parseLine(VoteLine, value) : parseLine(AnswerLine, value);
 }
 
 /** A way of answering: a system with a prompt, once or by vote. */

@@ -15,7 +15,7 @@ interface Span {
 }
 
 const NUMBER = /^[-−]?[\d,]*\.?\d+$/;
-const NUMBERS = /[-−]?\d[\d,]*(?:\.\d+)?/g;
+const NUMBERS = /[-−]?\d+(?:,\d+)*(?:\.\d+)?/g;
 const valueOf = (text: string): number => Number(text.replaceAll(',', '').replace('−', '-'));
 
 /** "D": as an option is named, so that no article and no pronoun is taken for one. */
