@@ -36,12 +36,18 @@ const VoteLine = v.object({
   samples: v.number(),
 });
 
-export type AnswerLineRow = v.InferOutput<typeof AnswerLine> | v.InferOutput<typeof VoteLine>;
+/** `searched`: what was said, in lower case; made as the file is read, a slice at a time. */
+export type AnswerLineRow = (v.InferOutput<typeof AnswerLine> | v.InferOutput<typeof VoteLine>) & { searched: string };
 
 /** @throws Error that says what is wrong with the line */
 export function readAnswer(value: unknown): AnswerLineRow {
-  const isVote = typeof value === 'object' && value !== null && 'texts' in value;
-  return isVote ? parseLine(VoteLine, value) : parseLine(AnswerLine, value);
+  const hasTexts = typeof value === 'object' && value !== null && 'texts' in value;
+  if (!hasTexts) {
+    const row = parseLine(AnswerLine, value);
+    return { ...row, searched: row.text.toLowerCase() };
+  }
+  const row = parseLine(VoteLine, value);
+  return { ...row, searched: row.texts.join('\n').toLowerCase() };
 }
 
 /** A way of answering: a system with a prompt, once or by vote. */
@@ -61,6 +67,7 @@ export interface Item {
   target: string;
   /** By way of answering. */
   said: ReadonlyMap<string, AnswerLineRow>;
+  /** Of the question; answers have their own. */
   searched: string;
 }
 
@@ -73,7 +80,7 @@ export interface Answers {
   scorers: string[];
 }
 
-const isVote = (row: AnswerLineRow): row is v.InferOutput<typeof VoteLine> => 'texts' in row;
+const isVote = (row: AnswerLineRow): row is Extract<AnswerLineRow, { texts: string[] }> => 'texts' in row;
 
 function wayOf(row: AnswerLineRow): Way & { rank: number } {
   const { system, prompt } = row;
@@ -89,7 +96,7 @@ function wayOf(row: AnswerLineRow): Way & { rank: number } {
 
 /** Joins the lines, in the order of the file. */
 export function answersOf(rows: readonly AnswerLineRow[]): Answers {
-  const items = new Map<string, Item & { said: Map<string, AnswerLineRow>; texts: string[] }>();
+  const items = new Map<string, Item & { said: Map<string, AnswerLineRow> }>();
   const ways = new Map<string, Way & { rank: number }>();
   const matching = new Set<string>();
   const probing = new Set<string>();
@@ -98,25 +105,28 @@ export function answersOf(rows: readonly AnswerLineRow[]): Answers {
     const id = `${taskId}/${itemId}`;
     let item = items.get(id);
     if (item === undefined) {
-      item = { id, taskId, itemId, question, target, said: new Map(), searched: '', texts: [itemId, question, target] };
+      const searched = [itemId, question, target].join('\n').toLowerCase();
+      item = { id, taskId, itemId, question, target, said: new Map(), searched };
       items.set(id, item);
     }
     const way = wayOf(row);
     ways.set(way.id, way);
     item.said.set(way.id, row);
-    if (isVote(row)) item.texts.push(...row.texts);
-    else {
-      item.texts.push(row.text);
-      for (const scorer of Object.keys(row.correct)) matching.add(scorer);
-      for (const scorer of Object.keys(row.probed ?? {})) probing.add(scorer);
-    }
+    if (isVote(row)) continue;
+    for (const scorer of Object.keys(row.correct)) matching.add(scorer);
+    for (const scorer of Object.keys(row.probed ?? {})) probing.add(scorer);
   }
   return {
-    items: [...items.values()].map(({ texts, ...item }) => ({ ...item, searched: texts.join('\n').toLowerCase() })),
+    items: [...items.values()],
     ways: [...ways.values()].sort((a, b) => a.rank - b.rank).map(({ id, label }) => ({ id, label })),
     tasks: [...new Set([...items.values()].map(({ taskId }) => taskId))],
     scorers: [...matching, ...probing],
   };
+}
+
+/** Whether words are in the question or in anything that was said to it. @param sought in lower case. */
+export function mentions({ searched, said }: Item, sought: string): boolean {
+  return searched.includes(sought) || [...said.values()].some((row) => row.searched.includes(sought));
 }
 
 /** Whether a way of answering was right by a scorer; a vote goes by its own. Undefined where the run does not say. */

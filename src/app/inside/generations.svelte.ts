@@ -2,7 +2,17 @@
 // items filtered by how their verdicts changed, one of them chosen. All of it is in the address.
 import type { Playground } from '../state/playground.svelte';
 import { AddressField } from './addressField.svelte';
-import { answersOf, changeOf, CHANGES, compare, defaultPair, readAnswer, type Change, type Item } from './answers';
+import {
+  answersOf,
+  changeOf,
+  CHANGES,
+  compare,
+  defaultPair,
+  mentions,
+  readAnswer,
+  type Change,
+  type Item,
+} from './answers';
 import type { AnswerLineRow } from './answers';
 import { ArtefactRows } from './artefactRows.svelte';
 import { insideRunOf, type InsideRun } from './insideRun.svelte';
@@ -37,7 +47,7 @@ export class GenerationsState {
     return this.ofTask.filter(
       (item) =>
         (this.change === undefined || changeOf(item, ...this.pair, this.scorer) === this.change) &&
-        (sought === '' || item.searched.includes(sought)),
+        (sought === '' || mentions(item, sought)),
     );
   });
   readonly at = $derived.by(() => {

@@ -1,7 +1,15 @@
 // The rows of Inside on the files of a real run: filters find what the run counted, and the changes between two ways of answering
 // are the report's comparisons.
 import { describe, expect, it } from 'vitest';
-import { answersOf, changeOf, compare, defaultPair, readAnswer, verdictOf } from '../../../../src/app/inside/answers';
+import {
+  answersOf,
+  changeOf,
+  compare,
+  defaultPair,
+  mentions,
+  readAnswer,
+  verdictOf,
+} from '../../../../src/app/inside/answers';
 import { filterDemonstrations, leftOutOf, readDemonstration } from '../../../../src/app/inside/demonstrationRows';
 import { filterPairs, readPair, reasonsOf, type PairFilter } from '../../../../src/app/inside/pairRows';
 import { compareSystems } from '../../../../src/session/comparisons';
@@ -115,7 +123,9 @@ describe('answers side by side', () => {
     );
     expect(ways.map(({ id }) => id)).toEqual(['Baseline.cot', 'Baseline.cot.vote']);
     expect(changeOf(items[0]!, 'Baseline.cot', 'Baseline.cot.vote', 'strict')).toBe('gained');
-    expect(items[0]!.searched).toContain('7');
+    expect(mentions(items[0]!, '8')).toBe(true); // in what was said
+    expect(mentions(items[0]!, 'q')).toBe(true); // in the question
+    expect(mentions(items[0]!, '9')).toBe(false);
   });
 
   it('refuses lines that are no answers', () => {
