@@ -1,8 +1,8 @@
 // commands.ts: prepared GPU commands (made once, at set-up) and the recorder that plays them into one encoder with as
-// few passes as the mix of dispatches, clears and copies allows. Nothing here allocates GPU memory per step.
+// few passes as the mix of dispatches, clears and copies allows; and who looks on. Nothing here allocates GPU memory per step.
 import { PupilError } from '../base/errors';
 import type { Gpu } from './device';
-import type { Constants, KernelSource, PipelineHandle } from './pipelines';
+import type { BindingKind, Constants, KernelSource, PipelineHandle } from './pipelines';
 import type { Rows } from './rows';
 import type { Tensor } from './tensor';
 
@@ -24,11 +24,22 @@ export interface DispatchOptions {
 
 export type Command = Dispatch | ClearCommand | CopyCommand;
 
+/** What a dispatch has bound to one of its variables. */
+export interface BoundBuffer {
+  name: string;
+  kind: BindingKind;
+  /** All that is bound, whatever part of it the kernel touches. */
+  sizeBytes: number;
+}
+
 /** One kernel with its tensors bound. */
 export class Dispatch {
   readonly kind = 'dispatch';
   readonly label: string;
   readonly handle: PipelineHandle;
+  readonly bound: readonly BoundBuffer[];
+  /** What it is a part of, outermost first; see {@link inStage}. */
+  stage: readonly string[] = [];
   private readonly bindGroup: GPUBindGroup;
   private readonly rows: Rows | undefined;
   private readonly rowsPerSlice: number;
@@ -70,6 +81,11 @@ export class Dispatch {
     if (names.size > 0) {
       throw new PupilError('gpu-validation', `${source.name}: has no variable ${[...names].join(', ')}`);
     }
+    this.bound = source.bindings.map(({ name, kind }) => {
+      const bound = options.bind[name]; // of `rows` the one slice
+      const sizeBytes = kind === 'rows' ? 16 : 'shape' in bound! ? bound.sizeBytes : bound!.size;
+      return { name, kind, sizeBytes };
+    });
     this.rowsPerSlice = options.rowsPerSlice ?? this.rows?.capacity ?? 0;
     this.firstSlot = this.rows?.slicing(this.rowsPerSlice) ?? 0;
     this.bindGroup = gpu.device.createBindGroup({ label: this.label, layout: this.handle.layout, entries });
@@ -89,6 +105,12 @@ export class Dispatch {
       pass.dispatchWorkgroups(...this.checked(this.grid(rows)));
     }
     return slices.length;
+  }
+
+  /** The workgroups of each slice at the present number of rows. */
+  grids(): Grid[] {
+    if (this.rows === undefined) return [this.grid(0)];
+    return this.rows.slices(this.firstSlot, this.rowsPerSlice).map(([, rows]) => this.grid(rows));
   }
 
   private checked(grid: Grid): Grid {
@@ -122,6 +144,34 @@ export class CopyCommand {
   }
 }
 
+/** Marks freshly prepared commands as part of a stage, around whatever stages they have been marked with. Returns them. */
+export function inStage(stage: string, commands: Command[]): Command[] {
+  for (const command of commands) {
+    if (command.kind === 'dispatch') command.stage = [stage, ...command.stage];
+  }
+  return commands;
+}
+
+const watchers = new WeakMap<Gpu, (command: Command) => void>();
+
+/**
+ * Tells a listener of every command that recorders play, until `work` is over. What is computed stays as it is: the listener
+ * sees commands that would have been played anyway. One at a time on a device.
+ */
+export async function watchCommands<T>(
+  gpu: Gpu,
+  listener: (command: Command) => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (watchers.has(gpu)) throw new PupilError('gpu-validation', 'watchCommands: this device is being watched already');
+  watchers.set(gpu, listener);
+  try {
+    return await work();
+  } finally {
+    watchers.delete(gpu);
+  }
+}
+
 /** `n` workgroups of a one-dimensional kernel as a grid; the kernel computes `x + y * num_workgroups.x`. */
 export function linearGrid(gpu: Gpu, workgroups: number): Grid {
   const most = gpu.limits.maxComputeWorkgroupsPerDimension;
@@ -145,6 +195,7 @@ export class Recorder {
   private pass: GPUComputePassEncoder | undefined;
   private readonly profiled: string[] = [];
   private readonly queries: GPUQuerySet | undefined;
+  private readonly watcher: ((command: Command) => void) | undefined;
   dispatches = 0;
   passes = 0;
 
@@ -156,32 +207,19 @@ export class Recorder {
     gpu.throwIfFailed();
     this.encoder = gpu.device.createCommandEncoder({ label });
     if (profile && gpu.features.timestamps) this.queries = gpu.timestampQueries();
+    this.watcher = watchers.get(gpu);
+  }
+
+  /** Dispatches that may still be timed in a profiled submission. */
+  get timeable(): number {
+    return this.queries === undefined ? 0 : this.queries.count / 2 - this.profiled.length;
   }
 
   add(...commands: readonly Command[]): this {
     for (const command of commands) {
+      this.watcher?.(command);
       if (command.kind === 'dispatch') {
-        if (this.queries !== undefined && this.profiled.length < this.queries.count / 2) {
-          this.closePass();
-          const at = this.profiled.push(command.label) - 1;
-          const pass = this.encoder.beginComputePass({
-            label: command.label,
-            timestampWrites: {
-              querySet: this.queries,
-              beginningOfPassWriteIndex: 2 * at,
-              endOfPassWriteIndex: 2 * at + 1,
-            },
-          });
-          this.passes++;
-          this.dispatches += command.encode(pass);
-          pass.end();
-          continue;
-        }
-        if (this.pass === undefined) {
-          this.pass = this.encoder.beginComputePass({ label: this.label });
-          this.passes++;
-        }
-        this.dispatches += command.encode(this.pass);
+        this.repeat(command, 1);
       } else if (command.kind === 'clear') {
         this.closePass();
         this.encoder.clearBuffer(command.target.buffer, command.target.offset, command.target.sizeBytes);
@@ -196,6 +234,31 @@ export class Recorder {
       }
     }
     return this;
+  }
+
+  /** One dispatch so many times, one behind the other: in a profiled submission between two timestamps. */
+  repeat(command: Dispatch, times: number): void {
+    if (this.timeable > 0) {
+      this.closePass();
+      const at = this.profiled.push(command.label) - 1;
+      const pass = this.encoder.beginComputePass({
+        label: command.label,
+        timestampWrites: {
+          querySet: this.queries!,
+          beginningOfPassWriteIndex: 2 * at,
+          endOfPassWriteIndex: 2 * at + 1,
+        },
+      });
+      this.passes++;
+      for (let i = 0; i < times; i++) this.dispatches += command.encode(pass);
+      pass.end();
+      return;
+    }
+    if (this.pass === undefined) {
+      this.pass = this.encoder.beginComputePass({ label: this.label });
+      this.passes++;
+    }
+    for (let i = 0; i < times; i++) this.dispatches += command.encode(this.pass);
   }
 
   copy(from: GPUBuffer, fromOffset: number, to: GPUBuffer, toOffset: number, sizeBytes: number): void {

@@ -1,6 +1,6 @@
 // adaptedLinear.ts: one linear layer of a block, base weight plus LoRA branch, and its mirror. The base may be frozen (f32,
 // f16, NF4) or, without an adapter, trained itself. Which layers there are and in what order is decoder.ts.
-import type { Command } from '../gpu/commands';
+import { inStage, type Command } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import type { Rows } from '../gpu/rows';
 import type { Tensor } from '../gpu/tensor';
@@ -50,8 +50,10 @@ export function linear(
   const { linear: weights, biases } = student.layers[layer]!;
   const bias = biases[name];
   return [
-    ...linearForward(gpu, { x, y }, { rows, weight: weights[name] }),
-    ...(bias === undefined ? [] : addBias(gpu, { bias, y }, { rows, width: bias.shape[0]! })),
+    ...inStage(name, [
+      ...linearForward(gpu, { x, y }, { rows, weight: weights[name] }),
+      ...(bias === undefined ? [] : addBias(gpu, { bias, y }, { rows, width: bias.shape[0]! })),
+    ]),
     ...loraBranch(ctx, layer, name, x, y, lora),
   ];
 }
@@ -68,10 +70,13 @@ export function loraBranch(
   const site = ctx.adapter?.site(modulePath(layer, name));
   if (site === undefined) return [];
   const h = narrowed(lora[name]!, site.rank);
-  return loraForward(
-    ctx.gpu,
-    { x, a: site.a, b: site.b, h, y },
-    { rows: ctx.rows, scale: site.scale, ...dropoutOption(ctx, site.stream, x.shape[1]!) },
+  return inStage(
+    name,
+    loraForward(
+      ctx.gpu,
+      { x, a: site.a, b: site.b, h, y },
+      { rows: ctx.rows, scale: site.scale, ...dropoutOption(ctx, site.stream, x.shape[1]!) },
+    ),
   );
 }
 
@@ -115,5 +120,5 @@ export function linearBackward(
       ),
     );
   }
-  return commands;
+  return inStage(name, commands);
 }

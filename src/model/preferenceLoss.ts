@@ -9,7 +9,7 @@ import { view, type Arena, type Tensor } from '../gpu/tensor';
 import { dpoLoss, dpoRowWeights, type PreferenceLoss } from '../kernels/loss';
 import { sequencesIn, type PackedBatch } from './batch';
 import type { BatchTensors } from './batchTensors';
-import type { TrainerGraph } from './trainerGraph';
+import { ofLoss, type TrainerGraph } from './trainerGraph';
 
 export interface PreferenceOptions {
   loss: PreferenceLoss;
@@ -101,16 +101,18 @@ export class PreferencePart {
       const policy = this.policy(loss);
       commands = [
         ...graph.sequences,
-        ...dpoLoss(
-          gpu,
-          { policy, reference, hyper, losses, rewardsChosen, rewardsRejected, dPolicy },
-          { pairs: this.rows, loss },
-        ),
-        ...dpoRowWeights(
-          gpu,
-          { dPolicy, sequenceOf: batch.sequenceOf, lengths: batch.lengths, rowWeights: graph.rowWeights },
-          { rows: batch.rows.targets, perTokenMean: takesMeans(loss) },
-        ),
+        ...ofLoss([
+          ...dpoLoss(
+            gpu,
+            { policy, reference, hyper, losses, rewardsChosen, rewardsRejected, dPolicy },
+            { pairs: this.rows, loss },
+          ),
+          ...dpoRowWeights(
+            gpu,
+            { dPolicy, sequenceOf: batch.sequenceOf, lengths: batch.lengths, rowWeights: graph.rowWeights },
+            { rows: batch.rows.targets, perTokenMean: takesMeans(loss) },
+          ),
+        ]),
       ];
       this.prepared.set(loss, commands);
     }

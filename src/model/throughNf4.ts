@@ -6,12 +6,14 @@ import { Recorder } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import { view } from '../gpu/tensor';
 import { makeNf4Weight, nf4Dequantize } from '../kernels/quantize';
+import type { Nf4Weight } from '../kernels/weights';
 import { WeightQuantizer } from './weightQuantizer';
 import { WeightStream } from './weightStream';
 
 /**
  * @param shape of the whole weight
  * @param blocks its float32 values in order
+ * @param look called with the quantised weight before its values are made again
  * @returns the values after quantisation, in blocks of the same sizes
  * @throws PupilError `checkpoint` naming the element that is not finite
  */
@@ -21,6 +23,7 @@ export async function* throughNf4(
   shape: readonly [number, number], // (O, C)
   blocks: AsyncIterable<Float32Array>,
   double: boolean,
+  look?: (weight: Nf4Weight) => Promise<void>,
 ): AsyncGenerator<Float32Array> {
   const elements = elementCount(shape);
   const arena = gpu.arena('through NF4');
@@ -53,6 +56,7 @@ export async function* throughNf4(
     await send();
     await quantizer.finish(weight);
     await stream.finish();
+    await look?.(weight);
     const y = arena.tensor(`${name} values`, shape);
     const commands = nf4Dequantize(gpu, { y }, { weight });
     await gpu.settled();

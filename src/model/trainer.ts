@@ -3,7 +3,7 @@
 // pair means (preference) over the GLOBAL batch, so accumulation equals one large batch. It knows no data, no schedule and
 // no epochs.
 import { PupilError } from '../base/errors';
-import { Recorder, ClearCommand, type Command, type KernelTiming } from '../gpu/commands';
+import { Recorder, ClearCommand, inStage, type Command, type KernelTiming } from '../gpu/commands';
 import type { Gpu } from '../gpu/device';
 import { StagingRing } from '../gpu/readback';
 import { view, type Arena, type Tensor } from '../gpu/tensor';
@@ -119,6 +119,7 @@ export class Trainer {
           gradient: trained.gradient,
           decayElements: trained.decayElements,
         });
+        inStage('optimiser', this.optimizer?.commands ?? []);
       }
       const slotBytes = Math.max(METRICS_BYTES, this.preference.resultBytes, this.graph.tokenLogps.sizeBytes);
       this.ring = new StagingRing(gpu, arena, 'metrics', STAGING_SLOTS, slotBytes);

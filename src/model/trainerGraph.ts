@@ -1,7 +1,7 @@
 // trainerGraph.ts: what a trainer prepares once: the tensors between its parts, and the commands of the forward, the head
 // and, in mirror order, the backward, for the largest batch. A step replays them (trainer.ts); what happens inside a block
 // is decoder.ts, what a preference loss puts between head and backward is preferenceLoss.ts.
-import { ClearCommand, type Command } from '../gpu/commands';
+import { ClearCommand, inStage, type Command } from '../gpu/commands';
 import type { Arena, Tensor } from '../gpu/tensor';
 import { gatherRows, scatterRows } from '../kernels/elementwise';
 import { embeddingBackward, embeddingForward } from '../kernels/embedding';
@@ -126,12 +126,10 @@ export function prepareGraph(arena: Arena, batch: BatchTensors, request: GraphRe
     dropout,
     forward: both((dropout) => forwardCommands(flow, dropout)),
     head: headCommands(flow),
-    sequences: sequenceLogps(
-      gpu,
-      { tokenLogps, starts: batch.targetStarts, sums, means },
-      { sequences: batch.rows.sequences },
+    sequences: ofLoss(
+      sequenceLogps(gpu, { tokenLogps, starts: batch.targetStarts, sums, means }, { sequences: batch.rows.sequences }),
     ),
-    loss: lossSum(gpu, { tokenLogps, rowWeights, out: lossTotal }, { rows: batch.rows.targets }),
+    loss: ofLoss(lossSum(gpu, { tokenLogps, rowWeights, out: lossTotal }, { rows: batch.rows.targets })),
     backward: trained === undefined ? { plain: [], dropped: [] } : prepareBackward(arena, flow, trained, both),
     finalNormed,
     rowWeights,
@@ -141,6 +139,11 @@ export function prepareGraph(arena: Arena, batch: BatchTensors, request: GraphRe
     lossTotal,
   };
 }
+
+/** What lies between the head's forward and its backward. */
+export const ofLoss = (commands: Command[]): Command[] => inStage('forward', inStage('loss', commands));
+
+const layerStage = (layer: number): string => `layer ${layer}`;
 
 function blockContext({ student, adapter, batch }: Flow, dropout: DropoutState | undefined): BlockContext {
   return { gpu: student.gpu, student, adapter, rows: batch.rows.tokens, dropout };
@@ -152,19 +155,27 @@ function forwardCommands(flow: Flow, dropout: DropoutState | undefined): Command
   const { gpu, config } = student;
   const rows = batch.rows.tokens;
   const ctx = blockContext(flow, dropout);
-  return [
-    ...embeddingForward(
-      gpu,
-      { ids: batch.ids, table: student.embedding.data, y: x(0) },
-      { rows, scale: config.embeddingScale },
+  return inStage('forward', [
+    ...inStage(
+      'embedding',
+      embeddingForward(
+        gpu,
+        { ids: batch.ids, table: student.embedding.data, y: x(0) },
+        { rows, scale: config.embeddingScale },
+      ),
     ),
-    ...student.layers.flatMap((_, l) => blockForward(ctx, l, x(l), x(l + 1), batch.structure, act(l), scratch)),
-    ...rmsnormForward(
-      gpu,
-      { x: x(config.layers), weight: student.finalNorm, y: finalNormed, inverseRms: finalInverseRms },
-      { rows, epsilon: config.rmsNormEps },
+    ...student.layers.flatMap((_, l) =>
+      inStage(layerStage(l), blockForward(ctx, l, x(l), x(l + 1), batch.structure, act(l), scratch)),
     ),
-  ];
+    ...inStage(
+      'final norm',
+      rmsnormForward(
+        gpu,
+        { x: x(config.layers), weight: student.finalNorm, y: finalNormed, inverseRms: finalInverseRms },
+        { rows, epsilon: config.rmsNormEps },
+      ),
+    ),
+  ]);
 }
 
 /** The target rows alone go through the head. */
@@ -172,7 +183,7 @@ function headCommands(flow: Flow): Command[] {
   const { student, batch, finalNormed, headInput, logits, logsumexp, targetLogit, tokenLogps } = flow;
   const { gpu, config } = student;
   const rows = batch.rows.targets;
-  return [
+  const commands = [
     ...gatherRows(gpu, { x: finalNormed, index: batch.targetIndex, y: headInput }, { rows, width: config.hiddenSize }),
     ...headForward(
       gpu,
@@ -180,6 +191,7 @@ function headCommands(flow: Flow): Command[] {
       { rows, weight: student.head, cap: config.finalSoftcap },
     ),
   ];
+  return inStage('forward', inStage('head', commands));
 }
 
 /** Mirror of head, final norm, blocks and embedding. */
@@ -203,7 +215,7 @@ function prepareBackward(
 
   return both((dropout) => {
     const ctx = blockContext(flow, dropout);
-    const commands: Command[] = [
+    const head: Command[] = [
       ...headBackward(
         gpu,
         {
@@ -222,23 +234,27 @@ function prepareBackward(
       new ClearCommand(dX),
       ...scatterRows(gpu, { x: dHeadInput, index: batch.targetIndex, y: dFinal }, { rows: targetRows, width: C }),
     ];
+    const norm: Command[] = [];
     const finalNorm = { x: x(L), inverseRms: flow.finalInverseRms, dY: dFinal };
     if (full !== undefined) {
       const dWeight = full.gradientOf('model.norm.weight');
-      commands.push(...rmsnormBackwardWeight(gpu, { ...finalNorm, dWeight }, { rows }));
+      norm.push(...rmsnormBackwardWeight(gpu, { ...finalNorm, dWeight }, { rows }));
     }
-    commands.push(...rmsnormBackwardInput(gpu, { ...finalNorm, weight: student.finalNorm, dX }, { rows }));
+    norm.push(...rmsnormBackwardInput(gpu, { ...finalNorm, weight: student.finalNorm, dX }, { rows }));
+    const commands = [...inStage('head', head), ...inStage('final norm', norm)];
     for (let l = L - 1; l >= 0; l--) {
       // The last block's activations are still those of the forward.
       if (!keep && l < L - 1) {
-        commands.push(...blockForward(ctx, l, x(l), undefined, batch.structure, act(l), scratch));
+        const again = blockForward(ctx, l, x(l), undefined, batch.structure, act(l), scratch);
+        commands.push(...inStage(layerStage(l), inStage('recompute', again)));
       }
-      commands.push(...blockBackward(ctx, l, x(l), dX, batch.structure, act(l), back, full !== undefined || l > 0));
+      const mirror = blockBackward(ctx, l, x(l), dX, batch.structure, act(l), back, full !== undefined || l > 0);
+      commands.push(...inStage(layerStage(l), mirror));
     }
     if (full !== undefined) {
       const dTable = full.gradientOf('model.embed_tokens.weight');
-      commands.push(...embeddingBackward(gpu, { ids: batch.ids, dY: dX, dTable }, { rows }));
+      commands.push(...inStage('embedding', embeddingBackward(gpu, { ids: batch.ids, dY: dX, dTable }, { rows })));
     }
-    return commands;
+    return inStage('backward', commands);
   });
 }

@@ -16,6 +16,8 @@ import { samplingCases } from '../selfcheck/cases/sampling';
 import { swigluCases } from '../selfcheck/cases/swiglu';
 import { tokenLogpsCases } from '../selfcheck/cases/tokenLogps';
 import { runCase, type CaseFamily } from '../selfcheck/harness';
+import { throwIfCancelled } from '../base/progress';
+import type { CheckFamily } from './engineProtocol';
 import type { CheckResult, CheckSummary } from './protocol';
 
 export const CHECK_FAMILIES: readonly CaseFamily[] = [
@@ -36,14 +38,24 @@ export const CHECK_FAMILIES: readonly CaseFamily[] = [
   tokenLogpsCases,
 ];
 
+/** The families with their kernels and the number of their cases. Makes all cases, with their references: a second's work. */
+export function checkFamilies(): CheckFamily[] {
+  return CHECK_FAMILIES.map(({ family, cases }) => {
+    const made = cases();
+    return { family, kernels: [...new Set(made.map(({ kernel }) => kernel))].sort(), cases: made.length };
+  });
+}
+
 /**
  * Runs the cases whose family, kernel or name contains `filter`. A wrong number is a failed case; a case that throws is
  * one too, unless the device itself is gone.
+ * @throws PupilError `cancelled` before the next case; `gpu-…`
  */
 export async function checkKernels(
   gpu: Gpu,
   filter: string | undefined,
   onResult: (result: CheckResult) => void,
+  signal?: AbortSignal,
 ): Promise<CheckSummary> {
   const summary: CheckSummary = {
     passed: 0,
@@ -57,14 +69,15 @@ export async function checkKernels(
     for (const kernelCase of family.cases()) {
       const label = `${family.family} ${kernelCase.kernel} ${kernelCase.name}`;
       if (filter !== undefined && !label.toLowerCase().includes(filter.toLowerCase())) continue;
+      throwIfCancelled(signal, 'check');
       let result: CheckResult;
       try {
         const { kernel, name, status, detail } = await runCase(gpu, kernelCase);
-        result = { kernel, name, status, ...(detail === undefined ? {} : { detail }) };
+        result = { family: family.family, kernel, name, status, ...(detail === undefined ? {} : { detail }) };
       } catch (error) {
         gpu.throwIfFailed(); // nothing more can be checked on a lost device
         const detail = error instanceof Error ? error.message : String(error);
-        result = { kernel: kernelCase.kernel, name: kernelCase.name, status: 'failed', detail };
+        result = { family: family.family, kernel: kernelCase.kernel, name: kernelCase.name, status: 'failed', detail };
       }
       summary[result.status]++;
       onResult(result);

@@ -2,7 +2,7 @@
 import { PupilError } from '../base/errors';
 import { describeAdapter, NO_ADAPTER_HINT, type Gpu } from '../gpu/device';
 import { estimateStorage } from '../storage/quota';
-import { inBrowser, userAgent } from './load';
+import { inBrowser, PUPIL_VERSION, userAgent } from './load';
 import type { DoctorReport, VariantsReport } from './protocol';
 
 /** Looks at the open device and what it computes with, or at the adapter that one would be acquired of. Never throws. */
@@ -58,6 +58,7 @@ export async function examine(
     storage,
     crossOriginIsolated: isolated,
     userAgent: userAgent(),
+    pupilVersion: PUPIL_VERSION,
     problems,
   };
 }

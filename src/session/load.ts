@@ -115,6 +115,11 @@ export async function loadStudentWeights(
   return student;
 }
 
+/** Work with the files of an opened student's weights, which are not put on the GPU: from the cache or past it. */
+export function readStudentWeights<T>(opened: OpenedStudent, work: (checkpoint: Checkpoint) => Promise<T>): Promise<T> {
+  return opened.caching === undefined ? work(opened.checkpoint) : opened.caching.reading(opened, work);
+}
+
 /** A student by its folder alone, for work that has no experiment: the weights, from the cache or past it. */
 export async function loadStudentFolder(
   gpu: Gpu,

@@ -14,7 +14,7 @@ import { nf4Dequantize, nf4DequantizeAbsmax } from '../reference/nf4';
 export type MergedDtype = 'f32' | 'f16' | 'bf16';
 
 /** Float32 values of a tensor, in order, a few rows at a time. */
-type Blocks = AsyncIterable<Float32Array>;
+export type Blocks = AsyncIterable<Float32Array>;
 
 export interface MergeSettings {
   checkpoint: Checkpoint;
@@ -107,6 +107,14 @@ function rowsOfBlock(columns: number, groupRows: number): number {
   const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
   const unit = (64 * groupRows) / gcd(64, groupRows);
   return unit * Math.max(1, Math.floor(BLOCK_ELEMENTS / (unit * columns)));
+}
+
+/** The values of a linear weight: the stored ones, or what its stored 4 bits stand for. */
+export function weightBlocks(checkpoint: Checkpoint, name: string, shape: readonly [number, number]): Blocks {
+  const rows = rowsOfBlock(shape[1], 1);
+  return isBnb4bitWeight(checkpoint, name)
+    ? unpacked(checkpoint, name, shape, rows)
+    : storedValues(checkpoint, name, shape, rows);
 }
 
 /** The stored bytes, held against shape and finiteness on their way. */

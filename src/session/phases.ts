@@ -7,13 +7,14 @@ import { Generator, type Generation } from '../model/generator';
 import type { Student } from '../model/student';
 import { Trainer } from '../model/trainer';
 import { optimizer } from '../optim/optimizer';
-import { controlSettings, instruct, planInstruct } from '../recipes/instruct';
+import { controlSettings, instruct, planInstruct, type InstructPlan } from '../recipes/instruct';
 import { buildPairs, describeCounts, splitValidation } from '../recipes/pairs';
 import { answerPrompts, repeatPrompts } from '../recipes/sampling';
-import { planSelfRefine, scorePairs, selfRefine } from '../recipes/selfRefine';
+import { planSelfRefine, scorePairs, selfRefine, type SelfRefinePlan } from '../recipes/selfRefine';
 import type { PhaseName } from '../report/types';
 import type { RunBook } from './book';
 import type { Prepared } from './prepare';
+import { shownAnswers, shownPairs } from './shown';
 
 /** What the phases work with. */
 export interface RunAssets {
@@ -46,21 +47,41 @@ export async function controlPhase(book: RunBook, assets: RunAssets): Promise<vo
   tensors.control = await instructionSteps(book, assets, 'control', controlSettings(settings, control));
 }
 
-/** Trains the adapter on the demonstrations from the parameters it holds, or from where an earlier sitting was. */
-async function instructionSteps(
-  book: RunBook,
-  { experiment, student, adapter, prepared }: RunAssets,
+/** The trainer of phase 1, or of its control. */
+export function instructTrainer(
+  { experiment, student, adapter }: RunAssets,
   phase: 'instruct' | 'control',
+  { bounds }: InstructPlan,
   settings: InstructConfig,
-): Promise<Float32Array> {
-  const plan = planInstruct(prepared.examples, settings);
-  book.log('info', `${phase}: ${plan.units.length} demonstrations, ${plan.totalSteps} steps of ${settings.batchSize}`);
-  const trainer = new Trainer(student, adapter, {
-    limits: plan.bounds,
+): Trainer {
+  return new Trainer(student, adapter, {
+    limits: bounds,
     optimizer: optimizer(settings.optimizer),
     // Masks depend on the seed and the step: the control's steps must not see those of phase 1 again.
     dropoutSeed: phase === 'instruct' ? experiment.seed : (experiment.seed ^ streamId(phase)) >>> 0,
   });
+}
+
+/** The trainer of phase 2. */
+export function selfRefineTrainer(
+  { student, adapter }: RunAssets,
+  { bounds }: SelfRefinePlan,
+  settings: SelfRefineConfig,
+): Trainer {
+  return new Trainer(student, adapter, { limits: bounds, optimizer: optimizer(settings.optimizer) });
+}
+
+/** Trains the adapter on the demonstrations from the parameters it holds, or from where an earlier sitting was. */
+async function instructionSteps(
+  book: RunBook,
+  assets: RunAssets,
+  phase: 'instruct' | 'control',
+  settings: InstructConfig,
+): Promise<Float32Array> {
+  const { experiment, adapter, prepared } = assets;
+  const plan = planInstruct(prepared.examples, settings);
+  book.log('info', `${phase}: ${plan.units.length} demonstrations, ${plan.totalSteps} steps of ${settings.batchSize}`);
+  const trainer = instructTrainer(assets, phase, plan, settings);
   try {
     await trainer.ready();
     restore(book, trainer, adapter);
@@ -123,6 +144,15 @@ export async function generatePairsPhase(book: RunBook, assets: RunAssets): Prom
     });
     try {
       await generator.ready();
+      const tell = (stream: 'y' | 'y-hat', answers: readonly Generation[], first: number): void => {
+        const { samplesPerPrompt } = sampling;
+        const shown = shownAnswers(stream, answers, { items, samplesPerPrompt, first, decode: prepared.decode });
+        for (const event of shown) book.emit(event);
+      };
+      // Of an earlier sitting: a listener has not heard them.
+      if (state.plainAnswers !== undefined) tell('y', state.plainAnswers, 0);
+      if (state.pending?.job === 'y' || state.pending?.job === 'y-hat')
+        tell(state.pending.job, state.pending.answers, 0);
       // y from x, then ŷ from x̂; each with random numbers of its own.
       const sample = (stream: 'y' | 'y-hat', prompts: readonly (readonly number[])[]): Promise<Generation[]> =>
         answerPrompts(
@@ -135,8 +165,10 @@ export async function generatePairsPhase(book: RunBook, assets: RunAssets): Prom
             signal: book.control.signal,
             onBatch: async (soFar) => {
               const before = state.pending?.job === stream ? state.pending.answers.length : 0;
+              const fresh = soFar.slice(before);
               state.pending = { job: stream, answers: [...soFar] };
-              book.charge(soFar.slice(before).reduce((sum, answer) => sum + answer.ids.length, 0));
+              book.charge(fresh.reduce((sum, answer) => sum + answer.ids.length, 0));
+              tell(stream, fresh, before);
               const total = items.length * sampling.samplesPerPrompt;
               book.progress({ task: `sampling ${stream}`, done: soFar.length, total, unit: 'answers' });
               await book.batchDone();
@@ -158,6 +190,11 @@ export async function generatePairsPhase(book: RunBook, assets: RunAssets): Prom
     }
   }
   makePairs(book, assets, settings, answers.plain ?? [], answers.cot ?? []);
+  // One at a time, so that a person can hold it at each; all answers are kept until the last, for a stop in between.
+  for (const event of shownPairs(state.pairs!.pairs)) {
+    book.emit(event);
+    await book.pairShown();
+  }
   delete state.pending;
   delete state.plainAnswers;
 }
@@ -198,7 +235,7 @@ function makePairs(
 
 /** Phase 2 proper. Leaves the refined parameters in the state. */
 export async function selfRefinePhase(book: RunBook, assets: RunAssets): Promise<void> {
-  const { experiment, student, adapter } = assets;
+  const { experiment, adapter } = assets;
   const settings = experiment.phases.selfRefine;
   const { state } = book;
   if (settings === false || state.pairs === undefined) return;
@@ -216,7 +253,7 @@ export async function selfRefinePhase(book: RunBook, assets: RunAssets): Promise
     book.log('warning', 'self-refine: no pairs are held out, so the last adapter is kept');
   }
   book.log('info', `self-refine: ${training.length} pairs, ${plan.totalSteps} steps of ${settings.batchSize}`);
-  const trainer = new Trainer(student, adapter, { limits: plan.bounds, optimizer: optimizer(settings.optimizer) });
+  const trainer = selfRefineTrainer(assets, plan, settings);
   try {
     await trainer.ready();
     // The reference is the instructed adapter, which the trainer holds until the first step.

@@ -5,12 +5,15 @@ import { openFileRoot } from '../sources/fileRoot';
 import { MirroredRunStore } from '../storage/mirror';
 import { expectRunId } from '../storage/runStore';
 import { Asker } from './ask';
+import type { ApiWorkOptions } from './apiWork';
 import { checkKernels } from './check';
 import { RunControl } from './control';
 import { examine } from './doctor';
+import { EngineWork } from './engineWork';
 import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { judgeForRequest } from './judge';
+import { Pace } from './pace';
 import { loadStudentFolder } from './load';
 import { pairTokens, type PairTokensPlaces } from './pairTokens';
 import { pretrainForRequest } from './pretrainRequest';
@@ -55,6 +58,14 @@ type Listener = (event: SessionEvent) => unknown;
 export class Session extends SessionShelves implements SessionApi {
   private readonly asker = new Asker(this.students);
   private readonly talker = new Talker(this.students);
+  private readonly pace = new Pace();
+  private readonly engine = new EngineWork({
+    store: this.store,
+    device: (tier) => this.place.device(tier),
+    open: (root) => this.filesOf(root),
+    cacheOf: (use, files) => this.caches.placeOf(use, files),
+    exclusively: (what, work, control) => this.exclusively(what, work, control),
+  });
 
   /**
    * Acquires the device and decides what it computes with. Called again, it gives the former one back. Throws `gpu-…`.
@@ -78,11 +89,20 @@ export class Session extends SessionShelves implements SessionApi {
   }
 
   check(filter: string | undefined, onResult: (result: CheckResult) => void): Promise<CheckSummary> {
-    return this.exclusively('check', async () => checkKernels(await this.place.device(), filter, onResult));
+    const control = new RunControl();
+    const check = async (): Promise<CheckSummary> =>
+      checkKernels(await this.place.device(), filter, onResult, control.signal);
+    return this.exclusively('check', check, control);
   }
 
+  weightErrors: SessionApi['weightErrors'] = (request, onWeight) => this.engine.weightErrors(request, onWeight);
+  adapterNorms: SessionApi['adapterNorms'] = (runId) => this.engine.adapterNorms(runId);
+  profileStep: SessionApi['profileStep'] = (request, onProgress) => this.engine.profileStep(request, onProgress);
+  shaderFiles: SessionApi['shaderFiles'] = () => this.engine.shaderFiles();
+  checkFamilies: SessionApi['checkFamilies'] = () => this.engine.checkFamilies();
+
   run(request: RunRequest, onEvent: Listener): Promise<RunSummary> {
-    const control = new RunControl();
+    const control = new RunControl(this.pace);
     return this.exclusively(
       'run',
       async () => {
@@ -123,6 +143,10 @@ export class Session extends SessionShelves implements SessionApi {
   step(): Promise<void> {
     this.desk.expectWork('step').control.step();
     return Promise.resolve();
+  }
+
+  async setPace({ restMs }: { restMs: number }): Promise<void> {
+    this.pace.set(restMs);
   }
 
   stopAtPhaseEnd(on: boolean): Promise<void> {
@@ -196,7 +220,7 @@ export class Session extends SessionShelves implements SessionApi {
     );
   }
 
-  pairTokens: SessionApi['pairTokens'] = (request, onEvent) => {
+  readonly pairTokens: SessionApi['pairTokens'] = (request, onEvent) => {
     const control = new RunControl();
     const { students, store } = this;
     const deviceOf: PairTokensPlaces['deviceOf'] = (tier) => this.place.device(tier);
@@ -219,14 +243,25 @@ export class Session extends SessionShelves implements SessionApi {
   }
 
   teach(request: TeachRequest, onEvent: (event: TeachEvent) => unknown, answer?: AnswerLocally): Promise<TeachSummary> {
-    const control = new RunControl();
-    const options = { ...this.teachPlaces(), control, onEvent: safely(onEvent), answer };
-    return this.exclusively('teach', () => teachForRequest(request, options), control);
+    return this.asking('teach', onEvent, (options) =>
+      teachForRequest(request, { ...this.teachPlaces(), ...options, answer }),
+    );
   }
 
   judge(request: JudgeRequest, onEvent: (event: TeachEvent) => unknown): Promise<JudgeSummary> {
+    return this.asking('judge', onEvent, (options) => judgeForRequest(request, options));
+  }
+
+  readonly judgeRuns: SessionApi['judgeRuns'] = (request, onEvent) =>
+    this.asking('judge', onEvent, (options) => this.results.judge(request, options));
+
+  /** Work with a model that answers elsewhere: it is held and stopped as a run is. */
+  private asking<T>(
+    what: string,
+    onEvent: (event: TeachEvent) => unknown,
+    work: (options: ApiWorkOptions) => Promise<T>,
+  ): Promise<T> {
     const control = new RunControl();
-    const options = { answers: this.answers, control, onEvent: safely(onEvent) };
-    return this.exclusively('judge', () => judgeForRequest(request, options), control);
+    return this.exclusively(what, () => work({ answers: this.answers, control, onEvent: safely(onEvent) }), control);
   }
 }

@@ -159,6 +159,18 @@ export class StudentCaching {
     return this.loadSource(gpu, await this.atSource(opened), options);
   }
 
+  /** Work with the files of the weights: those of the entry, or, where there is none or it is damaged, of the source. */
+  async reading<T>(opened: PlainStudent, work: (checkpoint: Checkpoint) => Promise<T>): Promise<T> {
+    if (this.entry !== undefined) {
+      const read = async (open: OpenFile): Promise<{ value: T }> => {
+        return { value: await work(await openCheckpoint(open, this.opener.source)) };
+      };
+      const done = await this.fromEntry(this.entry, read);
+      if (done !== undefined) return done.value;
+    }
+    return work((await this.atSource(opened)).checkpoint);
+  }
+
   /** Without asking a network, where the student is behind one. */
   private async openEntry(): Promise<PlainStudent | undefined> {
     if (this.refresh || this.address === undefined) return undefined;
