@@ -254,7 +254,7 @@ describe('pairs measured token by token', () => {
       withMeasure(() => Promise.reject(new Error('not expected'))),
       '?place=inside&run=smoke-1',
     );
-    page.playground.run.state = 'running';
+    page.playground.preparing = true;
     flushSync();
     expect(button(page.panel(), 'Measure token by token').disabled).toBe(true);
     expect(page.panel().innerText).toContain('measuring is offered when the run is finished or stopped');

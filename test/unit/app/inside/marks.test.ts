@@ -1,6 +1,6 @@
 // Where a target is written in a text: numbers by value, options by letter, other answers word by word.
 import { describe, expect, it } from 'vitest';
-import { placesOf, segmentsOf, touchesTarget } from '../../../../src/app/inside/marks';
+import { blocksOf, placesOf, segmentsOf, touchesTarget } from '../../../../src/app/inside/marks';
 
 const found = (text: string, wanted: string): string[] =>
   placesOf(text, wanted).map(({ from, to }) => text.slice(from, to));
@@ -55,5 +55,15 @@ describe('touchesTarget', () => {
       false,
       false,
     ]);
+  });
+});
+
+describe('blocksOf', () => {
+  it('cuts at line breaks, else anywhere but within a sign, and loses nothing', () => {
+    expect(blocksOf('ab\ncd\nef', 5)).toEqual(['ab\ncd', 'ef']);
+    expect(blocksOf('abcdefg', 3)).toEqual(['abc', 'def', 'g']);
+    expect(blocksOf('ab👩cd', 3)).toEqual(['ab', '👩c', 'd']);
+    expect(blocksOf('')).toEqual([]);
+    expect(blocksOf('x'.repeat(100_001)).join('')).toHaveLength(100_001);
   });
 });
