@@ -2,12 +2,14 @@
 // are the report's comparisons.
 import { describe, expect, it } from 'vitest';
 import {
-  answersOf,
+  AnswerJoin,
   changeOf,
   compare,
   defaultPair,
   mentions,
   readAnswer,
+  type AnswerLineRow,
+  type Answers,
   verdictOf,
 } from '../../../../src/app/inside/answers';
 import { filterDemonstrations, leftOutOf, readDemonstration } from '../../../../src/app/inside/demonstrationRows';
@@ -17,6 +19,12 @@ import type { PredictionSet } from '../../../../src/session/runState';
 import { fixtureRows, smokeReport } from './smokeRun';
 
 const report = smokeReport();
+
+function answersOf(rows: readonly AnswerLineRow[]): Answers {
+  const join = new AnswerJoin();
+  for (const row of rows) join.add(row);
+  return join.answers();
+}
 
 describe('pairs', () => {
   const rows = fixtureRows('smokeRun/pairs.jsonl', readPair);
