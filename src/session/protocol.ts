@@ -34,46 +34,6 @@ export type {
 } from './pairTokensProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
 export type * from './engineProtocol';
-import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
-import type { PairTokensApi } from './pairTokensProtocol';
-import type { PlanApi } from './planProtocol';
-import type {
-  DemonstrationsPreview,
-  DemonstrationsPreviewRequest,
-  TaskPreview,
-  TaskPreviewRequest,
-} from './previewTypes';
-import type { ScoreApi } from './scoreProtocol';
-import type { TalkApi } from './talkProtocol';
-import type { CacheRequest, StudentApi } from './studentProtocol';
-
-export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
-export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
-export type {
-  PairTokensEvent,
-  PairTokensRequest,
-  PairTokensSummary,
-  ScoredPair,
-  ScoredSequence,
-  ScoredToken,
-} from './pairTokensProtocol';
-export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
-export type {
-  AdapterMeasures,
-  AdapterPhase,
-  CheckFamily,
-  LinearName,
-  ProfiledDispatch,
-  ProfiledKernel,
-  ProfileRequest,
-  ShaderFile,
-  StepProfile,
-  TimingMethod,
-  UpdateMeasure,
-  WeightErrorsRequest,
-  WeightMeasure,
-  WeightMeasures,
-} from './engineProtocol';
 export type { RejectedRow } from '../formats/rows';
 export type {
   DemonstrationsPreview,
@@ -203,6 +163,8 @@ export interface VariantsReport {
 export interface CheckResult {
   /** Of kernels that are checked together. */
   family: string;
+  /** Cases of the family that the filter lets through. */
+  familyCases: number;
   kernel: string;
   name: string;
   status: 'passed' | 'failed' | 'skipped';

@@ -34,8 +34,6 @@ import type {
   AskRequest,
   CheckResult,
   CheckSummary,
-  DemonstrationsPreview,
-  DemonstrationsPreviewRequest,
   DeviceOptions,
   DoctorReport,
   EvaluateRequest,
@@ -55,7 +53,6 @@ import type {
   RunSummary,
   SessionApi,
   SessionEvent,
-  StoredRun,
   TalkAnswer,
   TalkEvent,
   TalkRequest,
@@ -122,7 +119,7 @@ export class Session implements SessionApi {
       device: (tier) => this.place.device(tier),
       open: (root) => this.filesOf(root),
       cacheOf: (use, files) => this.caches.placeOf(use, files),
-      exclusively: (what, work, control) => this.exclusively(what, work, control),
+      exclusively: this.exclusively.bind(this),
     });
   }
 
@@ -160,7 +157,7 @@ export class Session implements SessionApi {
   }
 
   weightErrors: SessionApi['weightErrors'] = (request, onWeight) => this.engine.weightErrors(request, onWeight);
-  adapterNorms: SessionApi['adapterNorms'] = (runId) => this.engine.adapterNorms(runId);
+  adapterNorms: SessionApi['adapterNorms'] = (runId, onProgress) => this.engine.adapterNorms(runId, onProgress);
   profileStep: SessionApi['profileStep'] = (request, onProgress) => this.engine.profileStep(request, onProgress);
   shaderFiles: SessionApi['shaderFiles'] = () => this.engine.shaderFiles();
   checkFamilies: SessionApi['checkFamilies'] = () => this.engine.checkFamilies();
@@ -324,9 +321,7 @@ export class Session implements SessionApi {
     return this.exclusively('teach', () => teachForRequest(request, options), control);
   }
 
-  estimateJudging(request: JudgeRequest): Promise<TeachEstimate> {
-    return estimateJudging(request, this.answers);
-  }
+  estimateJudging: SessionApi['estimateJudging'] = (request) => estimateJudging(request, this.answers);
 
   judge(request: JudgeRequest, onEvent: (event: TeachEvent) => unknown): Promise<JudgeSummary> {
     const control = new RunControl();
@@ -334,9 +329,8 @@ export class Session implements SessionApi {
     return this.exclusively('judge', () => judgeForRequest(request, options), control);
   }
 
-  previewDemonstrations(request: DemonstrationsPreviewRequest): Promise<DemonstrationsPreview> {
-    return previewDemonstrations(request, this.filesOf(request.files));
-  }
+  previewDemonstrations: SessionApi['previewDemonstrations'] = (request) =>
+    previewDemonstrations(request, this.filesOf(request.files));
 
   planStudent(request: PlanStudentRequest): Promise<PlannedStudent> {
     return planStudentFolder(request, this.filesOf(request.files), this.place.current?.limits);
@@ -364,9 +358,7 @@ export class Session implements SessionApi {
     return storedHistory(this.store, expectRunId(runId));
   }
 
-  listRuns(): Promise<StoredRun[]> {
-    return storedRuns(this.store);
-  }
+  listRuns: SessionApi['listRuns'] = () => storedRuns(this.store);
 
   async deleteRun(runId: string): Promise<void> {
     if (this.desk.work !== undefined) {
@@ -376,13 +368,8 @@ export class Session implements SessionApi {
     await this.store.deleteRun(expectRunId(runId));
   }
 
-  listArtefacts(runId: string): Promise<string[]> {
-    return this.store.listArtefacts(expectRunId(runId));
-  }
-
-  async artefact(runId: string, path: string): Promise<Uint8Array> {
-    return storedArtefact(this.store, expectRunId(runId), path);
-  }
+  listArtefacts: SessionApi['listArtefacts'] = async (runId) => this.store.listArtefacts(expectRunId(runId));
+  artefact: SessionApi['artefact'] = async (runId, path) => storedArtefact(this.store, expectRunId(runId), path);
 
   /** A request's files, with the kept ones and models that lie elsewhere beside them. */
   private filesOf(root: FileRoot, work?: { control: RunControl; onEvent: Listener }): OpenRoot {

@@ -41,9 +41,13 @@ export class Playground {
   /** Between the click on Run and the session's first event. */
   preparing = $state(false);
 
+  /** Work on the device that a place has begun for itself. */
+  analysing = $state(false);
+
   readonly busy = $derived.by(
     () =>
       this.preparing ||
+      this.analysing ||
       this.run.active ||
       this.check.running ||
       this.ask.asking ||
@@ -182,12 +186,17 @@ export class Playground {
     }
   }
 
+  /** A file into the person's downloads. */
+  save(name: string, bytes: Uint8Array): void {
+    this.place.save?.(name, bytes);
+  }
+
   /** A file of a run, into the person's downloads. */
   async saveFile(runId: string, path: string): Promise<void> {
     this.notice = undefined;
     try {
       const bytes = await this.stored.file(runId, path);
-      this.place.save?.(`${runId}-${path.replaceAll('/', '-')}`, bytes);
+      this.save(`${runId}-${path.replaceAll('/', '-')}`, bytes);
     } catch (error) {
       this.notice = toNotice(error);
     }
