@@ -4,28 +4,22 @@
 // What is legitimate (docs/series.md): runs of several seeds answer the same questions, so their answers are not
 // independent trials. Wilson's interval stands only where there is one run and no two questions of one content; everywhere
 // else whole questions are resampled, with all their seeds.
-import { clusterBootstrap, holm, mcnemarExact, mean, standardDeviation, wilsonInterval } from '../base/statistics';
-import type { Cluster } from '../base/statistics';
+import { holm, mcnemarExact, mean, standardDeviation, wilsonInterval } from '../base/statistics';
 import type { Experiment } from '../config/experiment';
 import type { Series, SeriesCell } from '../config/series';
 import { matchesOneAnswer } from '../config/scorerNames';
 import { SYSTEM_NAMES } from '../config/systems';
-import type { EnvironmentReport, EvaluationRow, PromptKind, RunReport, ScorerRow, SystemName } from './types';
-
-/** A line of predictions.jsonl, as far as it is needed here. */
-export interface AnswerRow {
-  system: SystemName;
-  taskId: string;
-  prompt: PromptKind;
-  itemId: string;
-  target: string;
-  /** By scorer. */
-  correct: Record<string, boolean>;
-  /** Letters by the ways of probing, as their rows are called; runs of earlier versions have the one of `probing`. */
-  probed?: string | Record<string, string>;
-  /** What is asked apart from its wording; absent where every question has its own. */
-  content?: string;
-}
+import {
+  bootstrap,
+  clustered,
+  matched,
+  rowKey,
+  verdicts,
+  type AnswerRow,
+  type Row,
+  type SeriesInterval,
+} from './answers';
+import type { EnvironmentReport, PromptKind, RunReport, ScorerRow, SystemName } from './types';
 
 /** One run of the series, as far as it got. */
 export interface SeriesRunResult {
@@ -38,15 +32,6 @@ export interface SeriesRunResult {
   /** Of a finished run. */
   report?: RunReport;
   answers?: readonly AnswerRow[];
-}
-
-/** An interval of 95 %, and how it came about. */
-export interface SeriesInterval {
-  method: 'Wilson' | 'cluster bootstrap';
-  low: number;
-  high: number;
-  /** Questions that count as different. */
-  clusters: number;
 }
 
 /** One system of one cell on one task: an entry for every finished run. */
@@ -115,38 +100,6 @@ export interface SeriesReport {
   experiment?: Experiment;
 }
 
-type Row = Pick<EvaluationRow, 'system' | 'taskId' | 'prompt' | 'scorer'>;
-
-const rowKey = ({ system, taskId, prompt, scorer }: Row): string => JSON.stringify([system, taskId, prompt, scorer]);
-
-/** Verdicts of one row of one run, in the order of its questions. */
-function verdicts(run: SeriesRunResult, row: Row): { itemId: string; cluster: string; correct: boolean }[] {
-  return (run.answers ?? []).flatMap((answer) => {
-    if (answer.system !== row.system || answer.taskId !== row.taskId || answer.prompt !== row.prompt) return [];
-    const probed = typeof answer.probed === 'string' ? { probing: answer.probed } : answer.probed;
-    const letter = (probed as Record<string, string> | undefined)?.[row.scorer];
-    const correct = answer.correct[row.scorer] ?? (letter === undefined ? undefined : letter === answer.target);
-    return correct !== undefined
-      ? [{ itemId: answer.itemId, cluster: answer.content ?? `item ${answer.itemId}`, correct }]
-      : [];
-  });
-}
-
-/** Values of all runs by cluster: the same question of two seeds is one cluster, and so are two of one content. */
-function clustered(values: readonly { cluster: string; value: number }[]): Cluster[] {
-  const clusters = new Map<string, Cluster>();
-  for (const { cluster, value } of values) {
-    const known = clusters.get(cluster) ?? { sum: 0, count: 0 };
-    clusters.set(cluster, { sum: known.sum + value, count: known.count + 1 });
-  }
-  return [...clusters.values()];
-}
-
-function bootstrap(values: readonly { cluster: string; value: number }[]): SeriesInterval {
-  const clusters = clustered(values);
-  return { method: 'cluster bootstrap', ...clusterBootstrap(clusters), clusters: clusters.length };
-}
-
 function resultOf(cell: number, row: Row, runs: readonly SeriesRunResult[]): SeriesResult {
   const own = runs.flatMap((run) => {
     const found = run.report?.evaluations.find((one) => rowKey(one) === rowKey(row));
@@ -154,7 +107,7 @@ function resultOf(cell: number, row: Row, runs: readonly SeriesRunResult[]): Ser
   });
   const accuracies = own.map(({ row: { correct, n } }) => correct / n);
   const values = own.flatMap(({ run }) =>
-    verdicts(run, row).map(({ cluster, correct }) => ({ cluster, value: correct ? 1 : 0 })),
+    verdicts(run.answers, row).map(({ cluster, correct }) => ({ cluster, value: correct ? 1 : 0 })),
   );
   const [only] = own;
   const independent = own.length === 1 && clustered(values).length === only!.row.n;
@@ -217,13 +170,13 @@ function compare(
 ): SeriesComparison | undefined {
   const differences: { cluster: string; value: number }[] = [];
   const tests = runs.flatMap((run) => {
-    const other = new Map(verdicts(run, { ...row, system: second }).map((verdict) => [verdict.itemId, verdict]));
-    const both = verdicts(run, { ...row, system: first }).flatMap((verdict) => {
-      const match = other.get(verdict.itemId);
-      return match === undefined
-        ? []
-        : [{ cluster: verdict.cluster, value: Number(match.correct) - Number(verdict.correct) }];
-    });
+    const both = matched(
+      verdicts(run.answers, { ...row, system: first }),
+      verdicts(run.answers, { ...row, system: second }),
+    ).map(({ first: before, second: after }) => ({
+      cluster: before.cluster,
+      value: Number(after.correct) - Number(before.correct),
+    }));
     if (both.length === 0) return [];
     differences.push(...both);
     const onlyFirst = both.filter(({ value }) => value < 0).length;

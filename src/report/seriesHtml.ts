@@ -2,6 +2,7 @@
 // curve over one axis (the paper's Figure 4), or a grid over tasks (Table 1). It draws what SeriesReport says.
 import { matchesOneAnswer } from '../config/scorerNames';
 import { SYSTEM_NAMES } from '../config/systems';
+import { isRepeated } from './baselines';
 import { lineChart } from './chart';
 import { escapeHtml, number } from './escape';
 import { definitions, page, section } from './page';
@@ -25,30 +26,6 @@ function shown(report: SeriesReport): SeriesResult[] {
   return report.results.filter(
     (result) => matchesOneAnswer(result.scorer) && (result.prompt === prompt || result.system === 'Baseline'),
   );
-}
-
-/**
- * Which results of the untouched student say nothing that another of the same group does not say: the same counts, or some of
- * the same seeds while a series is under way.
- */
-function isRepeated(
-  report: SeriesReport,
-  results: readonly SeriesResult[],
-  group: (cell: number) => string,
-): (result: SeriesResult) => boolean {
-  const key = ({ cell, taskId, prompt, scorer }: SeriesResult): string =>
-    JSON.stringify([group(cell), taskId, prompt, scorer]);
-  const counts = ({ runs }: SeriesResult): string[] => runs.map((run) => JSON.stringify(run));
-  const baselines = results.filter(
-    ({ system, cell }) => system === 'Baseline' && report.cells[cell]!.systems.Baseline === undefined,
-  );
-  return (result) =>
-    baselines.includes(result) &&
-    baselines.some((other, i) => {
-      if (other === result || key(other) !== key(result)) return false;
-      if (!counts(result).every((run) => counts(other).includes(run))) return false;
-      return other.runs.length > result.runs.length || i < baselines.indexOf(result);
-    });
 }
 
 const tasksOf = (results: readonly SeriesResult[]): string[] => [...new Set(results.map(({ taskId }) => taskId))];

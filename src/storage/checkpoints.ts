@@ -16,7 +16,7 @@ import {
   type Commit,
   type CommittedPart,
 } from '../formats/trainingCheckpoint';
-import type { RunRecord, StoredCheckpoint } from './runStore';
+import type { ListedCheckpoint, ListedCheckpoints, RunRecord, StoredCheckpoint } from './runStore';
 
 export type Slot = 0 | 1;
 const SLOTS = [0, 1] as const;
@@ -34,6 +34,8 @@ export interface CheckpointPlace {
   removePart(number: number): Promise<void>;
   /** Numbers of all parts there are; undefined where the place cannot tell. */
   listParts(): Promise<number[] | undefined>;
+  /** Takes away all commits and parts there are, whichever run's: no commit is left without its parts. */
+  clear(): Promise<void>;
 }
 
 export class Checkpoints {
@@ -108,6 +110,37 @@ export class Checkpoints {
       `run ${runId}: expected an intact checkpoint in ${place.description}, all are damaged: ${problems.join('; ')}`,
       'Put the named parts back from a copy, or start the run again without resume.',
     );
+  }
+
+  /** What there is, without verifying it. Never throws for damage: that is told. */
+  async list(runId: string): Promise<ListedCheckpoints> {
+    const place = this.placeOf(runId);
+    const problems: string[] = [];
+    const commits = await this.commits(place, runId, problems).catch((error: unknown): (Commit | undefined)[] => {
+      if (!(error instanceof PupilError) || error.code !== 'checkpoint') throw error;
+      problems.push(error.message); // another version's
+      return [];
+    });
+    const sizeOf = (parts: readonly CommittedPart[]): number =>
+      [...new Map(parts.map(({ number, sizeBytes }) => [number, sizeBytes])).values()].reduce((a, b) => a + b, 0);
+    const found = commits.filter((commit): commit is Commit => commit !== undefined);
+    const checkpoints = found.map(({ sequence, parts }): ListedCheckpoint => ({
+      sequence,
+      sizeBytes: sizeOf(parts),
+      read: async (name) => {
+        const part = parts.find((one) => one.name === name);
+        const bytes = part === undefined ? undefined : await place.readPart(part.number);
+        return part === undefined || (await damageOf(part, bytes)) !== undefined ? undefined : bytes;
+      },
+    }));
+    checkpoints.sort((a, b) => b.sequence - a.sequence);
+    return { checkpoints, sizeBytes: sizeOf(found.flatMap(({ parts }) => parts)), problems };
+  }
+
+  /** Takes all of them away. */
+  async delete(runId: string): Promise<void> {
+    await this.placeOf(runId).clear();
+    this.sound = new Set([...this.sound].filter((one) => !one.startsWith(`${runId} `)));
   }
 
   /** The intact commits of this run, by slot. */

@@ -4,14 +4,22 @@
 //
 // Every file is written beside its name, flushed to the disk and renamed: whatever moment the power fails, it is the old
 // one or the new one.
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 import { PupilError } from '../base/errors';
 import type { CheckpointPart } from '../formats/trainingCheckpoint';
 import { Checkpoints, type CheckpointPlace } from './checkpoints';
 import { diskError, readIfThere, writeDurably } from './diskFiles';
 import { FilesPlace, recordBytes, type NamedFiles } from './filesPlace';
-import { byUpdate, expectRunId, type RunRecord, type RunStore, type StoredCheckpoint } from './runStore';
+import {
+  byUpdate,
+  expectRunId,
+  type ListedCheckpoints,
+  type RunRecord,
+  type RunStore,
+  type StoredCheckpoint,
+  type StoredFile,
+} from './runStore';
 
 /** The files of a folder, written durably. */
 function filesOf(folder: string): NamedFiles {
@@ -45,6 +53,14 @@ export class DiskRunStore implements RunStore {
     return this.checkpoints.load(runId);
   }
 
+  listCheckpoints(runId: string): Promise<ListedCheckpoints> {
+    return this.checkpoints.list(expectRunId(runId));
+  }
+
+  deleteCheckpoints(runId: string): Promise<void> {
+    return this.checkpoints.delete(expectRunId(runId));
+  }
+
   async saveRecord(record: RunRecord): Promise<void> {
     await writeDurably(join(this.folder(record.runId), 'run.json'), recordBytes(record));
   }
@@ -69,6 +85,13 @@ export class DiskRunStore implements RunStore {
           .join('/'),
       )
       .sort();
+  }
+
+  async artefactSizes(runId: string): Promise<StoredFile[]> {
+    const paths = await this.listArtefacts(runId);
+    return Promise.all(
+      paths.map(async (path) => ({ path, sizeBytes: (await stat(this.artefactPath(runId, path))).size })),
+    );
   }
 
   async listRuns(): Promise<RunRecord[]> {

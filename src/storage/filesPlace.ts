@@ -63,7 +63,7 @@ export class FilesPlace implements CheckpointPlace {
     });
   }
 
-  /** Takes away all checkpoints there are, whichever run's: commits first, so that none is left without its parts. */
+  /** Commits go first. */
   async clear(): Promise<void> {
     const numbers = new Set(await this.listParts());
     for (const slot of [0, 1] as const) {

@@ -4,16 +4,25 @@
 import { PupilError } from '../base/errors';
 import type { CheckpointPart } from '../formats/trainingCheckpoint';
 import { Checkpoints, type CheckpointPlace } from './checkpoints';
-import { byUpdate, expectRunId, type RunRecord, type RunStore, type StoredCheckpoint } from './runStore';
+import {
+  byUpdate,
+  expectRunId,
+  type ListedCheckpoints,
+  type RunRecord,
+  type RunStore,
+  type StoredCheckpoint,
+  type StoredFile,
+} from './runStore';
 import type { VariantStore } from './variantStore';
 
-/** 2: checkpoints in parts; those of version 1 are not read any more. 3: kernel variants. */
-const VERSION = 3;
+/** 2: checkpoints in parts; those of version 1 are not read any more. 3: kernel variants. 4: sizes of artefacts. */
+const VERSION = 4;
 const RUNS = 'runs'; // key runId → RunRecord
 const COMMITS = 'commits'; // key [runId, slot 0 or 1] → bytes
 const PARTS = 'parts'; // key [runId, number] → bytes
 const ARTEFACTS = 'artefacts'; // key [runId, path] → bytes
-const OF_RUNS = [RUNS, COMMITS, PARTS, ARTEFACTS] as const;
+const SIZES = 'sizes'; // key [runId, path] → StoredFile: an artefact's size without reading it
+const OF_RUNS = [RUNS, COMMITS, PARTS, ARTEFACTS, SIZES] as const;
 const VARIANTS = 'variants'; // key of session/variants.ts → text
 const STORES = [...OF_RUNS, VARIANTS] as const;
 const OF_VERSION_1 = 'checkpoints';
@@ -44,6 +53,19 @@ function ofRun(runId: string): IDBKeyRange {
   return IDBKeyRange.bound([runId], [runId, []]); // an array sorts after every number and string
 }
 
+/** Sizes of the artefacts that an earlier version stored. Part of the upgrade: it is done with it or not at all. */
+function fillSizes(transaction: IDBTransaction): void {
+  const sizes = transaction.objectStore(SIZES);
+  const walk = transaction.objectStore(ARTEFACTS).openCursor();
+  walk.onsuccess = () => {
+    const cursor = walk.result;
+    if (cursor === null) return;
+    const [, path] = cursor.key as [string, string];
+    sizes.put({ path, sizeBytes: (cursor.value as Uint8Array).byteLength } satisfies StoredFile, cursor.key);
+    cursor.continue();
+  };
+}
+
 export class IndexedDbRunStore implements RunStore, VariantStore {
   private readonly checkpoints = new Checkpoints((runId) => this.place(runId));
 
@@ -71,6 +93,10 @@ export class IndexedDbRunStore implements RunStore, VariantStore {
         const keys = await this.read('listing parts', PARTS, (store) => store.getAllKeys(ofRun(runId)));
         return (keys as [string, number][]).map(([, number]) => number);
       },
+      clear: () =>
+        this.write('deleting checkpoints', [COMMITS, PARTS], (transaction) => {
+          for (const name of [COMMITS, PARTS]) transaction.objectStore(name).delete(ofRun(runId));
+        }),
     };
   }
 
@@ -83,6 +109,14 @@ export class IndexedDbRunStore implements RunStore, VariantStore {
     return this.checkpoints.load(runId);
   }
 
+  listCheckpoints(runId: string): Promise<ListedCheckpoints> {
+    return this.checkpoints.list(expectRunId(runId));
+  }
+
+  deleteCheckpoints(runId: string): Promise<void> {
+    return this.checkpoints.delete(expectRunId(runId));
+  }
+
   async saveRecord(record: RunRecord): Promise<void> {
     expectRunId(record.runId);
     await this.write('saving a run', [RUNS], (transaction) => {
@@ -92,7 +126,10 @@ export class IndexedDbRunStore implements RunStore, VariantStore {
 
   async saveArtefact(runId: string, path: string, bytes: Uint8Array): Promise<void> {
     expectRunId(runId);
-    await this.put(`saving ${path}`, ARTEFACTS, [runId, path], bytes);
+    await this.write(`saving ${path}`, [ARTEFACTS, SIZES], (transaction) => {
+      transaction.objectStore(ARTEFACTS).put(bytes.slice(), [runId, path]); // slice: a view would store all of its buffer
+      transaction.objectStore(SIZES).put({ path, sizeBytes: bytes.byteLength } satisfies StoredFile, [runId, path]);
+    });
   }
 
   loadArtefact(runId: string, path: string): Promise<Uint8Array | undefined> {
@@ -108,6 +145,10 @@ export class IndexedDbRunStore implements RunStore, VariantStore {
     return keys.map(([, path]) => path).sort();
   }
 
+  artefactSizes(runId: string): Promise<StoredFile[]> {
+    return this.read<StoredFile[]>('listing artefacts', SIZES, (store) => store.getAll(ofRun(runId)));
+  }
+
   async listRuns(): Promise<RunRecord[]> {
     return byUpdate(await this.read<RunRecord[]>('listing runs', RUNS, (store) => store.getAll()));
   }
@@ -115,7 +156,7 @@ export class IndexedDbRunStore implements RunStore, VariantStore {
   async deleteRun(runId: string): Promise<void> {
     await this.write('deleting a run', OF_RUNS, (transaction) => {
       transaction.objectStore(RUNS).delete(runId);
-      for (const name of [COMMITS, PARTS, ARTEFACTS]) transaction.objectStore(name).delete(ofRun(runId));
+      for (const name of [COMMITS, PARTS, ARTEFACTS, SIZES]) transaction.objectStore(name).delete(ofRun(runId));
     });
   }
 
@@ -141,7 +182,9 @@ export class IndexedDbRunStore implements RunStore, VariantStore {
       request.onupgradeneeded = () => {
         const { objectStoreNames } = request.result;
         if (objectStoreNames.contains(OF_VERSION_1)) request.result.deleteObjectStore(OF_VERSION_1);
+        const hadSizes = objectStoreNames.contains(SIZES);
         for (const name of STORES) if (!objectStoreNames.contains(name)) request.result.createObjectStore(name);
+        if (!hadSizes) fillSizes(request.transaction!);
       };
       request.onsuccess = () => {
         request.result.onversionchange = () => request.result.close();

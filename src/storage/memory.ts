@@ -2,7 +2,15 @@
 // refuses storage. It keeps the promises of RunStore except, of course, outliving the process.
 import type { CheckpointPart } from '../formats/trainingCheckpoint';
 import { Checkpoints, type CheckpointPlace, type Slot } from './checkpoints';
-import { byUpdate, expectRunId, type RunRecord, type RunStore, type StoredCheckpoint } from './runStore';
+import {
+  byUpdate,
+  expectRunId,
+  type ListedCheckpoints,
+  type RunRecord,
+  type RunStore,
+  type StoredCheckpoint,
+  type StoredFile,
+} from './runStore';
 
 /** What is kept of one run's checkpoints. */
 export class MemoryPlace implements CheckpointPlace {
@@ -39,6 +47,12 @@ export class MemoryPlace implements CheckpointPlace {
   listParts(): Promise<number[]> {
     return Promise.resolve([...this.parts.keys()]);
   }
+
+  clear(): Promise<void> {
+    this.commits.fill(undefined);
+    this.parts.clear();
+    return Promise.resolve();
+  }
 }
 
 export class MemoryRunStore implements RunStore {
@@ -64,6 +78,14 @@ export class MemoryRunStore implements RunStore {
     return this.checkpoints.load(runId);
   }
 
+  listCheckpoints(runId: string): Promise<ListedCheckpoints> {
+    return this.checkpoints.list(expectRunId(runId));
+  }
+
+  deleteCheckpoints(runId: string): Promise<void> {
+    return this.checkpoints.delete(expectRunId(runId));
+  }
+
   saveRecord(record: RunRecord): Promise<void> {
     this.records.set(expectRunId(record.runId), { ...record });
     return Promise.resolve();
@@ -82,6 +104,11 @@ export class MemoryRunStore implements RunStore {
 
   listArtefacts(runId: string): Promise<string[]> {
     return Promise.resolve([...(this.artefacts.get(runId)?.keys() ?? [])].sort());
+  }
+
+  artefactSizes(runId: string): Promise<StoredFile[]> {
+    const own = [...(this.artefacts.get(runId) ?? [])].map(([path, bytes]) => ({ path, sizeBytes: bytes.byteLength }));
+    return Promise.resolve(own.sort((a, b) => (a.path < b.path ? -1 : 1)));
   }
 
   listRuns(): Promise<RunRecord[]> {

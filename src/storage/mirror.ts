@@ -4,7 +4,7 @@ import { PupilError } from '../base/errors';
 import type { CheckpointPart } from '../formats/trainingCheckpoint';
 import { Checkpoints } from './checkpoints';
 import { FilesPlace, recordBytes, type NamedFiles } from './filesPlace';
-import type { RunRecord, RunStore, StoredCheckpoint } from './runStore';
+import type { ListedCheckpoints, RunRecord, RunStore, StoredCheckpoint, StoredFile } from './runStore';
 
 /**
  * The store with everything of one run written among `files` as well; artefacts keep their paths. Reading takes the newer
@@ -48,6 +48,16 @@ export class MirroredRunStore implements RunStore {
     return { ...best, problems: [...new Set([...found.flatMap(({ problems }) => problems), ...told])] };
   }
 
+  listCheckpoints(runId: string): Promise<ListedCheckpoints> {
+    return this.store.listCheckpoints(runId);
+  }
+
+  /** Those among the files go as well, whichever run they are of. */
+  async deleteCheckpoints(runId: string): Promise<void> {
+    await this.store.deleteCheckpoints(runId);
+    if (runId === this.runId) await this.mirrored.delete(runId);
+  }
+
   private writeRecord(record: RunRecord): Promise<void> {
     return this.files.write('checkpoints/run.json', recordBytes(record));
   }
@@ -71,6 +81,10 @@ export class MirroredRunStore implements RunStore {
 
   listArtefacts(runId: string): Promise<string[]> {
     return this.store.listArtefacts(runId);
+  }
+
+  artefactSizes(runId: string): Promise<StoredFile[]> {
+    return this.store.artefactSizes(runId);
   }
 
   listRuns(): Promise<RunRecord[]> {

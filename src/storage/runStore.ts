@@ -3,6 +3,9 @@
 import { PupilError } from '../base/errors';
 import type { CheckpointPart } from '../formats/trainingCheckpoint';
 
+/** The state of a run whose files are still being taken in: no list shows it. */
+export const IMPORTING = 'importing';
+
 /** What lists of runs show. `state` and `phase` are the session's words. */
 export interface RunRecord {
   runId: string;
@@ -16,6 +19,34 @@ export interface RunRecord {
   sizeBytes: number;
   /** Counts the run's checkpoints from 1, over all sittings: of two, the higher is the newer. */
   sequence: number;
+  /** What a person calls the run, in place of its name. */
+  label?: string;
+  /** Of a run that was made elsewhere: what it was read from, and when (ISO 8601). */
+  imported?: { from: string; at: string };
+}
+
+/** A file of a run, as lists show it. */
+export interface StoredFile {
+  path: string;
+  sizeBytes: number;
+}
+
+/** A checkpoint as lists show it; nothing of it has been verified. */
+export interface ListedCheckpoint {
+  sequence: number;
+  /** Of all its parts, those that it shares with another one among them. */
+  sizeBytes: number;
+  /** One of its parts; undefined where it has no such part, or the part is damaged. */
+  read(part: string): Promise<Uint8Array | undefined>;
+}
+
+export interface ListedCheckpoints {
+  /** Newest first. */
+  checkpoints: ListedCheckpoint[];
+  /** What they take together: a part that two of them share counts once. */
+  sizeBytes: number;
+  /** What cannot be read, a line each. */
+  problems: string[];
 }
 
 export interface StoredCheckpoint {
@@ -37,11 +68,16 @@ export interface RunStore {
   saveCheckpoint(record: RunRecord, parts: readonly CheckpointPart[]): Promise<void>;
   /** The newest checkpoint that is intact, or undefined. Throws `checkpoint` where there are some, all damaged. */
   loadCheckpoint(runId: string): Promise<StoredCheckpoint | undefined>;
+  listCheckpoints(runId: string): Promise<ListedCheckpoints>;
+  /** The run's checkpoints alone; its record and artefacts stay. */
+  deleteCheckpoints(runId: string): Promise<void>;
   /** Changes what lists show without a checkpoint. */
   saveRecord(record: RunRecord): Promise<void>;
   saveArtefact(runId: string, path: string, bytes: Uint8Array): Promise<void>;
   loadArtefact(runId: string, path: string): Promise<Uint8Array | undefined>;
   listArtefacts(runId: string): Promise<string[]>;
+  /** The same, with sizes; reads none of them. */
+  artefactSizes(runId: string): Promise<StoredFile[]>;
   listRuns(): Promise<RunRecord[]>;
   /** The run, its checkpoints and artefacts. Nothing happens where there is no such run. */
   deleteRun(runId: string): Promise<void>;

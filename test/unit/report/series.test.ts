@@ -4,7 +4,8 @@ import { wilsonInterval } from '../../../src/base/statistics';
 import { preset } from '../../../src/config/presets';
 import { parseSeries, seriesCells, type SeriesInput } from '../../../src/config/series';
 import type { SystemName } from '../../../src/config/systems';
-import { summariseSeries, type AnswerRow, type SeriesReport, type SeriesRunResult } from '../../../src/report/series';
+import type { AnswerRow } from '../../../src/report/answers';
+import { summariseSeries, type SeriesReport, type SeriesRunResult } from '../../../src/report/series';
 import { renderSeries } from '../../../src/report/seriesHtml';
 import type { EvaluationRow, RunReport, ScorerRow } from '../../../src/report/types';
 
