@@ -19,8 +19,8 @@ export interface DispatchTime {
 const BATCH = 64;
 /** The time that is looked for, unless the clock's steps are coarse. */
 const WANTED_NS = 200_000;
-/** Steps of the clock in the time that is looked for. */
-const WANTED_STEPS = 20;
+/** Steps of the clock in the time that is looked for; empty submissions, where those are the clock. */
+const WANTED_STEPS: Record<TimingMethod, number> = { timestamps: 20, submissions: 4 };
 const MAX_REPEATS = 400;
 /** What a clock's step is taken to be until times tell: the step that Chrome rounds to, unless a flag says otherwise. */
 const COARSE_NS = 100_000;
@@ -71,7 +71,7 @@ export class DispatchTimer {
     while (pending.length > 0) {
       const found = await this.run(pending.map((i) => ({ dispatch: dispatches[i]!, repeats: repeats[i]! })));
       pending.forEach((i, k) => (ns[i] = found[k]!));
-      const wanted = Math.max(WANTED_NS, WANTED_STEPS * this.resolutionNs);
+      const wanted = Math.max(WANTED_NS, WANTED_STEPS[this.method] * this.resolutionNs);
       pending = pending.filter((i) => ns[i]! < wanted && repeats[i]! < MAX_REPEATS);
       for (const i of pending) {
         const told = ns[i]! > this.resolutionNs;

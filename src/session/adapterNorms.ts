@@ -2,6 +2,7 @@
 // From the adapters' files alone; the mathematics is model/loraUpdate.ts.
 import { PupilError } from '../base/errors';
 import { LINEAR_NAMES } from '../base/linearNames';
+import type { ProgressListener } from '../base/progress';
 import { loraScale, type AdapterFile } from '../formats/peft';
 import { modulePath } from '../model/linearNames';
 import { effectiveRank, updateDistance, updateNorm, updateSingularValues, type LoraFactors } from '../model/loraUpdate';
@@ -28,14 +29,21 @@ export async function storedAdapter(
 }
 
 /** @throws PupilError `storage` where the run has left no adapter; `checkpoint` for damaged files */
-export async function measureAdapters(store: RunStore, runId: string): Promise<AdapterMeasures> {
+export async function measureAdapters(
+  store: RunStore,
+  runId: string,
+  onProgress: ProgressListener,
+): Promise<AdapterMeasures> {
   const phases: AdapterMeasures['phases'] = [];
   let instruct: AdapterFile | undefined;
   for (const phase of PHASES) {
     const adapter = await storedAdapter(store, runId, phase);
     if (adapter === undefined) continue;
     if (phase === 'instruct') instruct = adapter;
-    phases.push({ phase, ...(await updatesOf(adapter, phase === 'instruct' ? undefined : instruct)) });
+    const before = phase === 'instruct' ? undefined : instruct;
+    const total = adapter.tensors.size;
+    const report = (done: number): void => onProgress({ task: `Updates of ${phase}`, done, total, unit: 'modules' });
+    phases.push({ phase, ...(await updatesOf(adapter, before, report)) });
   }
   if (phases.length > 0) return { runId, phases };
   throw new PupilError(
@@ -53,6 +61,7 @@ const factorsOf = (adapter: AdapterFile, path: string): LoraFactors | undefined 
 async function updatesOf(
   adapter: AdapterFile,
   instruct: AdapterFile | undefined,
+  onDone: (modules: number) => void,
 ): Promise<{ layers: number; updates: UpdateMeasure[] }> {
   const numbers = [...adapter.tensors.keys()].map((path) => Number(/layers\.(\d+)\./.exec(path)?.[1] ?? -1));
   const layers = numbers.reduce((most, layer) => Math.max(most, layer + 1), 0);
@@ -74,6 +83,7 @@ async function updatesOf(
         effectiveRank: effectiveRank(singularValues),
         ...(before === undefined ? {} : { fromInstruct: updateDistance(factors, before) }),
       });
+      onDone(updates.length);
       await new Promise((resolve) => setTimeout(resolve)); // of a large student seconds: others get their turn
     }
   }

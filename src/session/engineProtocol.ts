@@ -142,12 +142,6 @@ export interface StepProfile {
   dispatches: ProfiledDispatch[];
 }
 
-export interface CheckFamily {
-  family: string;
-  kernels: string[];
-  cases: number;
-}
-
 export interface EngineApi {
   /**
    * What NF4 does to each linear weight, tensor by tensor. Work on the device: refused while other work goes on, ended by
@@ -158,11 +152,11 @@ export interface EngineApi {
     onWeight: (weight: WeightMeasure, progress: Progress) => void,
   ): Promise<WeightMeasures>;
   /** How far a stored run's adapters have moved each weight. No GPU, no student. */
-  adapterNorms(runId: string): Promise<AdapterMeasures>;
+  adapterNorms(runId: string, onProgress: (progress: Progress) => void): Promise<AdapterMeasures>;
   /** One training step, dispatch by dispatch; the run's own numbers are not touched. Ended by {@link SessionApi.stop}. */
   profileStep(request: ProfileRequest, onProgress: (progress: Progress) => void): Promise<StepProfile>;
   /** Every file of WGSL. */
   shaderFiles(): Promise<ShaderFile[]>;
-  /** What the self-check checks: its families of kernels with the number of cases. */
-  checkFamilies(): Promise<CheckFamily[]>;
+  /** The families of kernels that the self-check checks, in its order. */
+  checkFamilies(): Promise<string[]>;
 }

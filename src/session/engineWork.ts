@@ -52,7 +52,8 @@ export class EngineWork implements EngineApi {
   };
 
   // A bad name is a rejection, as of every other call.
-  adapterNorms: EngineApi['adapterNorms'] = async (runId) => measureAdapters(this.place.store, expectRunId(runId));
+  adapterNorms: EngineApi['adapterNorms'] = async (runId, onProgress) =>
+    measureAdapters(this.place.store, expectRunId(runId), safely(onProgress));
 
   profileStep: EngineApi['profileStep'] = (request, onProgress) => {
     const control = new RunControl();

@@ -204,6 +204,8 @@ export interface VariantsReport {
 export interface CheckResult {
   /** Of kernels that are checked together. */
   family: string;
+  /** Cases of the family that the filter lets through. */
+  familyCases: number;
   kernel: string;
   name: string;
   status: 'passed' | 'failed' | 'skipped';

@@ -5,12 +5,15 @@ import type { Loadable } from '../shell/loadable';
 export interface InsideView extends Loadable {
   /** In the address, as `view`. */
   id: string;
-  /** Whether it looks into one run (the address's `run`) or at this device. */
-  of: 'run' | 'device';
+  /** Whether it looks into one run (the address's `run`), into one where there is one, or at this device. */
+  of: 'run' | 'run or not' | 'device';
 }
 
 export const INSIDE_VIEWS: readonly InsideView[] = [
   { id: 'pairs', label: 'Preference pairs', of: 'run', load: () => import('./PairsView.svelte') },
   { id: 'demonstrations', label: 'Demonstrations', of: 'run', load: () => import('./DemonstrationsView.svelte') },
   { id: 'generations', label: 'Answers side by side', of: 'run', load: () => import('./GenerationsView.svelte') },
+  { id: 'weights', label: 'Weights', of: 'run or not', load: () => import('./WeightsView.svelte') },
+  { id: 'kernels', label: 'Kernels', of: 'run or not', load: () => import('./KernelsView.svelte') },
+  { id: 'check', label: 'Self-check', of: 'device', load: () => import('./CheckView.svelte') },
 ];
