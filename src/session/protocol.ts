@@ -236,8 +236,16 @@ export interface InspectRequest extends CacheRequest {
 
 /** One session: one GPU device, at most one run at a time. */
 export interface SessionApi
-  extends EngineApi, LiveApi, PlanApi, ResultsApi, ScoreApi, StudentApi, StudentSourcesApi, TalkApi {
-export interface SessionApi extends PairTokensApi, PlanApi, StudentApi, StudentSourcesApi, TalkApi {
+  extends
+    EngineApi,
+    LiveApi,
+    PairTokensApi,
+    PlanApi,
+    ResultsApi,
+    ScoreApi,
+    StudentApi,
+    StudentSourcesApi,
+    TalkApi {
   open(options: DeviceOptions): Promise<void>;
   doctor(): Promise<DoctorReport>;
   /** Ended by {@link SessionApi.stop} with `cancelled`; a case that is being checked is finished first. */
