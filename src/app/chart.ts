@@ -1,5 +1,5 @@
-// chart.ts: one live line chart (uPlot) as an attachment. It follows its box's width and the system's colours, and draws
-// at most once a frame. Reports draw theirs in report/chart.ts, without scripts.
+// chart.ts: one live line chart (uPlot) as an attachment. It follows its box's width and the page's colours, and draws at most
+// a few times a second, and only while it is seen. Reports draw theirs in report/chart.ts, without scripts.
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 
@@ -7,46 +7,87 @@ export interface ChartLine {
   label: string;
   /** A custom property of the page's style sheet. */
   colour: `--line-${0 | 1 | 2 | 3}`;
+  /** Lengths of strokes and gaps in pixels; absent: an unbroken line. */
+  dash?: readonly number[];
 }
 
 /** x and one array per line; null leaves a gap. */
 export type ChartData = [number[], ...(number | null)[][]];
 
+export interface ChartOptions {
+  heightPx?: number;
+  /** The scale of y is logarithmic; what is not positive is left out. */
+  logarithmic?: boolean;
+  /** Charts of one name show the same step under the pointer. */
+  sync?: string;
+}
+
 const HEIGHT = 190;
+/** Between two drawings of one chart: eyes see no more, and the run needs the time. */
+const DRAW_EVERY_MS = 200;
 /** Optimiser steps are whole: no tick between two of them. */
 const STEP_INCREMENTS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((power) => [power, 2 * power, 5 * power]);
 
-function options(lines: readonly ChartLine[], width: number): uPlot.Options {
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name: string): string => style.getPropertyValue(name).trim();
+/** Colours of the page as a canvas understands them: custom properties may hold `light-dark(…)`, which it does not. */
+function colours(element: HTMLElement): (name: string) => string {
+  const probe = document.createElement('span');
+  element.append(probe);
+  const found = new Map<string, string>();
+  const colourOf = (name: string): string => {
+    let value = found.get(name);
+    if (value === undefined) {
+      probe.style.color = `var(${name})`;
+      value = getComputedStyle(probe).color;
+      found.set(name, value);
+    }
+    return value;
+  };
+  for (const name of ['--soft', '--rule', '--line-0', '--line-1', '--line-2', '--line-3']) colourOf(name);
+  probe.remove();
+  return colourOf;
+}
+
+function options(
+  element: HTMLElement,
+  lines: readonly ChartLine[],
+  width: number,
+  { heightPx = HEIGHT, logarithmic = false, sync }: ChartOptions,
+): uPlot.Options {
+  const colour = colours(element);
+  const typeSize = Math.round(0.8 * parseFloat(getComputedStyle(document.documentElement).fontSize));
   const axis: uPlot.Axis = {
     stroke: colour('--soft'),
     grid: { stroke: colour('--rule'), width: 1 },
     ticks: { stroke: colour('--rule'), width: 1, size: 4 },
-    font: '12px system-ui, sans-serif',
+    font: `${typeSize}px system-ui, sans-serif`,
   };
   return {
     width,
-    height: HEIGHT,
+    height: heightPx,
     padding: [8, 12, 0, 0],
-    cursor: { points: { size: 6 }, drag: { x: false, y: false } },
+    cursor: {
+      points: { size: 6 },
+      drag: { x: false, y: false },
+      ...(sync === undefined ? {} : { sync: { key: sync, setSeries: false } }),
+    },
     legend: { live: true },
     hooks: {
       // Without a pointer the legend shows the last values.
       setCursor: [(u) => ((u.cursor.left ?? -1) < 0 ? u.setLegend({ idx: u.data[0].length - 1 }) : undefined)],
     },
-    scales: { x: { time: false } },
+    scales: { x: { time: false }, ...(logarithmic ? { y: { distr: 3 } } : {}) },
     axes: [
-      { ...axis, size: 30, incrs: STEP_INCREMENTS },
-      { ...axis, size: 52 },
+      { ...axis, size: 2.4 * typeSize, incrs: STEP_INCREMENTS },
+      { ...axis, size: 4.4 * typeSize, values: (_, values) => values.map(axisNumber) },
     ],
     series: [
       { label: 'step' },
-      ...lines.map(({ label, colour: name }) => ({
+      ...lines.map(({ label, colour: name, dash }) => ({
         label,
         stroke: colour(name),
         width: 1.6,
         spanGaps: true,
+        ...(dash === undefined ? {} : { dash: [...dash] }),
         points: { show: false },
         value: (_: uPlot, value: number | null) => (value === null ? '–' : value.toPrecision(4)),
       })),
@@ -54,30 +95,55 @@ function options(lines: readonly ChartLine[], width: number): uPlot.Options {
   };
 }
 
+/** Short enough for the axis: 0.00002 → `2e-5`. */
+function axisNumber(value: number | null): string {
+  if (value === null) return '';
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential().replace('e+', 'e');
+  return String(Number(value.toPrecision(6)));
+}
+
 /** Points instead of a line where there are too few for one. */
 function withDots(data: ChartData): boolean {
   return data[0].length < 3;
 }
 
+/** A logarithm has no place for zero and below. */
+function positive([steps, ...values]: ChartData): ChartData {
+  return [steps, ...values.map((line) => line.map((value) => (value !== null && value > 0 ? value : null)))];
+}
+
 /**
- * Draws into the element. `data` is called again whenever `subscribe` says so.
+ * Draws into the element. `data` is called for every drawing.
  *
+ * @param onDraw is given what was drawn, for the chart's description.
  * @returns the redraw function and the one that removes the chart.
  */
 export function drawChart(
   element: HTMLElement,
   lines: readonly ChartLine[],
   data: () => ChartData,
+  settings: ChartOptions = {},
+  onDraw: (data: ChartData) => void = () => undefined,
 ): { redraw: () => void; destroy: () => void } {
   let chart: uPlot | undefined;
   let frame = 0;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let lastDrawnMs = -Infinity;
   let dotted = false;
+  let visible = true;
+  let due = false;
+  const heightPx = settings.heightPx ?? HEIGHT;
 
   const draw = (): void => {
     frame = 0;
+    lastDrawnMs = performance.now();
     const width = Math.floor(element.clientWidth);
     if (width <= 0) return;
-    const now = data();
+    due = false;
+    const whole = data();
+    onDraw(whole);
+    const now = settings.logarithmic === true ? positive(whole) : whole;
     const dots = withDots(now);
     if (chart !== undefined && dots === dotted) {
       chart.setData(now as uPlot.AlignedData);
@@ -86,13 +152,22 @@ export function drawChart(
     }
     chart?.destroy();
     dotted = dots;
-    const made = options(lines, width);
+    const made = options(element, lines, width, settings);
     for (const series of made.series.slice(1)) series.points = { show: dots, size: 5 };
     chart = new uPlot(made, now as uPlot.AlignedData, element);
     chart.setLegend({ idx: now[0].length - 1 });
   };
   const redraw = (): void => {
-    if (frame === 0) frame = requestAnimationFrame(draw);
+    due = true;
+    if (!visible || frame !== 0 || timer !== undefined) return;
+    const waitMs = lastDrawnMs + DRAW_EVERY_MS - performance.now();
+    if (waitMs <= 0) frame = requestAnimationFrame(draw);
+    else {
+      timer = setTimeout(() => {
+        timer = undefined;
+        if (visible && due && frame === 0) frame = requestAnimationFrame(draw);
+      }, waitMs);
+    }
   };
   const anew = (): void => {
     chart?.destroy();
@@ -101,18 +176,32 @@ export function drawChart(
   };
   const resizes = new ResizeObserver(() => {
     const width = Math.floor(element.clientWidth);
-    if (chart !== undefined && width > 0 && width !== chart.width) chart.setSize({ width, height: HEIGHT });
+    if (chart !== undefined && width > 0 && width !== chart.width) chart.setSize({ width, height: heightPx });
     else if (chart === undefined) redraw();
   });
   resizes.observe(element);
+  const sights = new IntersectionObserver(
+    (entries) => {
+      visible = entries.at(-1)?.isIntersecting ?? true;
+      if (visible && due) redraw();
+    },
+    { rootMargin: '200px' },
+  );
+  sights.observe(element);
+  // The system's colours, those that a person chose for the page, and the size of its type.
   const scheme = matchMedia('(prefers-color-scheme: dark)');
   scheme.addEventListener('change', anew);
+  const root = new MutationObserver(anew);
+  root.observe(document.documentElement, { attributeFilter: ['style', 'data-projector'] });
   redraw();
   return {
     redraw,
     destroy: () => {
       cancelAnimationFrame(frame);
+      clearTimeout(timer);
       resizes.disconnect();
+      sights.disconnect();
+      root.disconnect();
       scheme.removeEventListener('change', anew);
       chart?.destroy();
     },

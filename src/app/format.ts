@@ -34,6 +34,20 @@ export function formatCount(count: number, one: string, several = `${one}s`): st
   return `${formatNumber(count)} ${count === 1 ? one : several}`;
 }
 
+/** 0.4 → `less than a second`; 42 → `42 s`; 95 → `1 min 35 s`; 4000 → `1 h 7 min`; 200000 → `2 d 8 h`. */
+export function formatDuration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return 'unknown';
+  if (seconds < 1) return 'less than a second';
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 10) return `${minutes} min${whole % 60 === 0 ? '' : ` ${whole % 60} s`}`;
+  if (whole < 3600) return `${Math.round(whole / 60)} min`;
+  const hours = Math.floor(whole / 3600);
+  if (hours < 48) return `${hours} h${minutes % 60 === 0 ? '' : ` ${minutes % 60} min`}`;
+  return `${Math.floor(hours / 24)} d${hours % 24 === 0 ? '' : ` ${hours % 24} h`}`;
+}
+
 /** ISO time → `2026-03-01 14:05`. */
 export function formatTime(iso: string): string {
   const time = new Date(iso);
@@ -60,4 +74,10 @@ export function variantLines({ choice, milliseconds, autoTier }: VariantsReport)
     }),
     `tier auto: ${autoTier.tier} (${autoTier.reason})`,
   ];
+}
+
+/** A time that is estimated: `40 s`, `3 min`, `1.5 h`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  return seconds < 5400 ? `${Math.ceil(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }

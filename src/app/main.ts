@@ -5,6 +5,7 @@ import { mount } from 'svelte';
 import App from './App.svelte';
 import { automationFor } from './automation';
 import { createSessionClient, createTeacherModelClient, webGpuIsMissing } from './client';
+import { guardLeaving } from './lab/leaving';
 import './page.css';
 import { Playground } from './state/playground.svelte';
 
@@ -16,6 +17,8 @@ const playground = new Playground(session, {
   memory: localStorage,
   now: () => new Date(),
   persist: async () => navigator.storage?.persist(),
+  worker: session,
+  wakeLocks: navigator.wakeLock as WakeLock | undefined, // not in every browser
   locks: navigator.locks, // absent where the page is not from a secure address
   teacherModel: createTeacherModelClient,
   save: (name, bytes) => {
@@ -50,6 +53,7 @@ if (new URL(location.href).searchParams.has('automation')) {
   }
   if (webGpuIsMissing()) void playground.wake(); // it will say so, with what to do
   mount(App, { target, props: { playground } });
+  guardLeaving(playground.run);
   addEventListener('popstate', () => playground.address.take(location.href));
   if (startsItself) {
     void playground.wake().then(() => {
@@ -59,7 +63,9 @@ if (new URL(location.href).searchParams.has('automation')) {
   keepOffline();
   // Other tabs of this browser may have started, ended or deleted runs meanwhile, and loaded or deleted students.
   document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState !== 'visible' || playground.device.status === 'asleep') return;
+    if (document.visibilityState !== 'visible') return;
+    void playground.awake.follow(playground.run.state === 'running');
+    if (playground.device.status === 'asleep') return;
     void playground.stored.refresh();
     void playground.cachedStudents.refresh();
   });

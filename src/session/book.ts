@@ -34,6 +34,8 @@ export class RunBook {
     readonly state: RunState,
     private readonly listener: (event: SessionEvent) => void,
     private readonly checkpointEverySteps: number,
+    /** What a person calls the run; it outlives a resume. */
+    private readonly label?: string,
   ) {}
 
   emit(event: SessionEvent): void {
@@ -92,6 +94,7 @@ export class RunBook {
     }
     run.gpuPeak = Math.max(run.gpuPeak, this.gpu.account.peak);
     run.sequence++;
+    run.savedAt = new Date().toISOString();
     const parts = await this.parts.of(run);
     const sizeBytes = parts.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
     run.checkpointBytes = sizeBytes;
@@ -110,6 +113,7 @@ export class RunBook {
       updatedAt: new Date().toISOString(),
       sizeBytes: this.state.checkpointBytes,
       sequence: this.state.sequence,
+      ...(this.label === undefined ? {} : { label: this.label }),
     };
   }
 
@@ -117,6 +121,11 @@ export class RunBook {
   async batchDone(): Promise<void> {
     if (performance.now() - this.lastSaveMs > BATCH_SAVE_MS) await this.save();
     await this.turnstile();
+  }
+
+  /** After a pair that was shown: nothing was computed, so nothing is saved unless it is held here. */
+  pairShown(): Promise<void> {
+    return this.turnstile();
   }
 
   /** After an optimiser step. */
@@ -127,6 +136,9 @@ export class RunBook {
   }
 
   private async turnstile(): Promise<void> {
+    this.charge();
+    await this.control.rest();
+    this.restartClock(); // a rest is no work
     // A stop throws out of the phase, which gives its trainer back: what it holds must be saved before.
     if (this.control.stopped) await this.saveOnce('stopped');
     await this.control.pass({

@@ -27,6 +27,8 @@ export type AddressName =
   | 'compare'
   | 'overlay'
   | 'metric'
+  | 'scale'
+  | 'smooth'
   | 'theme'
   | 'projector';
 
@@ -46,6 +48,8 @@ const OF_A_PLACE: readonly AddressName[] = [
   'compare',
   'overlay',
   'metric',
+  'scale',
+  'smooth',
 ];
 
 const isPlace = (text: string): text is PlaceName => (PLACES as readonly string[]).includes(text);

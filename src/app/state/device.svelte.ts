@@ -22,6 +22,12 @@ export class DeviceState {
     return [...new Set(words.filter((word) => word !== ''))].join(' · ') || 'unnamed adapter';
   });
 
+  /** The device went away with the worker that held it. */
+  sleep(): void {
+    this.status = 'asleep';
+    this.notice = undefined;
+  }
+
   async open(): Promise<void> {
     this.status = 'starting';
     this.notice = undefined;
@@ -30,8 +36,9 @@ export class DeviceState {
       this.report = await this.session.doctor();
       this.status = 'ready';
     } catch (error) {
-      this.status = 'unavailable';
       this.notice = toNotice(error);
+      // A worker that went away says nothing of the GPU: the next one is asked again.
+      this.status = this.notice.code === 'browser' ? 'asleep' : 'unavailable';
     }
   }
 

@@ -3,6 +3,8 @@
 import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
 import type { FileRoot, SessionApi } from '../../session/protocol';
+import { Awake, type WakeLocks } from '../lab/awake.svelte';
+import { WorkerState, type WorkerHold } from '../lab/workerState.svelte';
 import { RunLocks, type Locks } from '../runLocks';
 import { Address, type HistoryStep } from './address.svelte';
 import { Appearance } from './appearance.svelte';
@@ -10,6 +12,7 @@ import { AskBox, type AskPlace } from './ask.svelte';
 import { CachedStudents } from './cachedStudents.svelte';
 import { DeviceState } from './device.svelte';
 import { Experiments } from './experiments.svelte';
+import { InterruptedRuns } from './interrupted.svelte';
 import type { KeyValue } from './keyValue';
 import { toNotice, type Notice } from './notice';
 import { RunView } from './run.svelte';
@@ -33,6 +36,9 @@ export class Playground {
   readonly talk: TalkBox;
   readonly student: StudentBox;
   readonly teachers: Teachers;
+  readonly interrupted: InterruptedRuns;
+  readonly worker: WorkerState;
+  readonly awake: Awake;
   private readonly locks: RunLocks;
   private readonly parts = new Map<string, unknown>();
   private waking: Promise<void> | undefined;
@@ -40,10 +46,13 @@ export class Playground {
   notice = $state.raw<Notice>();
   /** Between the click on Run and the session's first event. */
   preparing = $state(false);
+  /** A view of Inside computes something on the GPU. */
+  analysing = $state(false);
 
   readonly busy = $derived.by(
     () =>
       this.preparing ||
+      this.analysing ||
       this.run.active ||
       this.check.running ||
       this.ask.asking ||
@@ -66,6 +75,10 @@ export class Playground {
       persist?: () => Promise<unknown>;
       /** Tells the tabs of one browser apart. */
       locks?: Locks | undefined;
+      /** The worker in which the session lives. */
+      worker?: WorkerHold;
+      /** Keeps the screen awake; absent where the browser cannot. */
+      wakeLocks?: WakeLocks | undefined;
       /** Starts a worker for a teacher in this browser. */
       teacherModel?: () => LocalModel;
       /** Hands a file to the person. */
@@ -80,6 +93,10 @@ export class Playground {
     this.locks = new RunLocks(place.locks);
     this.stored = new StoredRuns(session, place.memory, this.locks);
     this.cachedStudents = new CachedStudents(session);
+    this.interrupted = new InterruptedRuns(place.memory, this.locks);
+    void this.interrupted.look();
+    this.worker = new WorkerState(place.worker, () => this.sleep());
+    this.awake = new Awake(place.memory, place.wakeLocks);
     this.check = new SelfCheck(session);
     this.ask = new AskBox(session, () => this.askPlace());
     this.talk = new TalkBox(session, () => this.askPlace(), this.pageBase);
@@ -113,6 +130,16 @@ export class Playground {
     return new URL('./', this.place.address).href;
   }
 
+  /** What this browser remembers for the page. */
+  get memory(): KeyValue {
+    return this.place.memory;
+  }
+
+  /** Hands a file to the person. */
+  save(name: string, bytes: Uint8Array): void {
+    this.place.save?.(name, bytes);
+  }
+
   /** Starts what the page itself does not need: the worker, the device, the lists of what is stored. Once. */
   wake(): Promise<void> {
     return this.waking ?? this.open();
@@ -125,9 +152,16 @@ export class Playground {
     return this.waking;
   }
 
+  /** Device and worker are gone: whatever needs them next wakes them again. */
+  private sleep(): void {
+    this.waking = undefined;
+    this.device.sleep();
+  }
+
   /** State of a place that outlives leaving it; made when it is first shown, so that its code is fetched with the place. */
   part<T>(name: string, make: () => T): T {
-    if (!this.parts.has(name)) this.parts.set(name, make());
+    // Outside of the component that asks: what is derived within one stands still when that component is removed.
+    if (!this.parts.has(name)) $effect.root(() => void this.parts.set(name, make()));
     return this.parts.get(name) as T;
   }
 
@@ -143,12 +177,12 @@ export class Playground {
 
   async resumeRun(runId: string): Promise<void> {
     await this.guarded(async () => {
-      const kept = this.stored.recall(runId);
+      const kept = this.stored.recall(runId) ?? (await this.keptByCheckpoint(runId));
       if (kept === undefined) {
         throw new PupilError(
           'storage',
-          `run ${runId}: this browser kept its checkpoint, but not its experiment`,
-          'It was started elsewhere (the command line, say): resume it there.',
+          `run ${runId}: this browser has no checkpoint of it`,
+          'It was deleted, or it ended before its first checkpoint: start it again.',
         );
       }
       const files = kept.files ?? (await this.filesAgain());
@@ -160,7 +194,6 @@ export class Playground {
   /** The chosen experiment as it was before a person's changes. */
   undoChanges(): void {
     this.experiments.undoChanges();
-    void this.teachers.mixture.refresh();
   }
 
   async removeRun(runId: string): Promise<void> {
@@ -212,6 +245,29 @@ export class Playground {
     return { experiment: kept?.experiment ?? prepared.experiment, files: kept?.files ?? prepared.files, runId };
   }
 
+  /**
+   * What a run was started with where this browser's short memory lacks it: its checkpoint has the experiment; its files
+   * are taken to be those that are served with the page, and a resume refuses others.
+   */
+  private async keptByCheckpoint(runId: string): Promise<{ experiment: unknown; files: FileRoot } | undefined> {
+    const history = await this.session.runHistory(runId);
+    return history && { experiment: history.experiment, files: { kind: 'http', base: this.pageBase } };
+  }
+
+  /** Shows a run that rests, as far as it got: its curves, rows and log. */
+  async showRun(runId: string): Promise<void> {
+    if (this.run.active) return;
+    this.notice = undefined;
+    try {
+      await this.wake();
+      const history = await this.session.runHistory(runId);
+      if (history === undefined || this.run.active) return;
+      this.run.restore(runId, (history.experiment as { name?: string }).name ?? runId, history);
+    } catch (error) {
+      this.notice = toNotice(error);
+    }
+  }
+
   /** Picked files do not outlive the page: they must have been picked again. */
   private async filesAgain(): Promise<FileRoot> {
     const { picked, pickedStudents } = this.experiments;
@@ -236,9 +292,12 @@ export class Playground {
       if (this.device.status === 'unavailable') return; // the page says why, and what to do
       const { request, name } = await prepare();
       const held = await this.locks.hold(request.runId, async () => {
+        this.interrupted.begin(request.runId, name);
+        this.worker.lost = undefined;
         const running = this.run.start(request, name);
         this.preparing = false;
         await running;
+        if (!wasInterrupted(this.run)) this.interrupted.end(request.runId);
       });
       await Promise.all([this.stored.refresh(), this.cachedStudents.refresh(), this.device.refresh()]);
       if (!held) {
@@ -254,4 +313,12 @@ export class Playground {
       this.preparing = false;
     }
   }
+}
+
+/** What ended the run was not the run: it can go on, after a reload too. */
+function wasInterrupted({ state, notice }: RunView): boolean {
+  const code = notice?.code ?? '';
+  return (
+    state === 'failed' && (code.startsWith('gpu-') || ['browser', 'storage', 'storage-full', 'source'].includes(code))
+  );
 }

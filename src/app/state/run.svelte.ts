@@ -6,12 +6,14 @@ import { parseExperiment } from '../../config/experiment';
 import type {
   EvaluationRow,
   PhaseName,
+  RunHistory,
   RunRequest,
   RunState as RunStateName,
   RunSummary,
   SessionApi,
   SessionEvent,
 } from '../../session/protocol';
+import { RunClock } from '../lab/runClock.svelte';
 import { toNotice, type Notice } from './notice';
 
 export type SampleEvent = Extract<SessionEvent, { type: 'sample' }>;
@@ -47,6 +49,14 @@ export class RunView {
   totalSteps = $state(0);
   latest = $state.raw<Record<string, number>>({});
   gpuBytes = $state(0);
+  /** What lies on the GPU now, by arena, the largest first. */
+  memory = $state.raw<{ totalBytes: number; peakBytes: number; parts: readonly [string, number][] }>();
+  /** A command that the run has not come round to yet: it ends its step or batch first. */
+  pending = $state<'pause' | 'step' | 'stop'>();
+  /** The run ends with its present phase. */
+  stopsAtPhaseEnd = $state(false);
+  /** How far it is and how long it takes. */
+  readonly clock = new RunClock();
   samples = $state.raw<readonly SampleEvent[]>([]);
   pairs = $state.raw<Record<string, number>>();
   rows = $state.raw<readonly EvaluationRow[]>([]);
@@ -58,6 +68,8 @@ export class RunView {
   notice = $state.raw<Notice>();
   /** Rises whenever a curve has grown; charts redraw on it. The points themselves are not reactive: there are many. */
   readonly revisions = new SvelteMap<PhaseName, number>();
+  /** Names of the metrics that came in a phase, as they came. */
+  readonly metricNames = new SvelteMap<PhaseName, readonly string[]>();
   private points = new Map<PhaseName, MetricsPoint[]>();
 
   /** Those of this run: few have a control, and it shows once it has begun. */
@@ -86,18 +98,42 @@ export class RunView {
       this.state = 'failed';
       this.notice = toNotice(error);
     }
+    this.pending = undefined;
+  }
+
+  /** A run that rests, as its checkpoint knows it: to be looked at, and resumed. */
+  restore(runId: string, name: string, { experiment, phase, step, history }: RunHistory): void {
+    this.reset(runId, name);
+    this.trainedTasks = trainedTasks(experiment);
+    this.accept(history);
+    this.phase = phase;
+    this.step = step;
+    this.state = 'stopped';
   }
 
   /** pause, resume, step or stop; a refusal is shown, not thrown. */
   async command(name: 'pause' | 'resume' | 'step' | 'stop'): Promise<void> {
+    this.pending = name === 'resume' ? undefined : name;
     try {
       await this.session[name]();
+    } catch (error) {
+      this.pending = undefined;
+      this.notice = toNotice(error);
+    }
+  }
+
+  /** Ends the run with its present phase, or not after all. */
+  async stopAtPhaseEnd(on: boolean): Promise<void> {
+    try {
+      await this.session.stopAtPhaseEnd(on);
+      this.stopsAtPhaseEnd = on;
     } catch (error) {
       this.notice = toNotice(error);
     }
   }
 
   accept(event: SessionEvent): void {
+    this.clock.accept(event, performance.now());
     switch (event.type) {
       case 'history':
         this.finishedPhases = ['load', ...event.finished];
@@ -129,8 +165,13 @@ export class RunView {
       case 'checkpoint':
         this.checkpoint = { phase: event.phase, step: event.step, sizeBytes: event.sizeBytes };
         return;
+      case 'memory':
+        this.memory = event;
+        this.gpuBytes = event.totalBytes;
+        return;
       case 'state':
         this.state = event.state;
+        if (event.state !== 'running') this.pending = undefined;
         return;
       case 'log':
         this.log = [...this.log, { level: event.level, message: event.message }].slice(-MAX_LOG);
@@ -142,6 +183,9 @@ export class RunView {
     this.step = event.step;
     this.totalSteps = event.totalSteps;
     this.latest = { ...this.latest, ...event.values };
+    const known = this.metricNames.get(event.phase) ?? [];
+    const fresh = Object.keys(event.values).filter((name) => !known.includes(name));
+    if (fresh.length > 0) this.metricNames.set(event.phase, [...known, ...fresh]);
     if (event.values['gpu_bytes'] !== undefined) this.gpuBytes = event.values['gpu_bytes'];
     const points = this.points.get(event.phase) ?? [];
     const last = points.at(-1);
@@ -166,6 +210,10 @@ export class RunView {
     this.totalSteps = 0;
     this.latest = {};
     this.gpuBytes = 0;
+    this.memory = undefined;
+    this.pending = undefined;
+    this.stopsAtPhaseEnd = false;
+    this.clock.reset();
     this.samples = [];
     this.pairs = undefined;
     this.rows = [];
@@ -176,6 +224,7 @@ export class RunView {
     this.notice = undefined;
     this.points = new Map();
     this.revisions.clear();
+    this.metricNames.clear();
   }
 }
 

@@ -3,11 +3,12 @@
 import { PupilError } from '../../base/errors';
 import type { FileRoot, SessionApi, StoredRun } from '../../session/protocol';
 import type { RunLocks } from '../runLocks';
-import type { PreparedRun } from './experiments.svelte';
+import type { PreparedRun } from './experimentFiles';
 import type { KeyValue } from './keyValue';
 import { toNotice, type Notice } from './notice';
 
 const KEY = 'pupil-run:';
+const HELD_EVERY_MS = 2_000;
 
 export class StoredRuns {
   runs = $state.raw<readonly StoredRun[]>([]);
@@ -18,6 +19,7 @@ export class StoredRuns {
   /** The files of the run whose list is open. */
   files = $state.raw<{ runId: string; paths: readonly string[] }>();
   notice = $state.raw<Notice>();
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly session: SessionApi,
@@ -31,9 +33,23 @@ export class StoredRuns {
       this.listed = true;
       this.held = await this.locks.held();
       this.notice = undefined;
+      this.watchHeld();
     } catch (error) {
       this.notice = toNotice(error);
     }
+  }
+
+  /** A run that goes on in another tab may end at any time: what it blocked is then free, without a reload. */
+  private watchHeld(): void {
+    if (this.held.size === 0 || this.timer !== undefined) return;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      void this.locks.held().then((held) => {
+        const same = held.size === this.held.size && [...held].every((id) => this.held.has(id));
+        if (same) this.watchHeld();
+        else void this.refresh();
+      });
+    }, HELD_EVERY_MS);
   }
 
   /** Remembers what a run was started with. Picked files cannot be remembered: they must be picked again. */
