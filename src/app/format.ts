@@ -75,3 +75,9 @@ export function variantLines({ choice, milliseconds, autoTier }: VariantsReport)
     `tier auto: ${autoTier.tier} (${autoTier.reason})`,
   ];
 }
+
+/** A time that is estimated: `40 s`, `3 min`, `1.5 h`. */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  return seconds < 5400 ? `${Math.ceil(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
+}

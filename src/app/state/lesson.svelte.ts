@@ -5,6 +5,7 @@ import { PupilError } from '../../base/errors';
 import type { TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from '../../session/protocol';
 import { formatCount } from '../format';
 import { toNotice, type Notice } from './notice';
+import { typedNumber } from './typedNumber';
 import { withTeacher, type TeacherPlace } from './teacherPlace';
 
 const MAX_LOG = 100;
@@ -208,12 +209,3 @@ export abstract class Lesson<Settings extends LessonSettings> {
 
 const linesOf = ({ demonstrations }: TeachSummary): Uint8Array =>
   new TextEncoder().encode(demonstrations.map((one) => `${JSON.stringify(one)}\n`).join(''));
-
-/** A typed number; undefined for nothing. Whether it makes sense is the session's to say. */
-export function typedNumber(text: string, name: string): number | undefined {
-  const typed = text.trim();
-  if (typed === '') return undefined;
-  const value = Number(typed);
-  if (Number.isFinite(value)) return value;
-  throw new PupilError('usage', `teacher: expected a number as ${name}, got ${JSON.stringify(typed.slice(0, 40))}`);
-}
