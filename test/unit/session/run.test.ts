@@ -76,6 +76,13 @@ const linesOf = (bytes: Uint8Array | undefined): Record<string, unknown>[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
+const expectSameAs = async (before: Result, after: Result, label: string): Promise<void> => {
+  expect(after.summary.state, label).toBe('finished');
+  for (const path of [...ADAPTERS, 'pairs.jsonl', 'predictions.jsonl']) {
+    expect(await after.store.loadArtefact('tiny', path), `${path} ${label}`).toEqual(before.out[path]);
+  }
+};
+
 describe('a run from beginning to end', () => {
   it('finishes and leaves every artefact, mirrored to the output folder', async () => {
     const { summary, out, store } = await undisturbed();
@@ -250,13 +257,6 @@ describe('resume = never paused', () => {
     from.parts.forEach((bytes, number) => to.parts.set(number, bytes));
     return remains;
   };
-  const expectSameAs = async (before: Result, after: Result, label: string): Promise<void> => {
-    expect(after.summary.state, label).toBe('finished');
-    for (const path of [...ADAPTERS, 'pairs.jsonl', 'predictions.jsonl']) {
-      expect(await after.store.loadArtefact('tiny', path), `${path} ${label}`).toEqual(before.out[path]);
-    }
-  };
-
   it('a process that dies without a word resumes from its last checkpoint, bit for bit', async () => {
     const before = await undisturbed();
     for (const at of [6, 9]) {
