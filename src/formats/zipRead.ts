@@ -64,7 +64,8 @@ function bad(name: string, what: string, hint: string): PupilError {
 }
 
 const BROKEN = 'The file is damaged or was cut off on its way: fetch or export it again.';
-const HOSTILE = 'Pupil does not make such archives. Unpack it with a program you trust, look at it, and pick the folder.';
+const HOSTILE =
+  'Pupil does not make such archives. Unpack it with a program you trust, look at it, and pick the folder.';
 
 /** The directory's bytes, where it begins, and how many entries it should have. */
 async function readDirectory(

@@ -49,6 +49,9 @@ const ADAPTER_OF: Readonly<Record<SystemName, AdapterName | undefined>> = {
   'Self-refined': 'self-refine',
 };
 
+/** The weights of an adapter among a run's artefacts; the group is its folder's name. */
+export const ADAPTER_FILE = /^adapters\/(instruct|control|self-refine)\/adapter_model\.safetensors$/;
+
 /** Where a run keeps what makes a system of its student; undefined for the untouched one. */
 export function adapterFolder(system: SystemName): string | undefined {
   const name = ADAPTER_OF[system];

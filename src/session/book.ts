@@ -34,6 +34,8 @@ export class RunBook {
     readonly state: RunState,
     private readonly listener: (event: SessionEvent) => void,
     private readonly checkpointEverySteps: number,
+    /** What a person calls the run; it outlives a resume. */
+    private readonly label?: string,
   ) {}
 
   emit(event: SessionEvent): void {
@@ -92,6 +94,7 @@ export class RunBook {
     }
     run.gpuPeak = Math.max(run.gpuPeak, this.gpu.account.peak);
     run.sequence++;
+    run.savedAt = new Date().toISOString();
     const parts = await this.parts.of(run);
     const sizeBytes = parts.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
     run.checkpointBytes = sizeBytes;
@@ -110,6 +113,7 @@ export class RunBook {
       updatedAt: new Date().toISOString(),
       sizeBytes: this.state.checkpointBytes,
       sequence: this.state.sequence,
+      ...(this.label === undefined ? {} : { label: this.label }),
     };
   }
 

@@ -90,6 +90,8 @@ export interface RunState {
   step: number;
   /** Checkpoints written. */
   sequence: number;
+  /** When the last of them was; ISO 8601. Absent in those of earlier versions. */
+  savedAt?: string;
   metrics: MetricsRow[];
   evaluations: EvaluationRow[];
   predictions: PredictionSet[];

@@ -13,10 +13,9 @@ import { EngineWork } from './engineWork';
 import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { judgeForRequest } from './judge';
-import type { DevicePlace } from './devicePlace';
 import { Pace } from './pace';
-import { pairTokens } from './pairTokens';
 import { loadStudentFolder } from './load';
+import { pairTokens, type PairTokensPlaces } from './pairTokens';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
   AnswerLocally,
@@ -224,7 +223,7 @@ export class Session extends SessionShelves implements SessionApi {
   readonly pairTokens: SessionApi['pairTokens'] = (request, onEvent) => {
     const control = new RunControl();
     const { students, store } = this;
-    const deviceOf: DevicePlace['device'] = (tier) => this.place.device(tier);
+    const deviceOf: PairTokensPlaces['deviceOf'] = (tier) => this.place.device(tier);
     const places = { students, store, deviceOf, signal: control.signal };
     return this.exclusively('pairTokens', () => pairTokens(request, places, safely(onEvent)), control);
   };

@@ -1,6 +1,5 @@
 // shelves.ts: the half of a session that needs no GPU: what it reads, lists, keeps and deletes, and the places it was given.
 // Work on the device is session.ts, which builds on this.
-import { PupilError } from '../base/errors';
 import type { PieceStore } from '../base/pieces';
 import { openFileRoot } from '../sources/fileRoot';
 import type { OpenRoot } from '../sources/openRoot';
@@ -29,7 +28,6 @@ import type {
   RunHistory,
   SessionApi,
   SessionEvent,
-  StoredRun,
   TalkStudent,
   TalkStudentRequest,
   TaskPreview,
@@ -39,10 +37,10 @@ import type {
   VerifiedStudent,
 } from './protocol';
 import { StoredResults } from './results';
+import { RunFiles } from './runFiles';
 import { storedHistory } from './runHistory';
 import type { ScoreTextRequest } from './scoreProtocol';
 import { scoreText } from './scoreText';
-import { storedArtefact, storedRuns } from './stored';
 import { talkStudent } from './talk';
 import { StudentCaches, type CachePlaces } from './studentCaches';
 import { readExperiment } from './taskItems';
@@ -60,6 +58,7 @@ export class SessionShelves {
   protected readonly caches: StudentCaches;
   protected readonly results: StoredResults;
   private readonly remote: RemoteFiles;
+  private readonly runFiles: RunFiles;
 
   constructor(
     provider: GpuProvider,
@@ -83,6 +82,13 @@ export class SessionShelves {
     this.students = new LoadedStudents(store, {
       open: (root) => this.filesOf(root),
       cacheOf: (use, files) => this.caches.placeOf(use, files),
+    });
+    this.runFiles = new RunFiles(store, {
+      expectRest: (what) => this.desk.expectRest(what),
+      release: () => this.students.release(),
+      open: (root) => this.filesOf(root),
+      exclusively: (what, work) => this.exclusively(what, work),
+      device: () => this.place.device(),
     });
   }
 
@@ -164,25 +170,16 @@ export class SessionShelves {
     return storedHistory(this.store, expectRunId(runId));
   }
 
-  listRuns(): Promise<StoredRun[]> {
-    return storedRuns(this.store);
-  }
-
-  async deleteRun(runId: string): Promise<void> {
-    if (this.desk.work !== undefined) {
-      throw new PupilError('usage', 'deleteRun: expected no run under way', 'Stop it first.');
-    }
-    this.students.release(); // they may hold the run's adapters
-    await this.store.deleteRun(expectRunId(runId));
-  }
-
-  listArtefacts(runId: string): Promise<string[]> {
-    return this.store.listArtefacts(expectRunId(runId));
-  }
-
-  async artefact(runId: string, path: string): Promise<Uint8Array> {
-    return storedArtefact(this.store, expectRunId(runId), path);
-  }
+  listRuns: SessionApi['listRuns'] = () => this.runFiles.listRuns();
+  deleteRun: SessionApi['deleteRun'] = (runId) => this.runFiles.deleteRun(runId);
+  listArtefacts: SessionApi['listArtefacts'] = (runId) => this.runFiles.listArtefacts(runId);
+  artefact: SessionApi['artefact'] = (runId, path) => this.runFiles.artefact(runId, path);
+  runOverviews: SessionApi['runOverviews'] = () => this.runFiles.runOverviews();
+  runDetails: SessionApi['runDetails'] = (runId) => this.runFiles.runDetails(runId);
+  renameRun: SessionApi['renameRun'] = (runId, label) => this.runFiles.renameRun(runId, label);
+  deleteCheckpoints: SessionApi['deleteCheckpoints'] = (runId) => this.runFiles.deleteCheckpoints(runId);
+  exportRun: SessionApi['exportRun'] = (request, onProgress) => this.runFiles.exportRun(request, safely(onProgress));
+  importRun: SessionApi['importRun'] = (request, onProgress) => this.runFiles.importRun(request, safely(onProgress));
 
   /** A request's files, with the kept ones and models that lie elsewhere beside them. */
   protected filesOf(root: FileRoot, work?: { control: RunControl; onEvent: Listener }): OpenRoot {

@@ -1,12 +1,17 @@
 // stored.ts: what a session tells of stored runs: their list, and the files of one. How they are stored is storage/'s.
 import { PupilError } from '../base/errors';
 import type { PhaseName } from '../report/types';
-import type { RunStore } from '../storage/runStore';
+import { IMPORTING, type RunRecord, type RunStore } from '../storage/runStore';
 import type { RunState, StoredRun } from './protocol';
+
+/** The records of runs that are whole. */
+export async function wholeRuns(store: RunStore): Promise<RunRecord[]> {
+  return (await store.listRuns()).filter(({ state }) => state !== IMPORTING);
+}
 
 /** All stored runs, without their checkpoints' contents. */
 export async function storedRuns(store: RunStore): Promise<StoredRun[]> {
-  return (await store.listRuns()).map(({ runId, name, state, phase, step, updatedAt, sizeBytes }) => ({
+  return (await wholeRuns(store)).map(({ runId, name, state, phase, step, updatedAt, sizeBytes, label, imported }) => ({
     runId,
     name,
     state: state as RunState,
@@ -14,6 +19,8 @@ export async function storedRuns(store: RunStore): Promise<StoredRun[]> {
     step,
     updatedAt,
     sizeBytes,
+    ...(label === undefined ? {} : { label }),
+    ...(imported === undefined ? {} : { imported }),
   }));
 }
 

@@ -14,6 +14,12 @@ export class WorkDesk {
     throw new PupilError('usage', `${what}: expected a run under way, there is none`, 'Start one first.');
   }
 
+  /** @throws PupilError `usage` while a run, or other work that can be stopped, goes on */
+  expectRest(what: string): void {
+    if (this.work === undefined) return;
+    throw new PupilError('usage', `${what}: expected no run under way`, 'Stop it first.');
+  }
+
   /**
    * Two would share the device's memory and its account.
    * @throws PupilError `usage` where other work is under way

@@ -3,6 +3,9 @@
 import { PupilError } from '../base/errors';
 import type { CheckpointPart } from '../formats/trainingCheckpoint';
 
+/** The state of a run whose files are still being taken in: no list shows it. */
+export const IMPORTING = 'importing';
+
 /** What lists of runs show. `state` and `phase` are the session's words. */
 export interface RunRecord {
   runId: string;

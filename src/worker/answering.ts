@@ -60,6 +60,12 @@ export const SESSION_METHODS = [
   'deleteRun',
   'listArtefacts',
   'artefact',
+  'runOverviews',
+  'runDetails',
+  'renameRun',
+  'deleteCheckpoints',
+  'exportRun',
+  'importRun',
 ] as const;
 
 /** Names of TeacherModelApi's methods. */

@@ -86,11 +86,11 @@ function checkFile({ path, reading }: ReadFile): Violation[] {
     const targetFolder = folderOf(target);
     const targetFloor = FLOOR_OF.get(targetFolder);
     if (targetFolder === '') {
-      // shaders (checked above), scripts shared with the command line, the experiment files that the page offers
+      // shaders (checked above), scripts shared with the command line, the experiment files and chapters that the page offers
       const allowed =
         target.startsWith('shaders/') ||
         (folder === 'cli' && target.startsWith('scripts/')) ||
-        (folder === 'app' && /^experiments\/[^/]+\.json$/.test(target));
+        (folder === 'app' && /^(experiments|chapters)\/[^/]+\.json$/.test(target));
       if (!allowed) report('floors', `imports ${specifier} from outside src`);
     } else if (targetFolder === folder) {
       continue;

@@ -117,6 +117,48 @@ describe('runs in IndexedDB', () => {
     await expect(store.loadCheckpoint('r')).rejects.toMatchObject({ code: 'checkpoint' });
   });
 
+  it('lists sizes of artefacts and checkpoints, and deletes checkpoints alone', async () => {
+    const name = freshName();
+    const store = new IndexedDbRunStore(name);
+    const shared = await part('pairs', 7, 7, 7, 7);
+    for (const n of [1, 2]) await store.saveCheckpoint(record(n), [await part('state', n, n), shared]);
+    await store.saveArtefact('r', 'report.json', new Uint8Array(100).subarray(0, 5));
+    await store.saveArtefact('r', 'adapters/instruct/adapter_config.json', new Uint8Array(3));
+    const again = new IndexedDbRunStore(name);
+    expect(await again.artefactSizes('r')).toEqual([
+      { path: 'adapters/instruct/adapter_config.json', sizeBytes: 3 },
+      { path: 'report.json', sizeBytes: 5 },
+    ]);
+    const listed = await again.listCheckpoints('r');
+    expect(listed.sizeBytes).toBe(8);
+    expect(await listed.checkpoints[1]!.read('state')).toEqual(Uint8Array.of(1, 1));
+    await again.deleteCheckpoints('r');
+    expect(await store.loadCheckpoint('r')).toBeUndefined();
+    expect((await store.listCheckpoints('r')).checkpoints).toEqual([]);
+    expect(await store.loadArtefact('r', 'report.json')).toEqual(new Uint8Array(5));
+    await store.saveCheckpoint(record(3), [shared]);
+    expect(contents(await store.loadCheckpoint('r'))).toEqual({ pairs: [7, 7, 7, 7] });
+    await store.deleteRun('r');
+    expect(await store.artefactSizes('r')).toEqual([]);
+  });
+
+  it('knows the sizes of artefacts that an earlier version stored', async () => {
+    const name = freshName();
+    await new Promise<void>((resolve, reject) => {
+      const request = indexedDB.open(name, 3);
+      request.onupgradeneeded = () => {
+        for (const one of ['runs', 'commits', 'parts', 'artefacts', 'variants']) request.result.createObjectStore(one);
+        request.transaction!.objectStore('artefacts').put(new Uint8Array(12), ['r', 'report.json']);
+        request.transaction!.objectStore('runs').put(record(1), 'r');
+      };
+      request.onsuccess = () => (request.result.close(), resolve());
+      request.onerror = () => reject(request.error!);
+    });
+    const store = new IndexedDbRunStore(name);
+    expect(await store.artefactSizes('r')).toEqual([{ path: 'report.json', sizeBytes: 12 }]);
+    expect(await store.listRuns()).toEqual([record(1)]);
+  });
+
   it('writes checkpoint and record together or not at all', async () => {
     const name = freshName();
     await new IndexedDbRunStore(name).saveCheckpoint(record(1), [await part('state', 1)]);

@@ -46,10 +46,13 @@ export class Playground {
   notice = $state.raw<Notice>();
   /** Between the click on Run and the session's first event. */
   preparing = $state(false);
+  /** A view of Inside computes something on the GPU. */
+  analysing = $state(false);
 
   readonly busy = $derived.by(
     () =>
       this.preparing ||
+      this.analysing ||
       this.run.active ||
       this.check.running ||
       this.ask.asking ||
@@ -127,6 +130,16 @@ export class Playground {
     return new URL('./', this.place.address).href;
   }
 
+  /** What this browser remembers for the page. */
+  get memory(): KeyValue {
+    return this.place.memory;
+  }
+
+  /** Hands a file to the person. */
+  save(name: string, bytes: Uint8Array): void {
+    this.place.save?.(name, bytes);
+  }
+
   /** Starts what the page itself does not need: the worker, the device, the lists of what is stored. Once. */
   wake(): Promise<void> {
     return this.waking ?? this.open();
@@ -181,7 +194,6 @@ export class Playground {
   /** The chosen experiment as it was before a person's changes. */
   undoChanges(): void {
     this.experiments.undoChanges();
-    void this.teachers.mixture.refresh();
   }
 
   async removeRun(runId: string): Promise<void> {

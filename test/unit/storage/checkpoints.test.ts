@@ -78,6 +78,7 @@ function failing(place: CheckpointPlace, k: number, how: Failure): CheckpointPla
         () => place.writePart(number, bytes.subarray(0, bytes.byteLength / 2)),
       ),
     removePart: (number) => guard(`removal of part ${number}`, () => place.removePart(number)),
+    clear: () => place.clear(),
   };
 }
 

@@ -124,6 +124,53 @@ for (const { name, make } of PLACES) {
       expect(await store.loadCheckpoint('r')).toBeUndefined();
     });
 
+    it('lists artefacts with their sizes', async () => {
+      const { store } = make();
+      await store.saveRecord(record(1));
+      await store.saveArtefact('r', 'report.json', bytes(1, 2, 3));
+      await store.saveArtefact('r', 'adapters/instruct/adapter_config.json', bytes(1));
+      await store.saveArtefact('r', 'report.json', bytes(1, 2));
+      expect(await store.artefactSizes('r')).toEqual([
+        { path: 'adapters/instruct/adapter_config.json', sizeBytes: 1 },
+        { path: 'report.json', sizeBytes: 2 },
+      ]);
+      expect(await store.artefactSizes('other')).toEqual([]);
+    });
+
+    it('lists checkpoints with sizes, parts that two share counted once, and reads a part of one', async () => {
+      const { store, damage } = make();
+      expect(await store.listCheckpoints('r')).toEqual({ checkpoints: [], sizeBytes: 0, problems: [] });
+      const shared = await part('pairs', 7, 7, 7, 7);
+      for (const n of [1, 2]) await store.saveCheckpoint(record(n), [await part('state', n, n), shared]);
+      const { checkpoints, sizeBytes, problems } = await store.listCheckpoints('r');
+      expect({ sizeBytes, problems }).toEqual({ sizeBytes: 2 + 2 + 4, problems: [] });
+      expect(checkpoints.map((one) => [one.sequence, one.sizeBytes])).toEqual([
+        [2, 6],
+        [1, 6],
+      ]);
+      expect(await checkpoints[0]!.read('state')).toEqual(bytes(2, 2));
+      expect(await checkpoints[1]!.read('state')).toEqual(bytes(1, 1));
+      expect(await checkpoints[1]!.read('tensors/adapter')).toBeUndefined();
+      damage(2);
+      expect(await (await store.listCheckpoints('r')).checkpoints[0]!.read('state')).toBeUndefined();
+    });
+
+    it('deletes the checkpoints of one run alone; its record and artefacts stay, and it can be saved again', async () => {
+      const { store } = make();
+      for (const runId of ['r', 'other']) {
+        await store.saveCheckpoint(record(1, runId), [await part('state', 1)]);
+        await store.saveArtefact(runId, 'report.json', bytes(1, 2));
+      }
+      await store.deleteCheckpoints('r');
+      expect(await store.loadCheckpoint('r')).toBeUndefined();
+      expect(await store.listCheckpoints('r')).toEqual({ checkpoints: [], sizeBytes: 0, problems: [] });
+      expect(await store.loadArtefact('r', 'report.json')).toEqual(bytes(1, 2));
+      expect((await store.listRuns()).map(({ runId }) => runId).sort()).toEqual(['other', 'r']);
+      expect(contents(await store.loadCheckpoint('other'))).toEqual({ state: [1] });
+      await store.saveCheckpoint(record(2), [await part('state', 1), await part('pairs', 2)]);
+      expect(contents(await store.loadCheckpoint('r'))).toEqual({ state: [1], pairs: [2] });
+    });
+
     it('a run that starts over does not meet the checkpoints of the run before it', async () => {
       const { store } = make();
       await store.saveCheckpoint(record(8), [await part('state', 8)]);

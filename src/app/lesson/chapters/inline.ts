@@ -16,7 +16,10 @@ const MARKS: readonly { pattern: RegExp; node: (match: RegExpExecArray) => Inlin
     pattern: /^\*\*(?![\s*])((?:[^*]|\*(?!\*))+?)(?<!\s)\*\*/,
     node: ([, text]) => ({ kind: 'strong', children: parseInline(text!) }),
   },
-  { pattern: /^\*(?![\s*])([^*]+?)(?<!\s)\*/, node: ([, text]) => ({ kind: 'emphasis', children: parseInline(text!) }) },
+  {
+    pattern: /^\*(?![\s*])([^*]+?)(?<!\s)\*/,
+    node: ([, text]) => ({ kind: 'emphasis', children: parseInline(text!) }),
+  },
   {
     pattern: /^\[([^[\]]+)\]\(([^()\s]+)\)/,
     node: ([, words, address]) => {
@@ -39,7 +42,7 @@ export function parseInline(source: string): InlineNode[] {
     if (plain !== '') nodes.push({ kind: 'text', text: plain });
     plain = '';
   };
-  for (let at = 0; at < source.length; ) {
+  for (let at = 0; at < source.length;) {
     const found = /[\\*`$[]/.test(source[at]!) ? markAt(source.slice(at)) : undefined;
     if (found === undefined) {
       plain += source[at]!;

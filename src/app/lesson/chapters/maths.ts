@@ -1,15 +1,19 @@
 // maths.ts: a formula as it is typed ("L = −log σ(β·d)", "W_{ij}", "\frac{a}{b}", "\sqrt{x}") read into a tree that Maths.svelte
 // shows as MathML. A small language, written as one writes to a colleague: letters, Greek and signs by themselves, _ and ^ for what
-// stands lower and higher, braces to group. It never fails: what it does not know is shown as it is.
+// stands lower and higher, braces to group, two spaces for a gap. It never fails: what it does not know is shown as it is.
 
 export type MathsNode =
-  | { kind: 'identifier' | 'number' | 'operator' | 'words'; text: string }
+  | { kind: 'identifier' | 'number' | 'operator' | 'function' | 'words'; text: string }
+  | { kind: 'space' }
   | { kind: 'row'; children: MathsNode[] }
   | { kind: 'fraction'; over: MathsNode; under: MathsNode }
   | { kind: 'root'; child: MathsNode }
   | { kind: 'scripts'; base: MathsNode; sub?: MathsNode; sup?: MathsNode };
 
 const TOKEN = /\s+|\\[A-Za-z]+|\d+(?:[.,]\d+)*|\p{L}[\p{L}\p{M}]*['′]*|[^]/uy;
+
+/** Names that stand off from what they are applied to. */
+const FUNCTIONS: ReadonlySet<string> = new Set(['log', 'ln', 'exp', 'sin', 'cos', 'max', 'min', 'argmax']);
 
 class Reader {
   private readonly tokens: string[];
@@ -18,7 +22,7 @@ class Reader {
     this.tokens = [];
     TOKEN.lastIndex = 0;
     for (let match = TOKEN.exec(source); match !== null; match = TOKEN.exec(source)) {
-      if (match[0].trim() !== '') this.tokens.push(match[0]);
+      if (match[0].trim() !== '' || match[0].length > 1) this.tokens.push(match[0]);
     }
   }
 
@@ -51,6 +55,8 @@ class Reader {
     if (token === '{') return this.row(true);
     if (token === '\\frac') return { kind: 'fraction', over: this.atom(), under: this.atom() };
     if (token === '\\sqrt') return { kind: 'root', child: this.atom() };
+    if (token.trim() === '') return { kind: 'space' };
+    if (FUNCTIONS.has(token)) return { kind: 'function', text: token };
     if (/^\d/.test(token)) return { kind: 'number', text: token };
     if (/^\p{L}/u.test(token)) return { kind: token.length === 1 ? 'identifier' : 'words', text: token };
     return { kind: 'operator', text: token };

@@ -4,6 +4,8 @@
 import { preferenceLoss, sigmoid } from '../../../../base/preferenceLoss';
 
 export interface Policy {
+  /** log π_ref of each answer, but for a constant. */
+  scores: Float64Array;
   /** log π_ref of each answer. */
   reference: Float64Array;
   /** Of each answer, how much of each trait it has: φ. */
@@ -32,8 +34,10 @@ export function logSoftmax(scores: ArrayLike<number>): Float64Array {
 export function makePolicy(weights: readonly number[], traits?: readonly (readonly number[])[]): Policy {
   const own = weights.map((_, i) => weights.map((_, j) => (i === j ? 1 : 0)));
   const used = (traits ?? own).map((row) => Float64Array.from(row));
+  const scores = Float64Array.from(weights, Math.log);
   return {
-    reference: logSoftmax(weights.map(Math.log)),
+    scores,
+    reference: logSoftmax(scores),
     traits: used,
     theta: new Float64Array(used[0]?.length ?? 0),
   };
@@ -41,9 +45,9 @@ export function makePolicy(weights: readonly number[], traits?: readonly (readon
 
 const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
 
-/** log π_θ(answer) = log softmax(log π_ref + φ·θ). */
-export const logProbabilities = ({ reference, traits, theta }: Policy): Float64Array =>
-  logSoftmax(reference.map((logp, k) => logp + dot(traits[k]!, theta)));
+/** log π_θ(answer) = log softmax(log π_ref + φ·θ); at θ = 0 the reference, to the last bit. */
+export const logProbabilities = ({ scores, traits, theta }: Policy): Float64Array =>
+  logSoftmax(scores.map((score, k) => score + dot(traits[k]!, theta)));
 
 export interface PairState {
   /** log π/π_ref of the two. */
