@@ -97,11 +97,11 @@ function about(report, ms) {
     seed: experiment.seed,
     recordedAt: report.startedAt,
     seconds: Math.round(ms / 1000),
-    adapter: [environment.vendor, environment.architecture, environment.description].filter(Boolean).join(' · '),
+    adapter: environment.description || `${environment.vendor} ${environment.architecture}`,
     software: environment.software,
     tier: environment.tier,
     version: environment.pupilVersion,
-    student: student.source,
+    student: path.basename(student.source), // the folder says where this machine keeps it
     parameters: student.parameters,
     fingerprint: student.fingerprint,
     trainedTasks: experiment.tasks

@@ -89,7 +89,8 @@ export class LessonShow {
 
   /** As a state of a run, a recording's too. */
   readonly state = $derived.by((): RunState => {
-    if (this.source === 'recording') return this.player!.ended ? 'finished' : this.player!.playing ? 'running' : 'paused';
+    if (this.source === 'recording')
+      return this.player!.ended ? 'finished' : this.player!.playing ? 'running' : 'paused';
     return this.source === 'preview' ? 'idle' : this.run.state;
   });
 
@@ -98,7 +99,9 @@ export class LessonShow {
     return SPEEDS.find(({ name }) => name === wanted) ?? SPEEDS.find(({ name }) => name === '')!;
   });
   /** A run goes no faster than it can. */
-  readonly speeds = $derived.by(() => (this.source === 'recording' ? SPEEDS : SPEEDS.filter(({ factor }) => factor <= 1)));
+  readonly speeds = $derived.by(() =>
+    this.source === 'recording' ? SPEEDS : SPEEDS.filter(({ factor }) => factor <= 1),
+  );
 
   /** Stages that are over, of what is shown. */
   isOver(name: StageName): boolean {
@@ -177,7 +180,12 @@ export class LessonShow {
       const history = await session.runHistory(runId);
       if (history === undefined) {
         if (named === '') stored.forgetFinished();
-        else this.notice = { code: 'storage', message: `This browser keeps no run ${runId}.`, hint: 'It may be kept by another one, or was deleted.' };
+        else
+          this.notice = {
+            code: 'storage',
+            message: `This browser keeps no run ${runId}.`,
+            hint: 'It may be kept by another one, or was deleted.',
+          };
         return;
       }
       const past = new RunView(session);

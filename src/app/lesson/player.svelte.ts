@@ -105,18 +105,27 @@ function layOut({ events }: Recording, run: RunView): { timeline: Timed[]; stage
   for (const [ms, event] of events) {
     run.accept(event);
     // Never back: a stage that is over stays over.
-    at = Math.max(at, STAGES.findIndex(({ name }) => name === stageOf(run)));
+    at = Math.max(
+      at,
+      STAGES.findIndex(({ name }) => name === stageOf(run)),
+    );
     groups.get(STAGES[at]!.name)!.push({ ms, event });
   }
   const lengths = STAGES.map(({ name }) => {
     const group = groups.get(name)!;
     return { name, group, ms: group.length === 0 ? 0 : group.at(-1)!.ms - group[0]!.ms };
   });
-  const real = Math.max(1, lengths.reduce((sum, { ms }) => sum + ms, 0));
+  const real = Math.max(
+    1,
+    lengths.reduce((sum, { ms }) => sum + ms, 0),
+  );
   const shares = lengths.map(({ group, ms }) =>
     group.length === 0 ? 0 : Math.min(STAGE_MOST, Math.max(STAGE_LEAST, ms / real)),
   );
-  const whole = Math.max(1e-9, shares.reduce((sum, share) => sum + share, 0));
+  const whole = Math.max(
+    1e-9,
+    shares.reduce((sum, share) => sum + share, 0),
+  );
   const timeline: Timed[] = [];
   const stages: PlayedStage[] = [];
   let startMs = 0;

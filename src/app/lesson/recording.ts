@@ -48,7 +48,10 @@ export function asRecording(document: unknown): Recording {
       before = ms;
       return;
     }
-    throw new PupilError('data', `recording: expected events in order of time, number ${i} is at ${ms} ms after ${before}`);
+    throw new PupilError(
+      'data',
+      `recording: expected events in order of time, number ${i} is at ${ms} ms after ${before}`,
+    );
   });
   return document as Recording;
 }

@@ -460,7 +460,10 @@ describe('for whoever looks on', () => {
     const first = await run({
       interrupt: (event) => {
         if (event.type === 'pair' && ++pairs === 2) setTimeout(() => void session.stop(), 20);
-        else if (event.type !== 'state') setTimeout(() => void session.setPace({ restMs: 60_000 }), 0); // ends the rest
+        // One for each rest before that: it ends the rest, and leaves the pace as it is.
+        else if (['progress', 'evaluation', 'pair'].includes(event.type)) {
+          setTimeout(() => void session.setPace({ restMs: 60_000 }), 0);
+        }
       },
     });
     expect([first.summary.state, pairs]).toEqual(['stopped', 2]);
