@@ -1,6 +1,6 @@
 // fakePage.ts: the page's places, all at once, mounted over a session that the test controls; the frame around them has tests
 // of its own (shell.test.ts). Tests only.
-import { flushSync, mount, unmount } from 'svelte';
+import { flushSync, mount, unmount, type Component } from 'svelte';
 import AllPlaces from './AllPlaces.svelte';
 import '../../src/app/page.css';
 import { Playground } from '../../src/app/state/playground.svelte';
@@ -83,6 +83,7 @@ export function show(
   session: Partial<FakeSession>,
   query = '',
   more: Partial<ConstructorParameters<typeof Playground>[1]> = {},
+  view: Component<{ playground: Playground }> = AllPlaces,
 ): { root: HTMLElement; playground: Playground; text: () => string } {
   const kept = new Map<string, string>();
   const playground = new Playground(session as unknown as SessionApi, {
@@ -97,7 +98,7 @@ export function show(
   });
   const root = document.createElement('div');
   document.body.append(root);
-  const app = mount(AllPlaces, { target: root, props: { playground } });
+  const app = mount(view, { target: root, props: { playground } });
   unmountAll.push(() => {
     void unmount(app);
     root.remove();

@@ -11,9 +11,13 @@ import { RunView } from '../../src/app/state/run.svelte';
 import { Story } from '../../src/app/state/story.svelte';
 import { Writing } from '../../src/app/lesson/writing.svelte';
 import type { EvaluationRow, RunHistory, SessionApi, SessionEvent } from '../../src/session/protocol';
-import { FakeSession, button, removePages, settle, show } from './fakePage';
+import LessonPlace from '../../src/app/places/LessonPlace.svelte';
+import { FakeSession, button, removePages, settle, show as showPage } from './fakePage';
 
 afterEach(removePages);
+
+const show = (...[session, query, more]: Parameters<typeof showPage>): ReturnType<typeof showPage> =>
+  showPage(session, query, more, LessonPlace);
 
 const recording = asRecording(recordingDocument);
 const HOSTILE = '<img src=x onerror="window.injected = true">';
@@ -152,22 +156,21 @@ describe('a run that goes on', () => {
     expect(body()).toContain('reaches the target');
     look({ type: 'pairs', counts: { prompts: 3, pairs: 3, teacher_fallback: 0, identical_skipped: 0 } }, pair(0));
     expect(body()).toContain('although it is right');
-    look(
-      { type: 'phase', phase: 'self-refine', state: 'start' },
-      {
-        type: 'metrics',
-        phase: 'self-refine',
-        step: 1,
-        totalSteps: 4,
-        values: {
-          loss: 0.69,
-          'rewards/chosen': 0.2,
-          'rewards/rejected': -0.3,
-          'rewards/margins': 0.5,
-          'rewards/accuracies': 1,
-        },
+    tell(session, { type: 'phase', phase: 'self-refine', state: 'start' });
+    expect(stageTitle(page.root)).toBe('5 Pairs'); // they are scored for the reference
+    look({
+      type: 'metrics',
+      phase: 'self-refine',
+      step: 1,
+      totalSteps: 4,
+      values: {
+        loss: 0.69,
+        'rewards/chosen': 0.2,
+        'rewards/rejected': -0.3,
+        'rewards/margins': 0.5,
+        'rewards/accuracies': 1,
       },
-    );
+    });
     expect(body()).toContain('0.50');
     look(
       { type: 'phase', phase: 'evaluate', state: 'start' },

@@ -10,7 +10,7 @@ const WHOLE_MS = 120_000;
 const STAGE_LEAST = 0.08;
 const STAGE_MOST = 0.24;
 /** Of the place of an event within its stage: by its time, the rest by its number, so that what came at once can be read. */
-const BY_TIME = 0.5;
+const BY_TIME = 0.2;
 /** What one step goes on to. */
 const UNITS: ReadonlySet<SessionEvent['type']> = new Set(['demonstration', 'metrics', 'sampled', 'pair', 'evaluation']);
 

@@ -115,7 +115,7 @@ export function stageOf(run: RunView): StageName {
     case 'generate-pairs':
       return run.story.pairs.length > 0 ? 'pairs' : 'sample';
     case 'self-refine':
-      return run.pointsOf('self-refine').length > 0 ? 'refine' : 'pairs';
+      return (run.revisions.get('self-refine') ?? 0) > 0 ? 'refine' : 'pairs'; // the points themselves tell nobody
     case 'evaluate':
     case 'report':
       return 'evaluate';
