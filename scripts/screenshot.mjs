@@ -107,8 +107,8 @@ try {
     await panel.screenshot({ path: path.join(values.out, 'talk-panel.png') });
   }
   if (values.student !== undefined) {
-    const panel = page.locator('details.student');
-    await page.getByRole('link', { name: 'Change', exact: true }).click();
+    const panel = page.locator('.student');
+    await page.getByRole('button', { name: 'Change', exact: true }).click();
     await panel.getByRole('radio', { name: 'Hugging Face Hub' }).check();
     await panel.getByText('A gated or private model').click();
     await panel.getByLabel('Endpoint').fill(`http://127.0.0.1:${server.port}/hub`);
@@ -116,9 +116,12 @@ try {
     await panel.getByLabel('Model').fill(`http://127.0.0.1:${server.port}/hub/${REPO}/tree/main`);
     await panel.getByLabel('Model').press('Enter');
     await panel.locator('table').waitFor({ timeout: 60_000 });
-    const budget = panel.getByLabel('Budget');
-    await budget.fill('0.05');
-    await budget.press('Tab');
+    const setBudget = async (/** @type {string} */ text) => {
+      await page.getByRole('searchbox', { name: 'Find a setting' }).fill('GPU memory at most');
+      await page.getByRole('textbox', { name: 'GPU memory at most' }).fill(text);
+      await page.getByRole('searchbox', { name: 'Find a setting' }).fill('');
+    };
+    await setBudget('50 MiB');
     await panel.locator('.verdict.too-large').waitFor();
     await shoot('student-too-large');
     await page.setViewportSize({ width: 1280, height: 800 });
@@ -133,8 +136,7 @@ try {
         .click({ timeout: 10_000 });
       await page.waitForTimeout(500);
     }
-    await budget.fill('8');
-    await budget.press('Tab');
+    await setBudget('8 GiB');
     await panel.locator('.verdict.fits').waitFor();
     await panel.getByRole('button', { name: 'Use it in the experiment' }).click();
     await shoot('student');

@@ -7,7 +7,7 @@ import { PupilError } from '../base/errors';
 import type { SessionApi, TeacherModelApi } from '../session/protocol';
 import { hasWebGpu } from '../gpu/presence';
 import { SESSION_METHODS, TEACHER_METHODS } from '../worker/answering';
-import { Heartbeat, HEARTBEAT } from './heartbeat';
+import { Heartbeat, HEARTBEAT, type HeartbeatLimits } from './heartbeat';
 import type { WorkerNews } from './lab/workerNews';
 
 /** Known without a worker, so that the page can say so before anything is started. */
@@ -37,7 +37,10 @@ const startSessionWorker = (): Worker =>
  * that needs it. Where the worker fails, the calls under way reject with a PupilError `browser`, and the next call starts
  * another one: what is stored is there, what was in its memory is not.
  */
-export function createSessionClient(start: () => Worker = startSessionWorker, limits = HEARTBEAT): SessionClient {
+export function createSessionClient(
+  start: () => Worker = startSessionWorker,
+  limits: HeartbeatLimits = HEARTBEAT,
+): SessionClient {
   let news: (news: WorkerNews) => void = () => undefined;
   let current: HeldWorker | undefined;
   let ended: PupilError | undefined;
@@ -145,7 +148,7 @@ class HeldWorker {
     private readonly worker: Worker,
     private readonly what: string,
     /** Absent: it is not asked whether it lives. */
-    private readonly limits: ConstructorParameters<typeof Heartbeat>[0] | undefined,
+    private readonly limits: HeartbeatLimits | undefined,
     private readonly news: (news: WorkerNews) => void = () => undefined,
   ) {
     this.remote = wrap(worker) as unknown as AnyAnswers;

@@ -5,14 +5,20 @@
 
 export type Life = 'alive' | 'silent' | 'dead';
 
-export const HEARTBEAT = {
+export interface HeartbeatLimits {
   /** How often is asked while an answer is waited for. */
-  everyMs: 5_000,
+  everyMs: number;
   /** From here on a person is told, and may give it up. */
-  silentMs: 60_000,
+  silentMs: number;
   /** From here on it is given up. */
+  deadMs: number;
+}
+
+export const HEARTBEAT: HeartbeatLimits = {
+  everyMs: 5_000,
+  silentMs: 60_000,
   deadMs: 15 * 60_000,
-} as const;
+};
 
 /** Between two ticks that lie further apart than this many intervals, this side was asleep. */
 const SLEPT_INTERVALS = 3;
@@ -21,7 +27,7 @@ export class Heartbeat {
   private waitedMs = 0;
   private lastTickMs: number | undefined;
 
-  constructor(private readonly limits: typeof HEARTBEAT | { everyMs: number; silentMs: number; deadMs: number }) {}
+  constructor(private readonly limits: HeartbeatLimits) {}
 
   /** For how long nothing has been heard, in time that this side was awake. */
   get silentForMs(): number {
@@ -39,7 +45,7 @@ export class Heartbeat {
     this.lastTickMs = undefined;
   }
 
-  /** To be called every {@link HEARTBEAT.everyMs} while an answer is waited for. */
+  /** To be called every `everyMs` while an answer is waited for. */
   tick(nowMs: number): Life {
     const { everyMs, silentMs, deadMs } = this.limits;
     if (this.lastTickMs !== undefined) {

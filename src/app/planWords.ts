@@ -59,7 +59,10 @@ export function verdictWords({ verdict, peak, peakStage, budgetBytes, limits, te
         ? `The ${name} would take ${formatBytes(sizeBytes)}: the largest buffer of this GPU is ${formatBytes(limits!.maxBufferSize)}.`
         : `The ${name} would take ${formatBytes(sizeBytes)}, bound as one: this GPU binds at most ${formatBytes(limits!.maxStorageBufferBindingSize)}.`,
     );
-  const unsaid = budgetBytes === undefined ? ['A browser does not say how much memory the GPU has: set a budget.'] : [];
+  const unsaid =
+    budgetBytes === undefined
+      ? ['A browser does not say how much memory the GPU has: say it by “GPU memory at most”, if you know.']
+      : [];
   switch (verdict) {
     case 'fits':
       return [`It fits: ${most}${budget}.`, ...unsaid];

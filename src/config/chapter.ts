@@ -23,7 +23,7 @@ const BlockSchema = v.variant('kind', [
   v.variant('widget', WIDGETS),
 ]);
 
-const webAddress = v.pipe(v.string(), v.url(), v.regex(/^https?:\/\//i, 'an address that begins with https://'));
+const webAddress = v.pipe(v.string(), v.url(), v.regex(/^https?:\/\//, 'an address that begins with https://'));
 
 const ReferenceSchema = v.strictObject({
   title: LINE,

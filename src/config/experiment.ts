@@ -9,7 +9,7 @@ import { ExperimentSchema, StudentSchema } from './schema';
 import type { Experiment, StudentConfig } from './schema';
 
 export { SCORERS } from './phaseSchema';
-export { DEMONSTRATION_FORMATS } from './schema';
+export { DEMONSTRATION_FORMATS } from './demonstrationsSchema';
 export { TASK_IDS, TASK_USES } from './taskSchema';
 export type { ConfigProblem } from './problems';
 export type {

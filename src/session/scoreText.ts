@@ -15,6 +15,13 @@ export function scoreText({ task, text, target, choices }: ScoreTextRequest): Re
   if (known === undefined) {
     throw new PupilError('usage', `scoreText: expected one of ${TASK_IDS.join(', ')} as the task, got ${task}`);
   }
+  for (const [name, value] of Object.entries({ text, target, ...choices })) {
+    if (typeof value === 'string') continue;
+    throw new PupilError(
+      'data',
+      `scoreText: expected texts as text, target and choices, got ${JSON.stringify(value) ?? 'nothing'} as ${name}`,
+    );
+  }
   const row = { text, target, ...(choices === undefined ? {} : { choices }) };
   const verdictOf = (scorer: ScorerName): TextVerdict => {
     const { correct, answer, rule } = judge(TASKS[known].kind, row, scorer);

@@ -93,7 +93,7 @@ describe('the page', () => {
       await settle();
       expect(button(root, next)).toBeDefined();
     }
-    button(root, 'Stop').click();
+    button(root, 'Stop now').click();
     session.finish({ state: 'stopped' });
     await settle();
     expect(session.calls).toEqual(['pause', 'step', 'resume', 'stop']);

@@ -75,15 +75,15 @@ describe('a teacher behind an API', () => {
     expect(demonstrations(page).at(-1)).toMatchObject({ label: 'small', task: 'A stories', format: 'jsonl' });
     button(box, 'Download the answers (JSONL)').click();
     expect(page.saved.get('small.jsonl')!.trim().split('\n')).toHaveLength(4);
-    part(page.panel, 'The experiment file');
-    await until(() => page.panel.innerText.includes('Files kept in this browser'));
-    button(page.panel, 'Download it, with its kept files').click();
+    page.root.querySelector<HTMLDetailsElement>('details.file')!.open = true;
+    await until(() => page.root.innerText.includes('Files kept in this browser'));
+    button(page.root, 'Download').click();
     await until(() => page.saved.size === 3);
     expect(traces(page, memory)).not.toContain(KEY);
     for (const { path } of await session.keptFiles()) {
       expect(new TextDecoder().decode(await session.keptFile(path))).not.toContain(KEY);
     }
-    const downloaded = JSON.parse(page.saved.get('experiment.json')!) as { demonstrations: { files: string[] }[] };
+    const downloaded = JSON.parse(page.saved.get('the-lesson.json')!) as { demonstrations: { files: string[] }[] };
     const [name] = downloaded.demonstrations.at(-1)!.files;
     expect(name).not.toContain('kept:');
     expect(page.saved.has(name!)).toBe(true);

@@ -9,6 +9,7 @@ import {
   field,
   lines,
   Memory,
+  mixtureOf,
   part,
   pick,
   set,
@@ -88,8 +89,11 @@ describe('demonstrations from files', () => {
       keepWrong: false,
     });
     expect(added(page).files[0]).toMatch(/^kept:mine-[a-p]{8}\.jsonl$/);
-    expect(part(page.panel, 'The experiment file').querySelector('pre')!.textContent).toContain(added(page).files[0]);
-    expect(page.text()).toContain('Changed by you');
+    const fold = page.root.querySelector<HTMLDetailsElement>('details.file')!;
+    fold.open = true;
+    await until(() => fold.querySelector('pre') !== null);
+    expect(fold.querySelector('pre')!.textContent).toContain(added(page).files[0]);
+    expect(page.text()).toContain('changed by you');
     // A run reads that very file.
     expect(
       await (page.playground.teachers as never as { place: { session: TeachingSession } }).place.session.keptFile(
@@ -118,7 +122,7 @@ describe('demonstrations from files', () => {
     set(field(disk, 'in place of'), true);
     button(disk, 'Use in the experiment').click();
     await until(() => experimentOf(page).demonstrations.length === 1 && added(page).label === 'chat');
-    const mixture = part(page.panel, 'In this experiment');
+    const mixture = mixtureOf(page);
     await until(() => mixture.innerText.includes('1 in training · 100.0 % right'));
   });
 

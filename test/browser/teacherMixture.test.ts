@@ -3,7 +3,7 @@
 import { afterEach, expect, it } from 'vitest';
 import type { FakeSession } from './fakePage';
 import { button, removePages, settle } from './fakePage';
-import { field, Memory, part, set, TeachingSession, teachersPage, until, type Page } from './teachingPage';
+import { field, Memory, mixtureOf, set, TeachingSession, teachersPage, until, type Page } from './teachingPage';
 
 afterEach(removePages);
 
@@ -14,7 +14,7 @@ const itemId = (item: HTMLElement): string => /· (\S+)/.exec(item.querySelector
 
 async function listed(session: FakeSession, memory: Memory): Promise<Page & { mixture: HTMLElement }> {
   const page = await teachersPage(session as TeachingSession, memory);
-  const mixture = part(page.panel, 'In this experiment');
+  const mixture = mixtureOf(page);
   await until(() => mixture.innerText.includes('in training'));
   button(mixture, 'Demonstrations of scripted, in-family, A stories').click();
   await settle();
@@ -24,9 +24,11 @@ async function listed(session: FakeSession, memory: Memory): Promise<Page & { mi
 it('shows each teacher with family, number and accuracy; wrong answers are kept or filtered in the experiment', async () => {
   const { mixture, ...page } = await listed(new TeachingSession(), new Memory());
   expect(mixture.innerText).toContain('120 in training · 100.0 % right');
-  expect(mixture.querySelector('select')!.value).toBe('in-family');
-  set(field(mixture, 'train on wrong'), false);
-  set(mixture.querySelector('select')!, 'out-family');
+  const control = (path: string): HTMLInputElement =>
+    mixture.querySelector<HTMLInputElement>(`[data-path="demonstrations[0].${path}"] :is(input, select)`)!;
+  expect(control('family').value).toBe('in-family');
+  set(control('keepWrong'), false);
+  set(control('family'), 'out-family');
   await settle();
   expect(entry(page)).toMatchObject({ keepWrong: false, family: 'out-family' });
 });
@@ -99,14 +101,14 @@ it('leaves out and edits by hand: judged anew, in the experiment, over a reload,
   expect(items(again.mixture)[1]!.querySelector('.answer')!.textContent).toBe(own);
 });
 
-it('does not take out the last teacher of a training phase, and says why', async () => {
+it('a training phase without a teacher does not run, and says why where teachers are; undo brings the teacher back', async () => {
   const { mixture, ...page } = await listed(new TeachingSession(), new Memory());
-  const take = (): void => button(mixture, 'Take scripted, in-family, A stories out of the experiment').click();
-  take();
-  await settle();
-  expect(mixture.innerText).toContain('Really take out?');
-  take();
+  button(mixture, 'Remove scripted, in-family, A stories').click();
   await settle();
   expect(mixture.innerText).toContain('demonstrations of a task that is used for instruct');
+  expect(page.playground.canRun).toBe(false);
+  button(page.panel, 'Undo').click();
+  await settle();
+  expect(page.playground.canRun).toBe(true);
   expect(page.playground.experiments.isChanged).toBe(false);
 });

@@ -35,7 +35,7 @@ export interface Page extends ReturnType<typeof show> {
   saved: Map<string, string>;
 }
 
-/** The page with its section Teachers open. */
+/** The page with the sections Tasks and Teachers of its form open. */
 export async function teachersPage(
   session: TeachingSession,
   memory = new Memory(),
@@ -50,9 +50,11 @@ export async function teachersPage(
   });
   await page.playground.open();
   flushSync();
-  const panel = page.root.querySelector<HTMLDetailsElement>('.teachers')!;
-  panel.open = true;
-  await until(() => panel.querySelector('.parts') !== null);
+  const panel = page.root.querySelector<HTMLElement>('.lab-setup')!;
+  for (const name of ['tasks', 'teachers']) {
+    panel.querySelector<HTMLDetailsElement>(`[data-section="${name}"]`)!.open = true;
+  }
+  await until(() => panel.querySelectorAll('.parts').length === 2);
   return { ...page, panel, saved };
 }
 
@@ -65,10 +67,13 @@ export async function until(isSo: () => boolean, what = ''): Promise<void> {
   throw new Error(`waited in vain ${what}for ${isSo.toString()} in:\n${document.body.innerText}`);
 }
 
+/** The teachers of the experiment. */
+export const mixtureOf = ({ panel }: Page): HTMLElement => panel.querySelector<HTMLElement>('.teachers .entries')!;
+
 /** Opens one of the parts. */
 export function part(panel: HTMLElement, title: string): HTMLDetailsElement {
   const found = [...panel.querySelectorAll<HTMLDetailsElement>('.parts > details')].find(
-    (one) => one.querySelector('h3')?.textContent === title,
+    (one) => one.querySelector('h4')?.textContent === title,
   );
   if (found === undefined) throw new Error(`no part "${title}"`);
   found.open = true;
@@ -88,7 +93,8 @@ export function field(root: HTMLElement, name: string): HTMLInputElement & HTMLS
   const labels = [...root.querySelectorAll('label')];
   const found =
     labels.find((label) => wordsOf(label) === name) ?? labels.find((label) => wordsOf(label).startsWith(name));
-  if (found !== undefined) return found.querySelector('input, select, textarea')!;
+  if (found !== undefined)
+    return (found.control ?? found.querySelector('input, select, textarea')) as ReturnType<typeof field>;
   throw new Error(`no field "${name}" in:\n${root.innerText}`);
 }
 

@@ -4,6 +4,7 @@ import * as v from 'valibot';
 import { mcnemarExact } from '../../base/statistics';
 import { isSelfConsistency } from '../../config/scorerNames';
 import { SYSTEM_NAMES } from '../../config/systems';
+import { parseLine } from './parseLine';
 
 const Line = {
   system: v.picklist(SYSTEM_NAMES),
@@ -35,12 +36,18 @@ const VoteLine = v.object({
   samples: v.number(),
 });
 
-export type AnswerLineRow = v.InferOutput<typeof AnswerLine> | v.InferOutput<typeof VoteLine>;
+/** `searched`: what was said, in lower case; made as the file is read, a slice at a time. */
+export type AnswerLineRow = (v.InferOutput<typeof AnswerLine> | v.InferOutput<typeof VoteLine>) & { searched: string };
 
 /** @throws Error that says what is wrong with the line */
 export function readAnswer(value: unknown): AnswerLineRow {
-  const isVote = typeof value === 'object' && value !== null && 'texts' in value;
-  return v.parse(isVote ? VoteLine : AnswerLine, value);
+  const hasTexts = typeof value === 'object' && value !== null && 'texts' in value;
+  if (!hasTexts) {
+    const row = parseLine(AnswerLine, value);
+    return { ...row, searched: row.text.toLowerCase() };
+  }
+  const row = parseLine(VoteLine, value);
+  return { ...row, searched: row.texts.join('\n').toLowerCase() };
 }
 
 /** A way of answering: a system with a prompt, once or by vote. */
@@ -60,7 +67,6 @@ export interface Item {
   target: string;
   /** By way of answering. */
   said: ReadonlyMap<string, AnswerLineRow>;
-  searched: string;
 }
 
 export interface Answers {
@@ -72,50 +78,59 @@ export interface Answers {
   scorers: string[];
 }
 
-const isVote = (row: AnswerLineRow): row is v.InferOutput<typeof VoteLine> => 'texts' in row;
+const isVote = (row: AnswerLineRow): row is Extract<AnswerLineRow, { texts: string[] }> => 'texts' in row;
+
+const wayId = (row: AnswerLineRow): string => `${row.system}.${row.prompt}${isVote(row) ? '.vote' : ''}`;
 
 function wayOf(row: AnswerLineRow): Way & { rank: number } {
   const { system, prompt } = row;
   const voted = isVote(row);
-  const name = system === 'Baseline' ? 'Baseline' : system;
-  const how = prompt === 'cot' ? ' CoT' : ' plain';
   return {
-    id: `${system}.${prompt}${voted ? '.vote' : ''}`,
-    label: `${name}${how}${voted ? `, vote of ${row.samples}` : ''}`,
+    id: wayId(row),
+    label: `${system}${prompt === 'cot' ? ' CoT' : ' plain'}${voted ? `, vote of ${row.samples}` : ''}`,
     rank: 4 * SYSTEM_NAMES.indexOf(system) + (prompt === 'cot' ? 1 : 0) + (voted ? 2 : 0),
   };
 }
 
-/** Joins the lines, in the order of the file. */
-export function answersOf(rows: readonly AnswerLineRow[]): Answers {
-  const items = new Map<string, Item & { said: Map<string, AnswerLineRow>; texts: string[] }>();
-  const ways = new Map<string, Way & { rank: number }>();
-  const matching = new Set<string>();
-  const probing = new Set<string>();
-  for (const row of rows) {
+/** Joins lines, one after the other; what they make is in `answers()`. */
+export class AnswerJoin {
+  private readonly items = new Map<string, Item & { said: Map<string, AnswerLineRow> }>();
+  private readonly ways = new Map<string, Way & { rank: number }>();
+  private readonly matching = new Set<string>();
+  private readonly probing = new Set<string>();
+
+  readonly add = (row: AnswerLineRow): void => {
     const { taskId, itemId, question = '', target } = row;
     const id = `${taskId}/${itemId}`;
-    let item = items.get(id);
+    let item = this.items.get(id);
     if (item === undefined) {
-      item = { id, taskId, itemId, question, target, said: new Map(), searched: '', texts: [itemId, question, target] };
-      items.set(id, item);
+      item = { id, taskId, itemId, question, target, said: new Map() };
+      this.items.set(id, item);
     }
-    const way = wayOf(row);
-    ways.set(way.id, way);
-    item.said.set(way.id, row);
-    if (isVote(row)) item.texts.push(...row.texts);
-    else {
-      item.texts.push(row.text);
-      for (const scorer of Object.keys(row.correct)) matching.add(scorer);
-      for (const scorer of Object.keys(row.probed ?? {})) probing.add(scorer);
-    }
-  }
-  return {
-    items: [...items.values()].map(({ texts, ...item }) => ({ ...item, searched: texts.join('\n').toLowerCase() })),
-    ways: [...ways.values()].sort((a, b) => a.rank - b.rank).map(({ id, label }) => ({ id, label })),
-    tasks: [...new Set([...items.values()].map(({ taskId }) => taskId))],
-    scorers: [...matching, ...probing],
+    const way = wayId(row);
+    if (!this.ways.has(way)) this.ways.set(way, wayOf(row));
+    item.said.set(way, row);
+    if (isVote(row)) return;
+    for (const scorer of Object.keys(row.correct)) this.matching.add(scorer);
+    for (const scorer of Object.keys(row.probed ?? {})) this.probing.add(scorer);
   };
+
+  /** Items in the order of the lines. */
+  answers(): Answers {
+    const items = [...this.items.values()];
+    return {
+      items,
+      ways: [...this.ways.values()].sort((a, b) => a.rank - b.rank).map(({ id, label }) => ({ id, label })),
+      tasks: [...new Set(items.map(({ taskId }) => taskId))],
+      scorers: [...this.matching, ...this.probing],
+    };
+  }
+}
+
+/** Whether words are in the question or in anything that was said to it. @param sought in lower case. */
+export function mentions({ itemId, question, target, said }: Item, sought: string): boolean {
+  const asked = [itemId, question, target].some((text) => text.toLowerCase().includes(sought));
+  return asked || [...said.values()].some((row) => row.searched.includes(sought));
 }
 
 /** Whether a way of answering was right by a scorer; a vote goes by its own. Undefined where the run does not say. */

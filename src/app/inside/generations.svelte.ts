@@ -2,10 +2,22 @@
 // items filtered by how their verdicts changed, one of them chosen. All of it is in the address.
 import type { Playground } from '../state/playground.svelte';
 import { AddressField } from './addressField.svelte';
-import { answersOf, changeOf, CHANGES, compare, defaultPair, readAnswer, type Change, type Item } from './answers';
-import type { AnswerLineRow } from './answers';
+import {
+  AnswerJoin,
+  changeOf,
+  CHANGES,
+  compare,
+  defaultPair,
+  mentions,
+  readAnswer,
+  type AnswerLineRow,
+  type Answers,
+  type Change,
+  type Item,
+} from './answers';
 import { ArtefactRows } from './artefactRows.svelte';
 import { insideRunOf, type InsideRun } from './insideRun.svelte';
+import { inSlices } from './readLines';
 
 /** Between the two in the address; no way of answering has it in its name. */
 const BETWEEN = '~';
@@ -15,8 +27,9 @@ export class GenerationsState {
   readonly file: ArtefactRows<AnswerLineRow>;
   readonly search: AddressField;
   private readonly item: AddressField;
-
-  readonly answers = $derived.by(() => answersOf(this.file.rows));
+  /** What `answers` was joined from. */
+  private joined: readonly AnswerLineRow[] = [];
+  answers = $state.raw<Answers>(new AnswerJoin().answers());
   readonly task = $derived.by(() => this.named('task', this.answers.tasks) ?? '');
   readonly scorer = $derived.by(() => this.named('metric', this.answers.scorers) ?? this.answers.scorers[0] ?? '');
   readonly pair = $derived.by((): [first: string, second: string] => {
@@ -37,7 +50,7 @@ export class GenerationsState {
     return this.ofTask.filter(
       (item) =>
         (this.change === undefined || changeOf(item, ...this.pair, this.scorer) === this.change) &&
-        (sought === '' || item.searched.includes(sought)),
+        (sought === '' || mentions(item, sought)),
     );
   });
   readonly at = $derived.by(() => {
@@ -53,8 +66,14 @@ export class GenerationsState {
     this.item = new AddressField(playground.address, 'item');
   }
 
-  show(runId: string, revision: string): Promise<void> {
-    return this.file.show(runId, revision);
+  async show(runId: string, revision: string): Promise<void> {
+    await this.file.show(runId, revision);
+    const { rows } = this.file;
+    if (rows === this.joined) return;
+    this.joined = rows;
+    const join = new AnswerJoin();
+    await inSlices(rows, join.add, { isOver: () => this.joined !== rows });
+    if (this.joined === rows) this.answers = join.answers();
   }
 
   choose(index: number): void {

@@ -19,7 +19,7 @@ export interface TokenLook {
 }
 
 const signed = (value: number): string => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`;
-export const nats = (value: number): string => `${value < 0 ? '−' : ''}${Math.abs(value).toFixed(2)}`;
+export const nats = (value: number, digits = 2): string => `${value < 0 ? '−' : ''}${Math.abs(value).toFixed(digits)}`;
 
 /** log π − log π_ref; undefined without a policy. */
 export const ratioOf = ({ policy, reference }: Pick<ScoredToken, 'policy' | 'reference'>): number | undefined =>

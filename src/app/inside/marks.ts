@@ -15,7 +15,7 @@ interface Span {
 }
 
 const NUMBER = /^[-−]?[\d,]*\.?\d+$/;
-const NUMBERS = /[-−]?\d[\d,]*(?:\.\d+)?/g;
+const NUMBERS = /[-−]?\d+(?:,\d+)*(?:\.\d+)?/g;
 const valueOf = (text: string): number => Number(text.replaceAll(',', '').replace('−', '-'));
 
 /** "D": as an option is named, so that no article and no pronoun is taken for one. */
@@ -67,4 +67,25 @@ export function touchesTarget(texts: readonly string[], target: string): boolean
     const [from, to] = [at, (at += text.length)];
     return places.some((place) => place.from < to && from < place.to);
   });
+}
+
+/**
+ * A text in blocks of at most so many characters, cut at line breaks where there are any: laying out a word of a million
+ * letters as one line takes a browser many seconds. Joined they are the text without the line breaks that were cut at.
+ */
+export function blocksOf(text: string, most = 8000): string[] {
+  const out: string[] = [];
+  for (let start = 0; start < text.length;) {
+    let end = Math.min(text.length, start + most);
+    const broken = end < text.length ? text.lastIndexOf('\n', end) : -1;
+    if (broken > start) {
+      out.push(text.slice(start, broken));
+      start = broken + 1;
+      continue;
+    }
+    if (end < text.length && /[\uD800-\uDBFF]/.test(text[end - 1]!)) end--; // both halves of a sign beyond the BMP
+    out.push(text.slice(start, end));
+    start = end;
+  }
+  return out;
 }

@@ -2,6 +2,7 @@
 // and in words why a pair came out as it did. It reads no file.
 import * as v from 'valibot';
 import { PAIR_CASES, type PairCase } from '../../config/pairCases';
+import { parseLine } from './parseLine';
 
 const Ids = v.custom<number[]>(Array.isArray, 'expected a list of token ids');
 const Completion = v.object({ text: v.string(), ids: Ids, from: v.picklist(['student', 'teacher']) });
@@ -54,7 +55,7 @@ const answerOf = ({ text, from, ids }: v.InferOutput<typeof Completion>): PairAn
 
 /** @throws Error that says what is wrong with the line */
 export function readPair(value: unknown, line: number): PairRow {
-  const { prompt, chosen, rejected, cases, ...rest } = v.parse(PairLine, value);
+  const { prompt, chosen, rejected, cases, ...rest } = parseLine(PairLine, value);
   return {
     ...rest,
     index: line,

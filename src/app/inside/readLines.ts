@@ -37,6 +37,22 @@ const turn = (): Promise<void> =>
     port2.postMessage(undefined);
   });
 
+/** Does something with each of many, giving the page its turn in between. Ends early where `isOver` became true. */
+export async function inSlices<Item>(
+  items: readonly Item[],
+  work: (item: Item) => void,
+  { isOver = () => false, pause = turn, now = () => performance.now() }: ReadLinesOptions = {},
+): Promise<void> {
+  let sliceStart = now();
+  for (const item of items) {
+    work(item);
+    if (now() - sliceStart < SLICE_MS) continue;
+    await pause();
+    if (isOver()) return;
+    sliceStart = now();
+  }
+}
+
 /**
  * All rows, in the order of the lines. Blank lines are skipped.
  * @param read the row of a line, by what was parsed and the line's number from 0. What it throws is the line's damage.

@@ -1,15 +1,12 @@
 // views.ts: the tabs of Inside as data: what each is called, what it needs, and how its code is fetched. Another tab is one more
 // entry here.
-import type { Component } from 'svelte';
-import type { Playground } from '../state/playground.svelte';
+import type { Loadable } from '../shell/loadable';
 
-export interface InsideView {
+export interface InsideView extends Loadable {
   /** In the address, as `view`. */
   id: string;
-  label: string;
   /** Whether it looks into one run (the address's `run`) or at this device. */
   of: 'run' | 'device';
-  load: () => Promise<{ default: Component<{ playground: Playground }> }>;
 }
 
 export const INSIDE_VIEWS: readonly InsideView[] = [

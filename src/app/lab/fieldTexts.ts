@@ -27,7 +27,31 @@ const unescaped = (text: string): string => text.replace(/\\(.)/g, (whole, lette
 export function textOf({ text, shape }: Setting, value: unknown): string {
   if (value === undefined || value === null) return '';
   if (typeof value === 'string') return text === 'escaped' && shape.kind !== 'number' ? escaped(value) : value;
-  return typeof value === 'number' ? String(value) : JSON.stringify(value);
+  return typeof value === 'number' ? numberText(value) : JSON.stringify(value);
+}
+
+/** 0.000001 → `1e-6`: no noughts to count. */
+function numberText(value: number): string {
+  return value !== 0 && Math.abs(value) < 1e-3 ? value.toExponential() : String(value);
+}
+
+const EXPECTED: Readonly<Record<string, string>> = {
+  number: 'a number',
+  string: 'a text',
+  boolean: 'on or off',
+  Array: 'a list',
+  Object: 'settings',
+};
+const SIGNS: readonly [RegExp, string][] = [
+  [/^>=/, 'at least '],
+  [/^<=/, 'at most '],
+  [/^>/, 'more than '],
+];
+
+/** What a check of the schema expects, in words: `>=1` → `at least 1`. */
+export function expectedText(expected: string): string {
+  const sign = SIGNS.find(([pattern]) => pattern.test(expected));
+  return sign === undefined ? (EXPECTED[expected] ?? expected) : expected.replace(...sign);
 }
 
 /** What a typed text means; undefined: nothing is said, so that the default holds or the setting stays out. */
@@ -42,7 +66,7 @@ export function shortText(value: unknown, unit?: string): string {
   if (value === undefined) return 'not set';
   if (value === true) return 'on';
   if (value === false) return 'off';
-  if (typeof value === 'number') return unit === 'bytes' ? formatBytes(value) : String(value);
+  if (typeof value === 'number') return unit === 'bytes' ? formatBytes(value) : numberText(value);
   if (typeof value === 'string') return value === '' ? 'empty' : escaped(value);
   if (Array.isArray(value) && value.every((one) => typeof one === 'string')) {
     return value.length === 0 ? 'none' : value.map((one) => escaped(one)).join(', ');

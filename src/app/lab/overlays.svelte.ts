@@ -56,7 +56,7 @@ export class Overlays {
 
   /** A run may have gone on since: it is read again when it is next shown. */
   forget(runId: string): void {
-    this.asked.delete(runId);
+    if (!this.asked.delete(runId)) return;
     this.loaded = Object.fromEntries(Object.entries(this.loaded).filter(([id]) => id !== runId));
   }
 

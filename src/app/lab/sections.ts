@@ -76,6 +76,9 @@ export const SETTINGS_OF: ReadonlyMap<SectionName, readonly Setting[]> = (() => 
   return into;
 })();
 
+/** Where a setting of a section is in the experiment. */
+export const placeOf = ({ pattern }: Setting): string[] => pattern.split('.').slice(0, -1);
+
 /** The section that has a path's control. */
 export const sectionOf = (pattern: string): SectionName =>
   SECTIONS.find(({ roots }) => roots.some((root) => pattern === root || new RegExp(`^${root}[.[]`).test(pattern)))

@@ -1,17 +1,12 @@
 // places.ts: the four places as data: what each is called, what it is for, and how its code is fetched. The page's first load
 // holds none of them but through these functions.
-import type { Component } from 'svelte';
+import type { Loadable } from '../shell/loadable';
 import type { PlaceName } from '../state/address.svelte';
-import type { Playground } from '../state/playground.svelte';
 
-export type PlaceComponent = Component<{ playground: Playground }>;
-
-export interface PlaceInfo {
+export interface PlaceInfo extends Loadable {
   name: PlaceName;
-  label: string;
   /** One line, for the title of its link. */
   purpose: string;
-  load: () => Promise<{ default: PlaceComponent }>;
 }
 
 export const PLACE_LIST: readonly PlaceInfo[] = [

@@ -12,7 +12,7 @@ import {
 } from '../../config/experiment';
 import { dataPaths, localPaths } from '../../config/paths';
 import type { ConfigPath } from '../../config/seriesPaths';
-import { isFields, valueAt, withDefaults, withValue } from '../../config/settingValues';
+import { isFields, withDefaults, withValue } from '../../config/settingValues';
 import { isPicked, studentFolder } from '../../config/studentFolder';
 import type { PickedFile } from '../pickedFiles';
 import { DocumentHistory } from './documentHistory.svelte';
@@ -114,18 +114,6 @@ export class Experiments implements AddressedExperiments {
     return `The student was picked from a folder (${studentFolder(source).replace(/^picked:/, '')}): pick it again under Student.`;
   });
 
-  /** The seed where it is not that of what was chosen; for the address. */
-  get seedText(): string {
-    const of = (document: unknown): unknown => valueAt(withDefaults(document), ['seed']);
-    const seed = of(this.document);
-    return seed === of(this.selected?.document) ? '' : String(seed);
-  }
-  set seedText(text: string) {
-    const typed = text.trim();
-    const original = valueAt(withDefaults(this.selected?.document), ['seed']);
-    this.edit(['seed'], typed === '' ? original : /^\d+$/.test(typed) ? Number(typed) : typed);
-  }
-
   /** One setting gets another value, good or not; undefined: its default. Steps of one setting that follow each other fast are one. */
   edit(path: ConfigPath, value: unknown): void {
     this.replace(this.selectedId, withValue(this.document, path, value), JSON.stringify(path));
@@ -158,7 +146,9 @@ export class Experiments implements AddressedExperiments {
 
   undo(): void {
     const step = this.history.undo(this.selectedId, this.document);
-    if (step !== undefined) this.keep(this.selectedId, step.document);
+    if (step === undefined) return;
+    if (this.address.fromLink === this.selectedId) this.address.fromLink = undefined;
+    this.keep(this.selectedId, step.document);
   }
 
   redo(): void {

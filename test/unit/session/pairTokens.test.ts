@@ -31,7 +31,9 @@ let summary: RunSummary;
 let reference: Float32Array | undefined;
 let lines: PairLine[];
 
-const withoutTests = { evaluation: { prompts: ['cot'], maxNewTokens: 2, batchSize: 5, limit: 1 } };
+/** As little as may be besides the pairs. */
+const phases = { ...(tinyExperiment() as { phases: { selfRefine: object } }).phases, baseline: false };
+const withoutTests = { phases, evaluation: { prompts: ['cot'], maxNewTokens: 2, batchSize: 5, limit: 1 } };
 const text = (bytes: Uint8Array | undefined): string => new TextDecoder().decode(bytes);
 
 async function run(runId: string, changes: Record<string, unknown> = {}): Promise<RunSummary> {
@@ -177,7 +179,6 @@ describe('pairTokens', () => {
   });
 
   it('ipo compares means over tokens', async () => {
-    const { phases } = tinyExperiment() as { phases: { selfRefine: object } };
     const ipo = { phases: { ...phases, selfRefine: { ...phases.selfRefine, loss: 'ipo' } } };
     const { scored, summary: told } = await measure([2], { changes: ipo });
     expect(told).toMatchObject({ loss: 'ipo', over: 'means' });
@@ -213,8 +214,8 @@ describe('pairTokens', () => {
     await store.saveArtefact('torn', 'pairs.jsonl', new TextEncoder().encode('{"prompt":{"ids":[1]}}\n{"prom'));
     await expect(measure([0], { runId: 'torn' })).rejects.toMatchObject({ code: 'format', message: /chosen/ });
     await expect(measure([1], { runId: 'torn' })).rejects.toMatchObject({ code: 'data', message: /not JSON/ });
-    const phases = { baseline: true, instruct: false, selfRefine: false };
-    await expect(measure([0], { changes: { phases } })).rejects.toMatchObject({ code: 'usage' });
+    const untrained = { phases: { baseline: true, instruct: false, selfRefine: false } };
+    await expect(measure([0], { changes: untrained })).rejects.toMatchObject({ code: 'usage' });
   });
 
   it('is refused while other work goes on; stop ends it, and the next one works', async () => {
