@@ -4,6 +4,7 @@ import { flushSync } from 'svelte';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PupilError } from '../../src/base/errors';
 import type { AskAnswer, AskRequest, ExampleQuestions, StoredRun } from '../../src/session/protocol';
+import LessonPlace from '../../src/app/places/LessonPlace.svelte';
 import { FakeSession, button, removePages, settle, show } from './fakePage';
 
 afterEach(removePages);
@@ -51,7 +52,7 @@ function type(field: HTMLTextAreaElement, text: string): void {
 }
 
 async function opened(session: AskedSession): Promise<ReturnType<typeof show>> {
-  const page = show(session, '?experiment=smoke');
+  const page = show(session, '?experiment=smoke', {}, LessonPlace);
   await page.playground.open();
   flushSync();
   return page;
