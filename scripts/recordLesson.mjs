@@ -8,6 +8,7 @@
 //
 // --raw keeps the events with their times; --from makes the two files from such a file again, without a run.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -38,7 +39,9 @@ async function record() {
       if (began === 0 && event.type === 'state') began = performance.now();
       if (began !== 0) events.push({ ms: Math.round(performance.now() - began), event });
     }
-    if (child.exitCode !== 0) throw new Error(`the run ended with ${child.exitCode}`);
+    // The pipe may be closed before the process has ended.
+    const code = child.exitCode ?? (await once(child, 'exit'))[0];
+    if (code !== 0) throw new Error(`the run ended with ${code}`);
     return { events, report: JSON.parse(readFileSync(path.join(out, 'run', 'report.json'), 'utf8')) };
   } finally {
     rmSync(out, { recursive: true, force: true });
@@ -94,11 +97,11 @@ function about(report, ms) {
     seed: experiment.seed,
     recordedAt: report.startedAt,
     seconds: Math.round(ms / 1000),
-    adapter: [environment.vendor, environment.architecture, environment.description].filter(Boolean).join(' · '),
+    adapter: environment.description || `${environment.vendor} ${environment.architecture}`,
     software: environment.software,
     tier: environment.tier,
     version: environment.pupilVersion,
-    student: student.source,
+    student: path.basename(student.source), // the folder says where this machine keeps it
     parameters: student.parameters,
     fingerprint: student.fingerprint,
     trainedTasks: experiment.tasks

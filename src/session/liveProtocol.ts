@@ -1,6 +1,7 @@
 // liveProtocol.ts: what a page is told of a run while it goes on, beside its results: the work that lies before it, what it
 // holds on the GPU, and what was there before an interruption. Types only; SessionApi extends LiveApi.
 import type { EvaluationRow, PhaseName } from '../report/types';
+import type { DemonstrationEvent, PairEvent } from './lessonProtocol';
 
 /**
  * Work of one kind within a phase, counted as its progress is. A count may be an upper bound (pairs that are still to be
@@ -49,6 +50,8 @@ export interface RunHistory {
   phase: PhaseName;
   step: number;
   history: HistoryEvent;
+  /** Texts of the run, as a listener is told them. */
+  shown: (DemonstrationEvent | PairEvent)[];
 }
 
 export interface LiveApi {

@@ -13,7 +13,7 @@ export class Pace {
    * @throws PupilError `usage` beyond 0 to 60,000 ms
    */
   set(restMs: number): void {
-    if (!(restMs >= 0 && restMs <= LONGEST_MS)) {
+    if (typeof restMs !== 'number' || !(restMs >= 0 && restMs <= LONGEST_MS)) {
       throw new PupilError('usage', `setPace: expected restMs from 0 to ${LONGEST_MS}, got ${String(restMs)}`);
     }
     this.restMs = restMs;

@@ -2,8 +2,11 @@
 // looked at. It reads; it changes nothing.
 import type { Experiment } from '../config/experiment';
 import type { RunStore } from '../storage/runStore';
+import type { Prepared } from './prepare';
+import { linesOf } from './jsonLines';
 import type { HistoryEvent, RunHistory } from './liveProtocol';
 import { phasesOf, type RunState } from './runState';
+import { shownDemonstrations, shownPairs } from './shown';
 import { stateOf } from './stateParts';
 
 /** What a listener of a resumed run has not heard: its checkpoint's curves, rows, counts and log. */
@@ -27,5 +30,12 @@ export async function storedHistory(store: RunStore, runId: string): Promise<Run
   if (stored === undefined) return undefined;
   const state = stateOf(stored.parts, runId);
   const { experiment, phase, step } = state;
-  return { experiment, phase, step, history: historyOf(state, experiment as unknown as Pick<Experiment, 'phases'>) };
+  const demonstrations = linesOf(await store.loadArtefact(runId, 'demonstrations.jsonl')) as Prepared['demonstrations'];
+  return {
+    experiment,
+    phase,
+    step,
+    history: historyOf(state, experiment as unknown as Pick<Experiment, 'phases'>),
+    shown: [...shownDemonstrations({ demonstrations }), ...shownPairs(state.pairs?.pairs ?? [])],
+  };
 }

@@ -1,18 +1,19 @@
-// ask.test.ts: the question box of the page over a session that the test controls: whom it asks, what it shows, what it says of
-// unknown words.
+// ask.test.ts: the before/after box over a session that the test controls: whom it asks, what it shows, what it says of unknown
+// words.
 import { flushSync } from 'svelte';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PupilError } from '../../src/base/errors';
 import type { AskAnswer, AskRequest, ExampleQuestions, StoredRun } from '../../src/session/protocol';
+import LessonPlace from '../../src/app/places/LessonPlace.svelte';
 import { FakeSession, button, removePages, settle, show } from './fakePage';
 
 afterEach(removePages);
 
 const EXAMPLES: ExampleQuestions = {
   examples: [
-    { taskId: 'C', question: 'Which flies?', options: ['owl', 'cod'], target: 'A' },
-    { taskId: 'C', question: 'Which swims?', options: ['owl', 'cod'], target: 'B' },
-    { taskId: 'A', question: 'How many?', options: [], target: '7' },
+    { taskId: 'C kinds', question: 'Which flies?', options: ['owl', 'cod'], target: 'A' },
+    { taskId: 'C kinds', question: 'Which swims?', options: ['owl', 'cod'], target: 'B' },
+    { taskId: 'A stories', question: 'How many?', options: [], target: '7' },
   ],
   words: ['cod', 'owl'],
 };
@@ -38,6 +39,10 @@ class AskedSession extends FakeSession {
 }
 
 const panel = (root: HTMLElement): HTMLElement => root.querySelector('[aria-labelledby="ask-title"]')!;
+const byOptions = (root: HTMLElement): void => {
+  panel(root).querySelector<HTMLInputElement>('input[value="options"]')!.click();
+  flushSync();
+};
 const fields = (root: HTMLElement): HTMLTextAreaElement[] => [...panel(root).querySelectorAll('textarea')];
 
 function type(field: HTMLTextAreaElement, text: string): void {
@@ -47,7 +52,7 @@ function type(field: HTMLTextAreaElement, text: string): void {
 }
 
 async function opened(session: AskedSession): Promise<ReturnType<typeof show>> {
-  const page = show(session, '?experiment=smoke');
+  const page = show(session, '?experiment=smoke', {}, LessonPlace);
   await page.playground.open();
   flushSync();
   return page;
@@ -63,28 +68,36 @@ const finishedRun = (name: string): StoredRun => ({
   sizeBytes: 1,
 });
 
-describe('the question box', () => {
-  it('asks the untouched student, with options and prompt as typed, and says that the others come with a run', async () => {
+describe('the before/after box', () => {
+  it('asks the untouched student plainly and step by step, with the options as typed, and says that the others come with a run', async () => {
     const session = new AskedSession();
     const { root } = await opened(session);
-    expect(button(root, 'Ask').disabled).toBe(true);
+    expect(button(root, 'Ask all four').disabled).toBe(true);
     type(fields(root)[0]!, 'Which swims?');
+    byOptions(root);
     type(fields(root)[1]!, 'owl\n\n  cod ');
-    button(root, 'Ask').click();
+    button(root, 'Ask all four').click();
     await settle();
-    expect(session.asked).toHaveLength(1);
-    expect(session.asked[0]).toMatchObject({
-      system: 'Baseline',
-      question: 'Which swims?',
-      options: ['owl', 'cod'],
-      prompt: 'cot',
-    });
-    expect(panel(root).innerText).toContain('Baseline says B');
-    expect(panel(root).innerText).toContain('tuned ones come with a finished run');
+    expect(session.asked.map(({ system, prompt }) => [system, prompt])).toEqual([
+      ['Baseline', 'plain'],
+      ['Baseline', 'cot'],
+    ]);
+    expect(session.asked[0]).toMatchObject({ question: 'Which swims?', options: ['owl', 'cod'] });
+    const cards = [...panel(root).querySelectorAll<HTMLElement>('.answer')].map((card) => card.innerText);
+    expect(cards).toHaveLength(4);
+    expect(cards[0]).toContain('Baseline says B');
+    expect(cards[2]).toContain('Comes with the stage Instruct');
+    expect(cards[3]).toContain('Comes with the stage Refine');
     expect(panel(root).innerText).not.toContain('Target');
+    // A number is asked for without the options that were typed before.
+    panel(root).querySelector<HTMLInputElement>('input[value="number"]')!.click();
+    flushSync();
+    button(root, 'Ask all four').click();
+    await settle();
+    expect(session.asked.at(-1)!.options).toEqual([]);
   });
 
-  it('asks every student that a finished run of this experiment left, and judges a test question', async () => {
+  it('asks all four of a finished run of this experiment, and judges a test question', async () => {
     const session = new AskedSession();
     const { root, playground } = await opened(session);
     session.stored = [finishedRun(playground.experiments.checked.experiment!.name)];
@@ -95,28 +108,34 @@ describe('the question box', () => {
     await playground.stored.refresh();
     flushSync();
     session.reply = ({ system }) => (system === 'Baseline' ? { answer: 'A' } : {});
-    button(root, 'A test question').click(); // C: Which flies? A
+    button(root, 'C kinds').click(); // Which flies? A
     await settle();
-    button(root, 'A test question').click(); // tasks in turn: A
+    button(root, 'A stories').click();
     await settle();
-    expect(fields(root).map(({ value }) => value)).toEqual(['How many?', '']);
-    button(root, 'A test question').click();
+    expect(fields(root).map(({ value }) => value)).toEqual(['How many?']);
+    button(root, 'C kinds').click();
     await settle();
     expect(fields(root).map(({ value }) => value)).toEqual(['Which swims?', 'owl\ncod']);
-    button(root, 'Ask').click();
+    button(root, 'Ask all four').click();
     await settle();
-    expect(session.asked.map(({ system, runId }) => [system, runId])).toEqual([
-      ['Baseline', 'smoke-1'],
-      ['Instruction-tuned', 'smoke-1'],
-      ['Self-refined', 'smoke-1'],
+    expect(session.asked.map(({ system, prompt, runId }) => [system, prompt, runId])).toEqual([
+      ['Baseline', 'plain', 'smoke-1'],
+      ['Baseline', 'cot', 'smoke-1'],
+      ['Instruction-tuned', 'cot', 'smoke-1'],
+      ['Self-refined', 'cot', 'smoke-1'],
     ]);
     const verdicts = [...panel(root).querySelectorAll('.head')].map((head) =>
       head.textContent!.replace(/\s+/g, ' ').trim(),
     );
-    expect(verdicts).toEqual(['Baseline A ✗ wrong', 'Instruction-tuned B ✓ right', 'Self-refined B ✓ right']);
+    expect(verdicts).toEqual([
+      'Baseline A ✗ wrong',
+      'Baseline CoT A ✗ wrong',
+      'Instruction-tuned B ✓ right',
+      'Self-refined B ✓ right',
+    ]);
     // Changed by hand, it is no test question any more.
     type(fields(root)[0]!, 'Which swims best?');
-    button(root, 'Ask').click();
+    button(root, 'Ask all four').click();
     await settle();
     expect(panel(root).innerText).not.toContain('Target');
   });
@@ -126,26 +145,39 @@ describe('the question box', () => {
     session.reply = () => ({ text: '', unknownWords: ['zebra', 'moon'], reply: 'I do not know those.' });
     const { root } = await opened(session);
     type(fields(root)[0]!, 'Is a zebra on the moon?');
-    button(root, 'Ask').click();
+    button(root, 'Ask all four').click();
     await settle();
     expect(panel(root).innerText).toContain('I do not know those.');
     expect(panel(root).querySelector('details')!.textContent).toContain('cod · owl');
     expect(session.asked).toHaveLength(1);
   });
 
+  it('shows hostile answers as text', async () => {
+    const session = new AskedSession();
+    const text = '<img src=x onerror="window.injected = true">';
+    session.reply = () => ({ text });
+    const { root } = await opened(session);
+    type(fields(root)[0]!, text);
+    button(root, 'Ask all four').click();
+    await settle();
+    expect(panel(root).innerText).toContain(text);
+    expect(panel(root).querySelector('img')).toBeNull();
+    expect('injected' in window).toBe(false);
+  });
+
   it('shows a refusal, and waits while a run is going on', async () => {
     const session = new AskedSession();
-    const { root } = await opened(session);
+    const { root, playground } = await opened(session);
     session.ask = () => Promise.reject(new PupilError('usage', 'ask: too long', 'Ask a shorter question.'));
     type(fields(root)[0]!, 'word '.repeat(200));
-    button(root, 'Ask').click();
+    button(root, 'Ask all four').click();
     await settle();
     expect(panel(root).innerText).toContain('Ask a shorter question.');
-    button(root, 'Run').click();
+    void playground.startRun();
     await settle();
     session.emit({ type: 'state', state: 'running' });
     flushSync();
-    expect(button(root, 'Ask').disabled).toBe(true);
+    expect(button(root, 'Ask all four').disabled).toBe(true);
     expect(panel(root).innerText).toContain('The student is busy');
   });
 });

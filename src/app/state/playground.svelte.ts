@@ -8,7 +8,7 @@ import { WorkerState, type WorkerHold } from '../lab/workerState.svelte';
 import { RunLocks, type Locks } from '../runLocks';
 import { Address, type HistoryStep } from './address.svelte';
 import { Appearance } from './appearance.svelte';
-import { AskBox, type AskPlace } from './ask.svelte';
+import { AskBox, type AskPlace } from '../lesson/ask.svelte';
 import { CachedStudents } from './cachedStudents.svelte';
 import { DeviceState } from './device.svelte';
 import { Experiments } from './experiments.svelte';
@@ -298,6 +298,7 @@ export class Playground {
         this.preparing = false;
         await running;
         if (!wasInterrupted(this.run)) this.interrupted.end(request.runId);
+        if (this.run.state === 'finished') this.stored.rememberFinished(request.runId);
       });
       await Promise.all([this.stored.refresh(), this.cachedStudents.refresh(), this.device.refresh()]);
       if (!held) {

@@ -15,6 +15,7 @@ import type {
 } from '../../session/protocol';
 import { RunClock } from '../lab/runClock.svelte';
 import { toNotice, type Notice } from './notice';
+import { Story } from './story.svelte';
 
 export type SampleEvent = Extract<SessionEvent, { type: 'sample' }>;
 
@@ -57,6 +58,8 @@ export class RunView {
   stopsAtPhaseEnd = $state(false);
   /** How far it is and how long it takes. */
   readonly clock = new RunClock();
+  /** Its texts: demonstrations, answers, pairs. */
+  readonly story = new Story();
   samples = $state.raw<readonly SampleEvent[]>([]);
   pairs = $state.raw<Record<string, number>>();
   rows = $state.raw<readonly EvaluationRow[]>([]);
@@ -102,10 +105,11 @@ export class RunView {
   }
 
   /** A run that rests, as its checkpoint knows it: to be looked at, and resumed. */
-  restore(runId: string, name: string, { experiment, phase, step, history }: RunHistory): void {
+  restore(runId: string, name: string, { experiment, phase, step, history, shown }: RunHistory): void {
     this.reset(runId, name);
     this.trainedTasks = trainedTasks(experiment);
     this.accept(history);
+    for (const event of shown) this.accept(event);
     this.phase = phase;
     this.step = step;
     this.state = 'stopped';
@@ -134,6 +138,7 @@ export class RunView {
 
   accept(event: SessionEvent): void {
     this.clock.accept(event, performance.now());
+    this.story.accept(event);
     switch (event.type) {
       case 'history':
         this.finishedPhases = ['load', ...event.finished];
@@ -215,6 +220,7 @@ export class RunView {
     this.stopsAtPhaseEnd = false;
     this.clock.reset();
     this.samples = [];
+    this.story.reset();
     this.pairs = undefined;
     this.rows = [];
     this.trainedTasks = [];

@@ -8,6 +8,8 @@ import type { KeyValue } from './keyValue';
 import { toNotice, type Notice } from './notice';
 
 const KEY = 'pupil-run:';
+/** Names the run that finished last: it is shown on the next visit. */
+const FINISHED = 'pupil-finished-run';
 const HELD_EVERY_MS = 2_000;
 
 export class StoredRuns {
@@ -62,6 +64,23 @@ export class StoredRuns {
     }
   }
 
+  /** '' where none finished, or its name was not kept. */
+  lastFinished(): string {
+    return this.memory.getItem(FINISHED) ?? '';
+  }
+
+  rememberFinished(runId: string): void {
+    try {
+      this.memory.setItem(FINISHED, runId);
+    } catch {
+      // It is found in the list of runs all the same.
+    }
+  }
+
+  forgetFinished(): void {
+    this.memory.removeItem(FINISHED);
+  }
+
   /** What the run was started with; `files` is absent where they must be picked again. */
   recall(runId: string): { experiment: unknown; files?: FileRoot } | undefined {
     const text = this.memory.getItem(KEY + runId);
@@ -79,6 +98,7 @@ export class StoredRuns {
         );
       }
       this.memory.removeItem(KEY + runId);
+      if (this.lastFinished() === runId) this.forgetFinished();
     } catch (error) {
       this.notice = toNotice(error);
       return;

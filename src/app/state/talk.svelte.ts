@@ -12,7 +12,7 @@ import type {
   TalkStudent,
   TalkToken,
 } from '../../session/protocol';
-import type { AskPlace } from './ask.svelte';
+import type { AskPlace } from '../lesson/ask.svelte';
 import { toNotice, type Notice } from './notice';
 import type { ChosenStudent } from './student.svelte';
 import { systemsOf } from './systems';

@@ -76,6 +76,13 @@ const linesOf = (bytes: Uint8Array | undefined): Record<string, unknown>[] =>
     .split('\n')
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
+const expectSameAs = async (before: Result, after: Result, label: string): Promise<void> => {
+  expect(after.summary.state, label).toBe('finished');
+  for (const path of [...ADAPTERS, 'pairs.jsonl', 'predictions.jsonl']) {
+    expect(await after.store.loadArtefact('tiny', path), `${path} ${label}`).toEqual(before.out[path]);
+  }
+};
+
 describe('a run from beginning to end', () => {
   it('finishes and leaves every artefact, mirrored to the output folder', async () => {
     const { summary, out, store } = await undisturbed();
@@ -250,13 +257,6 @@ describe('resume = never paused', () => {
     from.parts.forEach((bytes, number) => to.parts.set(number, bytes));
     return remains;
   };
-  const expectSameAs = async (before: Result, after: Result, label: string): Promise<void> => {
-    expect(after.summary.state, label).toBe('finished');
-    for (const path of [...ADAPTERS, 'pairs.jsonl', 'predictions.jsonl']) {
-      expect(await after.store.loadArtefact('tiny', path), `${path} ${label}`).toEqual(before.out[path]);
-    }
-  };
-
   it('a process that dies without a word resumes from its last checkpoint, bit for bit', async () => {
     const before = await undisturbed();
     for (const at of [6, 9]) {
@@ -455,14 +455,17 @@ describe('for whoever looks on', () => {
 
   it('stops and pauses at once in a long rest, also between two pairs, and loses nothing', async () => {
     const before = await undisturbed();
-    await session.setPace({ restMs: 60_000 });
     let pairs = 0;
+    const start = performance.now();
     const first = await run({
       interrupt: (event) => {
-        if (event.type === 'pair' && ++pairs === 2) setTimeout(() => void session.stop(), 20);
-        else if (event.type !== 'state') setTimeout(() => void session.setPace({ restMs: 60_000 }), 0); // ends the rest
+        if (event.type !== 'pair') return;
+        // The first rest is ended by a new pace, the second by the stop.
+        if (++pairs === 1) void session.setPace({ restMs: 60_000 });
+        setTimeout(() => void (pairs === 1 ? session.setPace({ restMs: 59_999 }) : session.stop()), 20);
       },
     });
+    expect(performance.now() - start).toBeLessThan(50_000);
     expect([first.summary.state, pairs]).toEqual(['stopped', 2]);
     await session.setPace({ restMs: 0 });
     const rest = await run({ store: first.store, resume: true });
