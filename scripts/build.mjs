@@ -15,7 +15,15 @@ const TARGETS = {
   page: {
     title: 'page',
     config: 'vite.config.ts',
-    sources: [...SHARED_SOURCES, 'public', 'index.html', 'vite.config.ts', 'experiments', 'chapters', 'test/fixtures/lesson'],
+    sources: [
+      ...SHARED_SOURCES,
+      'public',
+      'index.html',
+      'vite.config.ts',
+      'experiments',
+      'chapters',
+      'test/fixtures/lesson',
+    ],
     output: 'dist/page/index.html',
     stamp: 'dist/page.stamp',
   },

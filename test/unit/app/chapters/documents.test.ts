@@ -33,7 +33,7 @@ const blocks = (of: Chapter): ChapterBlock[] => of.sections.flatMap((section) =>
 
 function widget<Name extends WidgetName>(id: string, name: Name): WidgetSettings<Name> {
   const found = blocks(chapter(id)).find((block) => block.kind === 'widget' && block.widget === name);
-  return (found as { settings: WidgetSettings<Name> }).settings;
+  return (found as unknown as { settings: WidgetSettings<Name> }).settings;
 }
 
 /** All texts that may carry marks. */
