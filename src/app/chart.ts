@@ -159,13 +159,14 @@ export function drawChart(
   };
   const redraw = (): void => {
     due = true;
-    if (!visible || frame !== 0 || timer !== undefined) return;
+    // What is out of sight is drawn once, so that a scroll or a print finds it; then it waits until it is seen.
+    if ((!visible && chart !== undefined) || frame !== 0 || timer !== undefined) return;
     const waitMs = lastDrawnMs + DRAW_EVERY_MS - performance.now();
     if (waitMs <= 0) frame = requestAnimationFrame(draw);
     else {
       timer = setTimeout(() => {
         timer = undefined;
-        if (visible && due && frame === 0) frame = requestAnimationFrame(draw);
+        if (due && frame === 0) frame = requestAnimationFrame(draw);
       }, waitMs);
     }
   };
