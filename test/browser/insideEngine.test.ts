@@ -74,7 +74,8 @@ async function open(query: string, methods: Partial<SessionApi>, stored = true):
   const page = show(session, query, {}, InsidePlace);
   await page.playground.wake();
   // The place and the view are fetched when they are shown.
-  for (let i = 0; i < 100 && !page.root.querySelector('#weights-title, #kernels-title, #check-title'); i++) await settle();
+  for (let i = 0; i < 100 && !page.root.querySelector('#weights-title, #kernels-title, #check-title'); i++)
+    await settle();
   await settle();
   return page;
 }
