@@ -154,14 +154,23 @@ export function clusterBootstrap(
   const drawn = draws(clusters.length, resamples, seed);
   const sums = Float64Array.from(clusters, (cluster) => cluster.sum);
   const counts = Float64Array.from(clusters, (cluster) => cluster.count);
-  const means = new Float64Array(resamples).map((_, r) => {
+  // Nearly always all clusters are of one size: then there is half as much to add.
+  const size = counts.every((count) => count === counts[0]) ? counts[0]! : undefined;
+  const means = new Float64Array(resamples);
+  for (let r = 0; r < resamples; r++) {
     let [sum, count] = [0, 0];
-    for (let i = r * clusters.length; i < (r + 1) * clusters.length; i++) {
-      sum += sums[drawn[i]!]!;
-      count += counts[drawn[i]!]!;
+    const end = (r + 1) * clusters.length;
+    if (size === undefined) {
+      for (let i = r * clusters.length; i < end; i++) {
+        sum += sums[drawn[i]!]!;
+        count += counts[drawn[i]!]!;
+      }
+    } else {
+      for (let i = r * clusters.length; i < end; i++) sum += sums[drawn[i]!]!;
+      count = size * clusters.length;
     }
-    return sum / count;
-  });
+    means[r] = sum / count;
+  }
   means.sort();
   return { low: quantile(means, 0.025), high: quantile(means, 0.975) };
 }

@@ -128,6 +128,9 @@ export class Output {
         if (event.state === 'paused' || event.state === 'stopped') this.note(`  ${event.state}`);
         return;
       // Counts of pairs are in the log with their meaning; the others are for machines and pages.
+      case 'demonstration':
+      case 'sampled':
+      case 'pair':
       case 'pairs':
       case 'sample':
       case 'checkpoint':

@@ -3,7 +3,7 @@
 import * as v from 'valibot';
 import { PupilError } from '../base/errors';
 import { jsonSchemaOf } from './jsonSchema';
-import { listProblems } from './problems';
+import { listProblems, type ConfigProblem } from './problems';
 import { crossFieldProblems } from './rules';
 import { ExperimentSchema, StudentSchema } from './schema';
 import type { Experiment, StudentConfig } from './schema';
@@ -11,6 +11,7 @@ import type { Experiment, StudentConfig } from './schema';
 export { SCORERS } from './phaseSchema';
 export { DEMONSTRATION_FORMATS } from './schema';
 export { TASK_IDS, TASK_USES } from './taskSchema';
+export type { ConfigProblem } from './problems';
 export type {
   AdapterConfig,
   ColumnMapping,
@@ -51,17 +52,26 @@ export function parseExperiment(json: unknown): Experiment {
       );
     }
   }
+  const { experiment, problems } = checkExperiment(document);
+  if (experiment === undefined) throw refusalOf(problems);
+  return experiment;
+}
+
+/** Problems as the error that names them all. */
+export function refusalOf(problems: readonly ConfigProblem[]): PupilError {
+  return new PupilError(
+    'config',
+    `parseExperiment: ${problems.length} problem${problems.length === 1 ? '' : 's'} in the experiment\n` +
+      problems.map((p) => `  ${p.path}: expected ${p.expected}, got ${p.value}`).join('\n'),
+    'Every key, its unit and its default are in docs/experiment.schema.json.',
+  );
+}
+
+/** The complete experiment, or everything that is wrong with the document. For a form, where that is no failure. */
+export function checkExperiment(document: unknown): { experiment?: Experiment; problems: ConfigProblem[] } {
   const result = v.safeParse(ExperimentSchema, document);
   const problems = result.success ? crossFieldProblems(result.output) : listProblems(result.issues);
-  if (problems.length > 0 || !result.success) {
-    throw new PupilError(
-      'config',
-      `parseExperiment: ${problems.length} problem${problems.length === 1 ? '' : 's'} in the experiment\n` +
-        problems.map((p) => `  ${p.path}: expected ${p.expected}, got ${p.value}`).join('\n'),
-      'Every key, its unit and its default are in docs/experiment.schema.json.',
-    );
-  }
-  return result.output;
+  return result.success && problems.length === 0 ? { experiment: result.output, problems } : { problems };
 }
 
 /**

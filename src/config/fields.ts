@@ -9,6 +9,10 @@ export type FieldOrigin = 'paper' | 'QLoRA' | 'Alpaca' | 'trainer default' | 'ou
 export interface FieldInfo {
   unit?: string;
   origin?: FieldOrigin;
+  /** Where the paper (arXiv 2405.00402) says it: "§3.2.1", "App. C.1", "eq. 4". */
+  section?: string;
+  /** How a text is written in a form: over several lines, or in one with \n for a line break. Absent: as it is. */
+  text?: 'lines' | 'escaped';
 }
 
 /** A schema with the words a form needs. The title is a label, the description one or two sentences. */

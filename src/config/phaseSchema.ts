@@ -1,22 +1,41 @@
 // phaseSchema.ts: the settings of the two training phases: instruction-tuning and self-refine. Part of schema.ts, which
 // says what the origins mean.
 import * as v from 'valibot';
-import { field, integer, positive, real } from './fields';
+import { field, integer, positive, real, type FieldInfo } from './fields';
 
-const learningRate = (origin: 'paper', text: string, standard: number) =>
-  v.optional(field(positive(1), 'Learning rate', text, { origin }), standard);
-const warmupRatio = v.exactOptional(
-  field(real(0, 1), 'Warm-up ratio', 'Share of all steps. Give a ratio or a number of steps, not both.'),
-);
-const warmupSteps = v.exactOptional(
-  field(integer(0), 'Warm-up steps', 'Optimiser steps over which the learning rate rises linearly from 0.', {
-    unit: 'steps',
-  }),
-);
-const schedule = (standard: 'cosine' | 'linear') =>
-  field(v.picklist(['cosine', 'linear', 'constant']), 'Schedule', 'How the learning rate falls after the warm-up.', {
-    origin: standard === 'cosine' ? 'paper' : 'trainer default',
-  });
+/** Where the paper gives the numbers of both phases. */
+const MODELS_SETUP = { origin: 'paper', section: '§3.2.1' } as const;
+
+const learningRate = (text: string, standard: number) =>
+  v.optional(field(positive(1), 'Learning rate', text, MODELS_SETUP), standard);
+const warmupRatio = (ofPaper: string, info: FieldInfo = {}) =>
+  v.exactOptional(
+    field(
+      real(0, 1),
+      'Warm-up ratio',
+      `Share of all steps. Give a ratio or a number of steps, not both. ${ofPaper}`,
+      info,
+    ),
+  );
+const warmupSteps = (ofPaper: string, info: FieldInfo = {}) =>
+  v.exactOptional(
+    field(
+      integer(0),
+      'Warm-up steps',
+      `Optimiser steps over which the learning rate rises linearly from 0. ${ofPaper}`,
+      {
+        unit: 'steps',
+        ...info,
+      },
+    ),
+  );
+const schedule = (info: FieldInfo) =>
+  field(
+    v.picklist(['cosine', 'linear', 'constant']),
+    'Schedule',
+    'How the learning rate falls after the warm-up.',
+    info,
+  );
 const microBatchTokens = v.optional(
   field(
     integer(1),
@@ -31,28 +50,27 @@ const demonstrationFraction = v.optional(
     positive(1),
     'Share of demonstrations',
     'Nested seeded subset used in this phase (Figure 4: 25, 50, 75, 100 %).',
-    {
-      origin: 'paper',
-    },
+    { origin: 'paper', section: 'App. C.1' },
   ),
   1,
 );
 
 export const InstructSchema = v.strictObject({
   epochs: v.optional(
-    field(positive(1000), 'Epochs', 'Passes over the demonstrations.', { unit: 'epochs', origin: 'paper' }),
+    field(positive(1000), 'Epochs', 'Passes over the demonstrations.', { unit: 'epochs', ...MODELS_SETUP }),
     4,
   ),
   maxSteps: v.exactOptional(
     field(integer(1), 'Steps at most', 'Stops earlier than `epochs` would; the schedule is laid out for this length.', {
       unit: 'steps',
+      origin: 'ours',
     }),
   ),
-  learningRate: learningRate('paper', 'Peak learning rate of phase 1.', 2e-5),
-  weightDecay: v.optional(field(real(0, 10), 'Weight decay', 'Decoupled.', { origin: 'paper' }), 1e-4),
-  schedule: v.optional(schedule('cosine'), 'cosine'),
-  warmupRatio,
-  warmupSteps,
+  learningRate: learningRate('Peak learning rate of phase 1.', 2e-5),
+  weightDecay: v.optional(field(real(0, 10), 'Weight decay', 'Decoupled.', MODELS_SETUP), 1e-4),
+  schedule: v.optional(schedule(MODELS_SETUP), 'cosine'),
+  warmupRatio: warmupRatio('The paper: 0.03.', MODELS_SETUP),
+  warmupSteps: warmupSteps('The paper gives a ratio in this phase.', { origin: 'ours' }),
   batchSize: v.optional(
     field(integer(1), 'Batch', 'Demonstrations per optimiser step. Not given in the paper; Alpaca uses 128.', {
       unit: 'demonstrations',
@@ -90,10 +108,8 @@ const SamplingSchema = v.strictObject({
     field(
       real(0, 10),
       'Temperature',
-      '0 = greedy. Not given for y and ŷ; 0.1 is the paper’s teacher temperature (C.2).',
-      {
-        origin: 'paper',
-      },
+      '0 = greedy. The paper does not give it for y and ŷ; 0.1 is its temperature of evaluation (App. C.2).',
+      { origin: 'ours' },
     ),
     0.1,
   ),
@@ -144,16 +160,16 @@ export const SelfRefineSchema = v.strictObject({
       v.picklist(['cot', 'answer']),
       'Direction',
       'cot: DPO_CoT (eq. 3–4), the reasoned answer is chosen. answer: DPO_answer (eq. 5), the ablation.',
-      { origin: 'paper' },
+      { origin: 'paper', section: 'App. B' },
     ),
     'cot',
   ),
-  beta: v.optional(
-    field(positive(100), 'β', 'Strength of the tie to the instructed student.', { origin: 'paper' }),
-    0.1,
-  ),
+  beta: v.optional(field(positive(100), 'β', 'Strength of the tie to the instructed student.', MODELS_SETUP), 0.1),
   loss: v.optional(
-    field(v.picklist(['sigmoid', 'ipo', 'hinge', 'robust']), 'Loss', 'The paper uses sigmoid.', { origin: 'paper' }),
+    field(v.picklist(['sigmoid', 'ipo', 'hinge', 'robust']), 'Loss', 'Of a pair. The paper uses sigmoid.', {
+      origin: 'paper',
+      section: 'eq. 3',
+    }),
     'sigmoid',
   ),
   labelSmoothing: v.optional(
@@ -162,16 +178,16 @@ export const SelfRefineSchema = v.strictObject({
     }),
     0,
   ),
-  learningRate: learningRate('paper', 'Peak learning rate of phase 2.', 1e-6),
+  learningRate: learningRate('Peak learning rate of phase 2.', 1e-6),
   weightDecay: v.optional(
     field(real(0, 10), 'Weight decay', 'Decoupled; AdamW only.', { origin: 'trainer default' }),
     0,
   ),
-  schedule: v.optional(schedule('linear'), 'linear'),
-  warmupRatio,
-  warmupSteps,
+  schedule: v.optional(schedule({ origin: 'trainer default' }), 'linear'),
+  warmupRatio: warmupRatio('The paper gives steps in this phase.', { origin: 'ours' }),
+  warmupSteps: warmupSteps('The paper: 100.', MODELS_SETUP),
   batchSize: v.optional(
-    field(integer(1), 'Batch', 'Pairs per optimiser step.', { unit: 'pairs', origin: 'paper' }),
+    field(integer(1), 'Batch', 'Pairs per optimiser step.', { unit: 'pairs', ...MODELS_SETUP }),
     128,
   ),
   microBatchTokens,
@@ -180,13 +196,15 @@ export const SelfRefineSchema = v.strictObject({
       integer(1),
       'Steps at most',
       'The paper: 1000. Pairs are repeated as often as it takes unless `epochs` ends first.',
-      {
-        unit: 'steps',
-        origin: 'paper',
-      },
+      { unit: 'steps', ...MODELS_SETUP },
     ),
   ),
-  epochs: v.exactOptional(field(positive(1000), 'Epochs', 'Passes over the pairs.', { unit: 'epochs' })),
+  epochs: v.exactOptional(
+    field(positive(1000), 'Epochs', 'Passes over the pairs. The paper counts steps.', {
+      unit: 'epochs',
+      origin: 'ours',
+    }),
+  ),
   clip: v.optional(
     field(real(0, 1e6), 'Clip', 'Global gradient norm is cut to this; 0 = off.', { origin: 'trainer default' }),
     1,
@@ -221,14 +239,17 @@ export const SelfRefineSchema = v.strictObject({
     }),
     50,
   ),
-  sampling: v.optional(SamplingSchema, {}),
+  sampling: v.optional(
+    field(SamplingSchema, 'Sampling', 'How the instructed student writes y and ŷ, from which pairs are made.'),
+    {},
+  ),
   scorer,
   wrongTeacher: v.optional(
     field(
       v.picklist(['keep', 'drop']),
       'When ŷ and the teacher are both wrong',
       'keep: the wrong teacher answer is chosen all the same (the paper’s text has no exception). drop: no pair. Counted either way.',
-      { origin: 'paper' },
+      { origin: 'paper', section: 'eq. 4' },
     ),
     'keep',
   ),
@@ -243,7 +264,7 @@ export const SelfRefineSchema = v.strictObject({
       v.picklist(['lowest-validation-loss', 'highest-chosen-logp', 'last']),
       'Checkpoint kept',
       'The paper keeps the lowest validation loss; the highest validation log-probability of the chosen answers is gentler out of domain.',
-      { origin: 'paper' },
+      MODELS_SETUP,
     ),
     'lowest-validation-loss',
   ),

@@ -7,6 +7,8 @@ export interface ConfigProblem {
   path: string;
   expected: string;
   value: string;
+  /** Paths of the settings that are to be changed, where that is not `path` itself: of a rule between several. */
+  fields?: readonly string[];
 }
 
 /** A value as JSON of at most 80 characters. */

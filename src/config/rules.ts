@@ -20,9 +20,10 @@ export const WITHOUT_OPTIONS: ReadonlySet<TaskId> = new Set<TaskId>([
 /** Every broken rule. Empty when all is well. */
 export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
-  const add = (path: string, expected: string, value: unknown): void => {
-    problems.push({ path, expected, value: shortJson(value) });
+  const add = (path: string, expected: string, value: unknown, fields?: readonly string[]): void => {
+    problems.push({ path, expected, value: shortJson(value), ...(fields === undefined ? {} : { fields }) });
   };
+  const within = (path: string, ...keys: string[]): string[] => keys.map((key) => `${path}.${key}`);
 
   const names = experiment.tasks.map((task) => task.name);
   experiment.tasks.forEach((task, i) => {
@@ -32,14 +33,17 @@ export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
     }
     const { trainCount, trainFraction } = task.split;
     if (trainCount !== undefined && trainFraction !== undefined) {
-      add(`tasks[${i}].split`, 'trainCount or trainFraction, not both', task.split);
+      const at = `tasks[${i}].split`;
+      add(at, 'trainCount or trainFraction, not both', task.split, within(at, 'trainCount', 'trainFraction'));
     }
     const trained = task.use.filter((use) => use !== 'evaluate');
     if ('train' in task.files && task.files.train.length === 0 && trained.length > 0) {
       add(`tasks[${i}].files.train`, `files, since the task is used for ${trained.join(' and ')}`, []);
     }
     if ('all' in task.files && trainCount === undefined && trainFraction === undefined) {
-      add(`tasks[${i}].split`, 'trainCount or trainFraction, since `files.all` is one pool', task.split);
+      const at = `tasks[${i}].split`;
+      const fields = within(at, 'trainCount', 'trainFraction');
+      add(at, 'trainCount or trainFraction, since `files.all` is one pool', task.split, fields);
     }
   });
 
@@ -68,10 +72,9 @@ export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
     const phase = uses[use];
     if (phase === false) continue;
     if (phase.warmupRatio !== undefined && phase.warmupSteps !== undefined) {
-      add(`phases.${use}`, 'warmupRatio or warmupSteps, not both', {
-        warmupRatio: phase.warmupRatio,
-        warmupSteps: phase.warmupSteps,
-      });
+      const { warmupRatio, warmupSteps } = phase;
+      const fields = within(`phases.${use}`, 'warmupRatio', 'warmupSteps');
+      add(`phases.${use}`, 'warmupRatio or warmupSteps, not both', { warmupRatio, warmupSteps }, fields);
     }
     const tasks = experiment.tasks.filter((task) => task.use.includes(use)).map((task) => task.name);
     if (!experiment.demonstrations.some((entry) => tasks.includes(entry.task))) {
@@ -79,6 +82,7 @@ export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
         'demonstrations',
         `demonstrations of a task that is used for ${use}`,
         experiment.demonstrations.map((d) => d.task),
+        ['demonstrations', `phases.${use}`],
       );
     }
   }
@@ -91,7 +95,8 @@ export function crossFieldProblems(experiment: Experiment): ConfigProblem[] {
   const refine = experiment.phases.selfRefine;
   if (refine !== false) {
     if (refine.maxSteps === undefined && refine.epochs === undefined) {
-      add('phases.selfRefine', 'maxSteps or epochs (or both: whichever ends first)', {});
+      const fields = within('phases.selfRefine', 'maxSteps', 'epochs');
+      add('phases.selfRefine', 'maxSteps or epochs (or both: whichever ends first)', {}, fields);
     }
     if (refine.labelSmoothing > 0 && refine.loss !== 'sigmoid' && refine.loss !== 'robust') {
       add('phases.selfRefine.labelSmoothing', `0, since the loss ${refine.loss} has none`, refine.labelSmoothing);

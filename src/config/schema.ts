@@ -15,10 +15,12 @@ const bundledName = v.pipe(
   v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'the name of a bundled student: letters, digits, ".", "_" and "-"'),
 );
 
+const folder = field(nonEmptyText, 'Folder', pathHint);
+
 export const StudentSchema = v.strictObject({
   source: field(
     v.variant('kind', [
-      v.strictObject({ kind: v.literal('directory'), path: nonEmptyText }),
+      v.strictObject({ kind: v.literal('directory'), path: folder }),
       v.strictObject({ kind: v.literal('bundled'), name: bundledName }),
       v.strictObject({ kind: v.literal('url'), url: v.pipe(v.string(), v.url()) }),
       v.strictObject({
@@ -35,8 +37,8 @@ export const StudentSchema = v.strictObject({
     field(
       v.variant('kind', [
         v.strictObject({ kind: v.literal('student') }),
-        v.strictObject({ kind: v.literal('directory'), path: nonEmptyText }),
-        v.strictObject({ kind: v.literal('words'), path: nonEmptyText }),
+        v.strictObject({ kind: v.literal('directory'), path: folder }),
+        v.strictObject({ kind: v.literal('words'), path: field(nonEmptyText, 'vocab.json', pathHint) }),
       ]),
       'Tokenizer',
       'The tokenizer.json beside the weights, one in another folder, or the word-level vocab.json of the lesson student.',
@@ -105,7 +107,7 @@ const PromptSchema = v.strictObject({
       v.string(),
       'Prompt suffix',
       'Ends every prompt, whatever the wrapper, baselines included (the lesson student needs a line break there).',
-      { origin: 'ours' },
+      { origin: 'ours', text: 'escaped' },
     ),
     '',
   ),
@@ -171,13 +173,14 @@ const DemonstrationsSchema = v.strictObject({
       v.picklist(['in-family', 'out-family']),
       'Family',
       'in-family: the teacher is of the student’s own model family.',
-      { origin: 'paper' },
+      { origin: 'paper', section: '§3.2' },
     ),
     'out-family',
   ),
   limit: v.exactOptional(
     field(integer(1), 'At most', 'Use at most so many demonstrations: the first in the order of the split.', {
       unit: 'demonstrations',
+      origin: 'ours',
     }),
   ),
   fraction: v.optional(
@@ -185,9 +188,7 @@ const DemonstrationsSchema = v.strictObject({
       positive(1),
       'Fraction',
       'Share of the training split whose demonstrations are used; smaller shares are subsets of larger ones (Figure 4).',
-      {
-        origin: 'paper',
-      },
+      { origin: 'paper', section: 'App. C.1' },
     ),
     1,
   ),
@@ -205,14 +206,19 @@ const DemonstrationsSchema = v.strictObject({
       v.array(nonEmptyText),
       'Cut at',
       'The answer ends before the first of these texts, e.g. "\\n\\nQ:" where a teacher ran on into an invented question.',
+      { origin: 'ours', text: 'escaped' },
     ),
     [],
   ),
   rationaleMarker: v.exactOptional(
-    field(nonEmptyText, 'Rationale marker', 'Text between several rationales of one row, e.g. " llama rationale:".'),
+    field(nonEmptyText, 'Rationale marker', 'Text between several rationales of one row, e.g. " llama rationale:".', {
+      text: 'escaped',
+    }),
   ),
   rationaleIndex: v.optional(
-    field(integer(0), 'Rationale', 'Which of several rationales of one row to use, counted from 0.'),
+    field(integer(0), 'Rationale', 'Which of several rationales of one row to use, counted from 0.', {
+      origin: 'ours',
+    }),
     0,
   ),
   // Without defaults: experiments written before they existed stay the same documents, and their runs can be resumed.
@@ -260,7 +266,10 @@ const EvaluationSchema = v.strictObject({
     ),
     ['plain', 'cot'],
   ),
-  temperature: v.optional(field(real(0, 10), 'Temperature', '0 = greedy.', { origin: 'paper' }), 0.1),
+  temperature: v.optional(
+    field(real(0, 10), 'Temperature', '0 = greedy.', { origin: 'paper', section: 'App. C.2' }),
+    0.1,
+  ),
   maxNewTokens: v.optional(
     field(integer(1), 'New tokens at most', 'Texts cut off here are counted.', { unit: 'tokens', origin: 'ours' }),
     256,
@@ -271,7 +280,7 @@ const EvaluationSchema = v.strictObject({
       v.boolean(),
       'Probing',
       'Also score choice tasks by the option with the highest probability: by its letter and by its text, each as a sum over tokens and as their mean.',
-      { origin: 'paper' },
+      { origin: 'paper', section: '§3.3' },
     ),
     false,
   ),
@@ -289,7 +298,7 @@ const EvaluationSchema = v.strictObject({
     32,
   ),
   limit: v.exactOptional(
-    field(integer(1), 'Items at most', 'The first so many test items of each task.', { unit: 'items' }),
+    field(integer(1), 'Items at most', 'The first so many test items of each task.', { unit: 'items', origin: 'ours' }),
   ),
 });
 
@@ -304,6 +313,7 @@ const LimitsSchema = v.strictObject({
   maxGpuBytes: v.exactOptional(
     field(integer(1), 'GPU memory at most', 'Refuse to start, with the plan, where more would be needed.', {
       unit: 'bytes',
+      origin: 'ours',
     }),
   ),
 });
@@ -313,27 +323,39 @@ const off = v.literal(false);
 export const ExperimentSchema = v.strictObject({
   $schema: v.exactOptional(v.string()),
   name: field(nonEmptyText, 'Name', 'What the run is called in lists and reports.'),
-  notes: v.exactOptional(field(v.string(), 'Notes', 'Free text; the report shows it.')),
+  notes: v.exactOptional(field(v.string(), 'Notes', 'Free text; the report shows it.', { text: 'lines' })),
   seed: v.optional(
     field(integer(0, 0xffffffff), 'Seed', 'Every random choice of the run follows from it. 0 … 2^32−1.', {
       origin: 'ours',
     }),
     0,
   ),
-  student: StudentSchema,
-  adapter: v.optional(AdapterSchema, {}),
-  prompt: v.optional(PromptSchema, {}),
-  demonstrations: v.optional(v.array(DemonstrationsSchema), []),
-  tasks: v.pipe(v.array(TaskSchema), v.minLength(1)),
+  student: field(StudentSchema, 'Student', 'The model that learns, and how it is held.'),
+  adapter: v.optional(
+    field(
+      AdapterSchema,
+      'Adapter',
+      'The LoRA adapter: all that is trained; the student’s own weights stay as they are.',
+    ),
+    {},
+  ),
+  prompt: v.optional(field(PromptSchema, 'Prompts', 'How questions are put to the student.'), {}),
+  demonstrations: v.optional(
+    field(v.array(DemonstrationsSchema), 'Teachers', 'Whose demonstrations are trained on, for which task.'),
+    [],
+  ),
+  tasks: field(v.pipe(v.array(TaskSchema), v.minLength(1)), 'Tasks', 'What is trained on and tested.'),
   phases: v.strictObject({
     baseline: v.optional(
       field(v.boolean(), 'Baselines', 'Evaluate the untouched student with the bare plain and CoT prompts first.', {
         origin: 'paper',
+        section: '§4.1',
       }),
       true,
     ),
     instruct: field(v.union([off, InstructSchema]), 'Instruction-tuning', 'Phase 1 (§2.1), or false.', {
       origin: 'paper',
+      section: '§2.1',
     }),
     // Without a default: experiments written before it existed stay the same documents, and their runs can be resumed.
     control: v.exactOptional(
@@ -346,10 +368,11 @@ export const ExperimentSchema = v.strictObject({
     ),
     selfRefine: field(v.union([off, SelfRefineSchema]), 'Self-refine', 'Phase 2 (§2.2), or false.', {
       origin: 'paper',
+      section: '§2.2',
     }),
   }),
-  evaluation: v.optional(EvaluationSchema, {}),
-  limits: v.optional(LimitsSchema, {}),
+  evaluation: v.optional(field(EvaluationSchema, 'Evaluation', 'How every student is tested.'), {}),
+  limits: v.optional(field(LimitsSchema, 'Limits', 'What a run may take; no number follows from them.'), {}),
 });
 
 /** An experiment as written in a file: defaults may be left out. */

@@ -44,6 +44,8 @@ const SplitSchema = v.strictObject({
   trainCount: v.exactOptional(
     field(integer(0), 'Training items', 'How many unique questions go into training. MultiArith in the paper: 420.', {
       unit: 'items',
+      origin: 'paper',
+      section: 'Table 8',
     }),
   ),
   trainFraction: v.exactOptional(
@@ -51,16 +53,21 @@ const SplitSchema = v.strictObject({
       real(0, 1),
       'Training share',
       'The same as a share. Give a count, a share, or neither (all of a training file).',
+      { origin: 'ours' },
     ),
   ),
   balanceTargets: v.optional(
     field(v.boolean(), 'Equal targets', 'Choose training items with equally distributed target letters.', {
       origin: 'paper',
+      section: '§3.1',
     }),
     false,
   ),
   testLimit: v.exactOptional(
-    field(integer(1), 'Test items at most', 'The first so many test items in split order.', { unit: 'items' }),
+    field(integer(1), 'Test items at most', 'The first so many test items in split order.', {
+      unit: 'items',
+      origin: 'ours',
+    }),
   ),
 });
 
@@ -90,8 +97,14 @@ export const TaskSchema = v.strictObject({
   name: field(nonEmptyText, 'Name', 'Unique in this experiment; demonstrations refer to it.'),
   files: field(
     v.union([
-      v.strictObject({ all: fileList }),
-      v.strictObject({ train: v.optional(v.array(nonEmptyText), []), test: fileList }),
+      v.strictObject({ all: field(fileList, 'One pool', 'Split into training and test items by the split below.') }),
+      v.strictObject({
+        train: v.optional(
+          field(v.array(nonEmptyText), 'Training files', 'None for a task that is only evaluated.'),
+          [],
+        ),
+        test: field(fileList, 'Test files', 'Never trained on.'),
+      }),
     ]),
     'Files',
     `Either one pool to be split ("all") or separate training and test files; a task that is only evaluated needs no training files. A .lst file among them holds the labels of the file with the same name. ${pathHint}`,
@@ -100,13 +113,13 @@ export const TaskSchema = v.strictObject({
   mapping: v.exactOptional(
     field(MappingSchema, 'Columns', 'For the task custom: which columns hold what. Guessed where it is left out.'),
   ),
-  split: v.optional(SplitSchema, {}),
+  split: v.optional(field(SplitSchema, 'Split', 'Which items are trained on, which are tested.'), {}),
   use: v.optional(
     field(
       v.pipe(v.array(v.picklist(TASK_USES)), v.minLength(1)),
       'Used for',
       'Training phases that take this task’s demonstrations, and evaluation. Cross Self-refine: instruct on one task, self-refine on another.',
-      { origin: 'paper' },
+      { origin: 'paper', section: '§4.3' },
     ),
     [...TASK_USES],
   ),

@@ -45,10 +45,31 @@ export interface Verdict {
   question?: string;
 }
 
+/** Answers by system, task and prompt: tables ask for many rows of one run, and its lines are many. */
+const indexes = new WeakMap<readonly AnswerRow[], Map<string, AnswerRow[]>>();
+
+function indexOf(answers: readonly AnswerRow[]): Map<string, AnswerRow[]> {
+  let index = indexes.get(answers);
+  if (index === undefined) {
+    index = new Map();
+    for (const answer of answers) {
+      const key = answeredKey(answer);
+      const group = index.get(key);
+      if (group === undefined) index.set(key, [answer]);
+      else group.push(answer);
+    }
+    indexes.set(answers, index);
+  }
+  return index;
+}
+
+const answeredKey = ({ system, taskId, prompt }: Pick<AnswerRow, 'system' | 'taskId' | 'prompt'>): string =>
+  JSON.stringify([system, taskId, prompt]);
+
 /** Verdicts of one row of one run, in the order of its questions. */
 export function verdicts(answers: readonly AnswerRow[] | undefined, row: Row): Verdict[] {
-  return (answers ?? []).flatMap((answer) => {
-    if (answer.system !== row.system || answer.taskId !== row.taskId || answer.prompt !== row.prompt) return [];
+  const own = answers === undefined ? undefined : indexOf(answers).get(answeredKey(row));
+  return (own ?? []).flatMap((answer) => {
     const probed = typeof answer.probed === 'string' ? { probing: answer.probed } : answer.probed;
     const letter = (probed as Record<string, string> | undefined)?.[row.scorer];
     const correct = answer.correct[row.scorer] ?? (letter === undefined ? undefined : letter === answer.target);

@@ -123,6 +123,11 @@ export class RunBook {
     await this.turnstile();
   }
 
+  /** After a pair that was shown: nothing was computed, so nothing is saved unless it is held here. */
+  pairShown(): Promise<void> {
+    return this.turnstile();
+  }
+
   /** After an optimiser step. */
   async stepDone(step: number): Promise<void> {
     const late = performance.now() - this.lastSaveMs > STEP_SAVE_MS;
@@ -131,6 +136,9 @@ export class RunBook {
   }
 
   private async turnstile(): Promise<void> {
+    this.charge();
+    await this.control.rest();
+    this.restartClock(); // a rest is no work
     // A stop throws out of the phase, which gives its trainer back: what it holds must be saved before.
     if (this.control.stopped) await this.saveOnce('stopped');
     await this.control.pass({

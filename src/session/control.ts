@@ -1,6 +1,8 @@
 // control.ts: pausing, stepping and stopping of a run. The run passes a turnstile after every unit of work (an optimiser
-// step, a generated batch); buttons only set what the turnstile does next. It saves nothing itself.
+// step, a generated batch); buttons only set what the turnstile does next, and a pace how long it rests there. It
+// saves nothing itself.
 import { PupilError } from '../base/errors';
+import { Pace } from './pace';
 
 /** What the turnstile tells the run when it is about to hold it. */
 export interface Turnstile {
@@ -17,6 +19,8 @@ export class RunControl {
   private wake: (() => void) | undefined;
   private readonly abort = new AbortController();
 
+  constructor(private readonly pace = new Pace()) {}
+
   /** Aborted by {@link stop}: interrupts a batch that is being generated. */
   get signal(): AbortSignal {
     return this.abort.signal;
@@ -28,6 +32,7 @@ export class RunControl {
 
   pause(): void {
     this.paused = true;
+    this.pace.wake();
   }
 
   resume(): void {
@@ -40,11 +45,13 @@ export class RunControl {
     this.paused = true;
     this.stepping = true;
     this.wake?.();
+    this.pace.wake();
   }
 
   stop(): void {
     this.abort.abort();
     this.wake?.();
+    this.pace.wake();
   }
 
   /** Lets the present phase end, then stops. Taken back by `false`, as long as the phase lasts. */
@@ -82,6 +89,11 @@ export class RunControl {
       turnstile.onResumed();
     }
     this.stepping = false;
+  }
+
+  /** Between two units of work, before {@link pass}: as long as the pace says, or until something is asked for. */
+  async rest(): Promise<void> {
+    if (!this.paused && !this.stopped) await this.pace.rest();
   }
 
   /** @throws PupilError `cancelled` once stopped. */

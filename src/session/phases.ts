@@ -14,6 +14,7 @@ import { planSelfRefine, scorePairs, selfRefine, type SelfRefinePlan } from '../
 import type { PhaseName } from '../report/types';
 import type { RunBook } from './book';
 import type { Prepared } from './prepare';
+import { shownAnswers, shownPairs } from './shown';
 
 /** What the phases work with. */
 export interface RunAssets {
@@ -143,6 +144,15 @@ export async function generatePairsPhase(book: RunBook, assets: RunAssets): Prom
     });
     try {
       await generator.ready();
+      const tell = (stream: 'y' | 'y-hat', answers: readonly Generation[], first: number): void => {
+        const { samplesPerPrompt } = sampling;
+        const shown = shownAnswers(stream, answers, { items, samplesPerPrompt, first, decode: prepared.decode });
+        for (const event of shown) book.emit(event);
+      };
+      // Of an earlier sitting: a listener has not heard them.
+      if (state.plainAnswers !== undefined) tell('y', state.plainAnswers, 0);
+      if (state.pending?.job === 'y' || state.pending?.job === 'y-hat')
+        tell(state.pending.job, state.pending.answers, 0);
       // y from x, then ŷ from x̂; each with random numbers of its own.
       const sample = (stream: 'y' | 'y-hat', prompts: readonly (readonly number[])[]): Promise<Generation[]> =>
         answerPrompts(
@@ -155,8 +165,10 @@ export async function generatePairsPhase(book: RunBook, assets: RunAssets): Prom
             signal: book.control.signal,
             onBatch: async (soFar) => {
               const before = state.pending?.job === stream ? state.pending.answers.length : 0;
+              const fresh = soFar.slice(before);
               state.pending = { job: stream, answers: [...soFar] };
-              book.charge(soFar.slice(before).reduce((sum, answer) => sum + answer.ids.length, 0));
+              book.charge(fresh.reduce((sum, answer) => sum + answer.ids.length, 0));
+              tell(stream, fresh, before);
               const total = items.length * sampling.samplesPerPrompt;
               book.progress({ task: `sampling ${stream}`, done: soFar.length, total, unit: 'answers' });
               await book.batchDone();
@@ -178,6 +190,11 @@ export async function generatePairsPhase(book: RunBook, assets: RunAssets): Prom
     }
   }
   makePairs(book, assets, settings, answers.plain ?? [], answers.cot ?? []);
+  // One at a time, so that a person can hold it at each; all answers are kept until the last, for a stop in between.
+  for (const event of shownPairs(state.pairs!.pairs)) {
+    book.emit(event);
+    await book.pairShown();
+  }
   delete state.pending;
   delete state.plainAnswers;
 }

@@ -2,13 +2,16 @@
 // structured cloning, except the callbacks, which Comlink proxies.
 import type { Progress } from '../base/progress';
 import type { PlainError } from '../base/errors';
-import type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+import type { EvaluationRow, PhaseName, SystemName } from '../report/types';
 import type { FileRoot } from '../sources/fileRoot';
 import type { StudentSourcesApi } from './studentSources';
 import type { AnswerLocally } from '../teachers/localTeacher';
 import type { JudgeRequest, JudgeSummary, TeachEstimate, TeachEvent, TeachRequest, TeachSummary } from './apiProtocol';
+import type { DemonstrationEvent, PaceApi, PairEvent, SampledEvent } from './lessonProtocol';
 import type { HistoryEvent, LiveApi, MemoryEvent, PlanEvent } from './liveProtocol';
+import type { AskAnswer, AskRequest, ExampleQuestions } from './askProtocol';
 import type { EngineApi } from './engineProtocol';
+import type { ExportRequest, ExportSummary } from './exportProtocol';
 import type { PairTokensApi } from './pairTokensProtocol';
 import type { PlanApi } from './planProtocol';
 import type {
@@ -25,6 +28,7 @@ import type { TalkApi } from './talkProtocol';
 import type { CacheRequest, StudentApi } from './studentProtocol';
 
 export type { EvaluationRow, PhaseName, PromptKind, SystemName } from '../report/types';
+export type { DemonstrationEvent, PairEvent, SampledEvent } from './lessonProtocol';
 export type { HistoryEvent, LiveApi, PlannedWork, RunHistory } from './liveProtocol';
 export type {
   PairTokensEvent,
@@ -35,22 +39,9 @@ export type {
   ScoredToken,
 } from './pairTokensProtocol';
 export type { PlannedStudent, PlanStudentRequest, Remedy, StudentSettings } from './planProtocol';
-export type {
-  AdapterMeasures,
-  AdapterPhase,
-  CheckFamily,
-  LinearName,
-  ProfiledDispatch,
-  ProfiledKernel,
-  ProfileRequest,
-  ShaderFile,
-  StepProfile,
-  TimingMethod,
-  UpdateMeasure,
-  WeightErrorsRequest,
-  WeightMeasure,
-  WeightMeasures,
-} from './engineProtocol';
+export type * from './askProtocol';
+export type * from './engineProtocol';
+export type * from './exportProtocol';
 export type { PretrainOutcome, PretrainRequest, PretrainStep } from './pretrainProtocol';
 export type { RejectedRow } from '../formats/rows';
 export type {
@@ -148,6 +139,9 @@ export type SessionEvent =
   | HistoryEvent
   | PlanEvent
   | MemoryEvent
+  | DemonstrationEvent
+  | SampledEvent
+  | PairEvent
   | { type: 'phase'; phase: PhaseName; state: 'start' | 'end' }
   | { type: 'progress'; progress: Progress }
   /** TRL's names: loss, grad_norm, learning_rate, rewards/chosen, … plus tokens_per_second and gpu_bytes. */
@@ -251,6 +245,7 @@ export interface SessionApi
   extends
     EngineApi,
     LiveApi,
+    PaceApi,
     PairTokensApi,
     PlanApi,
     ResultsApi,
@@ -334,75 +329,4 @@ export interface EvaluateRequest extends CacheRequest {
   files: FileRoot;
   out?: FileRoot;
   adapter?: string;
-}
-
-/** A question that a person types, for one system of an experiment. */
-export interface AskRequest extends CacheRequest {
-  experiment: unknown;
-  files: FileRoot;
-  system: SystemName;
-  /** Whose stored adapter makes the system; not needed for the untouched student. */
-  runId?: string;
-  question: string;
-  /** None: the answer is a number. Else texts without letters, two at the least. */
-  options?: string[];
-  prompt: PromptKind;
-}
-
-export interface AskAnswer {
-  /** The whole prompt as the student reads it; without its wrapper where it was not asked. */
-  prompt: string;
-  /** The question with slips of case mended. */
-  question: string;
-  text: string;
-  /** The letter or number that the text commits to. */
-  answer?: string;
-  /** Ended by the limit of tokens. */
-  cutOff: boolean;
-  /** Words that the student's vocabulary lacks. Where there are any, nothing was generated. */
-  unknownWords: string[];
-  /** What is to be said then, in place of an answer. */
-  reply?: string;
-}
-
-/** What helps a person to ask something that the student of an experiment can be asked. */
-export interface ExampleQuestions {
-  /** The first test questions of the experiment's tasks, a task after the other. */
-  examples: { taskId: string; question: string; options: string[]; target: string }[];
-  /** Every word that the student knows; absent where its vocabulary is made of smaller pieces. */
-  words?: string[];
-}
-
-/** `pupil export`: the adapter as PEFT or GGUF, or merged into the base weights (safetensors or GGUF). */
-export interface ExportRequest {
-  files: FileRoot;
-  out: FileRoot;
-  /** Folders within `files`. */
-  student: string;
-  adapter: string;
-  format: 'peft' | 'merged' | 'gguf' | 'gguf-adapter';
-  /**
-   * Over which values it is merged: the stored ones, or these through NF4. Absent: those it was trained over, where its
-   * folder says so (`pupil.json`), else the stored ones.
-   */
-  quantize?: 'none' | 'nf4' | 'nf4-double';
-  /**
-   * Of merged weights: `keep` is each tensor as it is stored. The standard: keep; f16 for `gguf` (its vectors are f32); f32 for
-   * the factors of `gguf-adapter`.
-   */
-  dtype?: 'keep' | 'f32' | 'f16' | 'bf16';
-}
-
-export interface ExportSummary {
-  /** Paths within `out`. */
-  written: string[];
-  /** What a person should know of it, a sentence each; some begin with "warning:". */
-  notes: string[];
-  merged?: {
-    quantize: 'none' | 'nf4' | 'nf4-double';
-    /** Of most weights. */
-    dtype: 'f32' | 'f16' | 'bf16';
-    /** ‖what rounding to the dtype changed‖ / ‖scale·B·A‖ over all tensors that were computed. */
-    roundingShare: number;
-  };
 }

@@ -24,6 +24,7 @@ import { phaseWork } from './phaseWork';
 import type { RunSummary, SessionEvent } from './protocol';
 import { dataFingerprint } from './dataFingerprint';
 import type { StudentPlace } from './studentCaching';
+import { shownDemonstrations, shownPairs } from './shown';
 import { addTiming, differences, PHASES, phasesOf, type RunState } from './runState';
 import { stateOf } from './stateParts';
 import { applyRecorded } from './variants';
@@ -86,6 +87,8 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
     const book = new RunBook(runId, experiment.name, gpu, store, control, state, listener, every, label);
     listener({ type: 'plan', work: phaseWork(experiment, prepared) });
     if (stored !== undefined) listener(historyOf(stored.state, experiment));
+    for (const event of shownDemonstrations(prepared)) listener(event);
+    for (const event of shownPairs(stored?.state.pairs?.pairs ?? [])) listener(event);
     if (job.resume && stored === undefined) {
       book.log('warning', 'resume: no checkpoint was found, so the run starts at its beginning');
     }

@@ -13,9 +13,9 @@ import { EngineWork } from './engineWork';
 import { evaluateAlone } from './evaluateAlone';
 import { exportStudent } from './exportStudent';
 import { judgeForRequest } from './judge';
-import type { DevicePlace } from './devicePlace';
-import { pairTokens } from './pairTokens';
+import { Pace } from './pace';
 import { loadStudentFolder } from './load';
+import { pairTokens, type PairTokensPlaces } from './pairTokens';
 import { pretrainForRequest } from './pretrainRequest';
 import type {
   AnswerLocally,
@@ -58,6 +58,7 @@ type Listener = (event: SessionEvent) => unknown;
 export class Session extends SessionShelves implements SessionApi {
   private readonly asker = new Asker(this.students);
   private readonly talker = new Talker(this.students);
+  private readonly pace = new Pace();
   private readonly engine = new EngineWork({
     store: this.store,
     device: (tier) => this.place.device(tier),
@@ -101,7 +102,7 @@ export class Session extends SessionShelves implements SessionApi {
   checkFamilies: SessionApi['checkFamilies'] = () => this.engine.checkFamilies();
 
   run(request: RunRequest, onEvent: Listener): Promise<RunSummary> {
-    const control = new RunControl();
+    const control = new RunControl(this.pace);
     return this.exclusively(
       'run',
       async () => {
@@ -142,6 +143,10 @@ export class Session extends SessionShelves implements SessionApi {
   step(): Promise<void> {
     this.desk.expectWork('step').control.step();
     return Promise.resolve();
+  }
+
+  async setPace({ restMs }: { restMs: number }): Promise<void> {
+    this.pace.set(restMs);
   }
 
   stopAtPhaseEnd(on: boolean): Promise<void> {
@@ -218,7 +223,7 @@ export class Session extends SessionShelves implements SessionApi {
   readonly pairTokens: SessionApi['pairTokens'] = (request, onEvent) => {
     const control = new RunControl();
     const { students, store } = this;
-    const deviceOf: DevicePlace['device'] = (tier) => this.place.device(tier);
+    const deviceOf: PairTokensPlaces['deviceOf'] = (tier) => this.place.device(tier);
     const places = { students, store, deviceOf, signal: control.signal };
     return this.exclusively('pairTokens', () => pairTokens(request, places, safely(onEvent)), control);
   };

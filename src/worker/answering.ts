@@ -20,6 +20,7 @@ export const SESSION_METHODS = [
   'resume',
   'step',
   'stop',
+  'setPace',
   'stopAtPhaseEnd',
   'runHistory',
   'inspect',

@@ -17,7 +17,7 @@ describe('the first visit', () => {
   it('fetches less than 150 kB of compressed JavaScript, no worker and no student, and shows the lesson', async () => {
     const { page, address, problems } = it1;
     // Without the service worker, which fetches ahead for later: what the page itself asks for.
-    await page.addInitScript(() => Object.defineProperty(navigator, 'serviceWorker', { value: undefined }));
+    await page.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, 'serviceWorker'));
     const fetched: { url: string; type: string; bytes: number }[] = [];
     page.on('response', (response) => {
       const read = response.body().then((body) => {
@@ -31,7 +31,7 @@ describe('the first visit', () => {
     });
     const reading: Promise<void>[] = [];
     const response = await page.goto(address, { waitUntil: 'networkidle' });
-    await page.getByRole('link', { name: 'Lesson' }).waitFor();
+    await page.getByRole('navigation', { name: 'Places' }).getByRole('link', { name: 'Lesson' }).waitFor();
     await page.waitForSelector('main section');
     await Promise.all(reading);
     const sum = (type: string): number =>
@@ -83,7 +83,7 @@ describe('the second visit', () => {
     await it2.stopServing();
     await page.goto(`${address}?seed=3`);
     for (const name of ['Lesson', 'Lab', 'Inside', 'Results']) {
-      await page.getByRole('navigation').getByRole('link', { name }).click();
+      await page.getByRole('navigation', { name: 'Places' }).getByRole('link', { name }).click();
       await page.waitForFunction((title) => document.title.startsWith(title), name);
       await page.waitForFunction(() => document.querySelector('.loading') === null);
     }
@@ -98,6 +98,6 @@ describe('the second visit', () => {
     expect(problems.filter((problem) => !/ERR_CONNECTION_REFUSED|Failed to fetch/.test(problem))).toEqual([]);
     await it2.serveAgain();
     await page.reload();
-    await page.getByRole('link', { name: 'Results' }).waitFor();
+    await page.getByRole('navigation', { name: 'Places' }).getByRole('link', { name: 'Results' }).waitFor();
   });
 });

@@ -41,7 +41,9 @@ export class ArtefactRows<Row> {
     this.share = 0;
     this.notice = undefined;
     try {
-      const done = await this.latest.run(() => this.fetch(runId, () => this.revision !== revision || this.runId !== runId));
+      const done = await this.latest.run(() =>
+        this.fetch(runId, () => this.revision !== revision || this.runId !== runId),
+      );
       if (done === undefined) return;
       if (done.value === undefined) this.status = 'absent';
       else {

@@ -8,7 +8,7 @@ import type { Playground } from '../state/playground.svelte';
 export interface ReportedRun {
   experiment?: unknown;
   pairs?: { counts: Record<string, number> };
-  comparisons?: unknown[];
+  demonstrations?: unknown;
 }
 
 export interface RunOption {

@@ -1,128 +1,109 @@
-// experiments.svelte.ts: which experiment the page will run, with which seed, and where its files come from: those served
-// with the page, a picked folder, or an address; and what a person changed in it. It checks the document; it loads no weights.
-import { parseExperiment, type Experiment, type ExperimentInput } from '../../config/experiment';
-import { dataPaths, localPaths, resolvePaths } from '../../config/paths';
-import { preset, PRESET_NAMES } from '../../config/presets';
-import { isPicked, studentFolder } from '../../config/studentFolder';
+// experiments.svelte.ts: which experiment the page will run and what a person changed in it: choosing, editing with undo, problems,
+// the difference from what was chosen, saving under a name, files. The document may be no valid experiment while it is being edited;
+// then nothing runs. It loads no weights; where files lie is in experimentFiles.ts, the address in experimentAddress.svelte.ts.
 import { PupilError } from '../../base/errors';
-import type { FileRoot } from '../../session/protocol';
-import { readPicked, type PickedFile } from '../pickedFiles';
+import { differencesOf, withoutDifference, type Difference } from '../../config/differences';
+import {
+  checkExperiment,
+  refusalOf,
+  type ConfigProblem,
+  type Experiment,
+  type ExperimentInput,
+} from '../../config/experiment';
+import { dataPaths, localPaths } from '../../config/paths';
+import type { ConfigPath } from '../../config/seriesPaths';
+import { isFields, valueAt, withDefaults, withValue } from '../../config/settingValues';
+import { isPicked, studentFolder } from '../../config/studentFolder';
+import type { PickedFile } from '../pickedFiles';
+import { DocumentHistory } from './documentHistory.svelte';
+import { bundledChoices, DEFAULT_EXPERIMENT, nameOf, needsData, type ExperimentChoice } from './experimentChoices';
+import { ExperimentAddress, type AddressedExperiments } from './experimentAddress.svelte';
+import { locate, NO_DATA, type PreparedRun } from './experimentFiles';
 import type { KeyValue } from './keyValue';
 import { toNotice, type Notice } from './notice';
+import { SavedExperiments, type SavedExperiment } from './savedExperiments';
 
-export interface ExperimentChoice {
-  id: string;
-  label: string;
-  document: unknown;
-  /** False where every file is served with the page. */
-  needsData: boolean;
-}
-
-/** A checked experiment with concrete paths and the place they are in. */
-export interface PreparedRun {
-  experiment: Experiment;
-  files: FileRoot;
-}
-
-export const DEFAULT_EXPERIMENT = 'lesson';
-const PICKED = 'picked file';
 /** Where a changed experiment is kept, by the choice's id. */
 const CHANGED = 'pupil-experiment:';
+const SAVED = 'saved:';
 
-/** The experiment files of the project, bundled with the page. */
-const bundled = import.meta.glob<unknown>('../../../experiments/*.json', { eager: true, import: 'default' });
-
-function needsData(document: unknown): boolean {
-  return JSON.stringify(document).includes('{data}');
+interface Changed {
+  document: unknown;
+  /** As in SavedExperiment. */
+  address?: string;
 }
 
-/** Whether an experiment of the person's own names files that the page does not have. What cannot be read may. */
-function needsFiles(document: unknown): boolean {
-  try {
-    return localPaths(parseExperiment(document)).length > 0;
-  } catch {
-    return true;
-  }
-}
+const savedChoice = ({ name, document }: SavedExperiment): ExperimentChoice => ({
+  id: SAVED + name,
+  label: name,
+  document,
+  needsData: needsData(document, true),
+  own: true,
+});
 
-/** The student that comes with the page, by its address: picked files and other servers do not have it. */
-function bundledFrom(pageBase: string, experiment: Experiment): Experiment {
-  const { source } = experiment.student;
-  if (source.kind !== 'bundled') return experiment;
-  const url = new URL(`students/${source.name}/`, pageBase).href;
-  return { ...experiment, student: { ...experiment.student, source: { kind: 'url', url } } };
-}
-
-function nameOf(document: unknown, otherwise: string): string {
-  const name = (document as { name?: unknown } | null)?.name;
-  return typeof name === 'string' && name !== '' ? name : otherwise;
-}
-
-function bundledChoices(): ExperimentChoice[] {
-  const files = Object.entries(bundled).map(([path, document]) => {
-    const id = (path.split('/').at(-1) ?? path).replace(/\.json$/, '');
-    return { id, label: nameOf(document, id), document, needsData: needsData(document) };
-  });
-  const presets = PRESET_NAMES.map((name) => {
-    const document = preset(name);
-    const label = name === DEFAULT_EXPERIMENT ? document.name : `Preset: ${document.name}`;
-    return { id: name, label, document, needsData: needsData(document) };
-  });
-  // What runs as it is comes first, the default before everything.
-  const rank = (choice: ExperimentChoice): number => (choice.id === DEFAULT_EXPERIMENT ? 0 : choice.needsData ? 2 : 1);
-  return [...files, ...presets].sort((a, b) => rank(a) - rank(b));
-}
-
-export class Experiments {
-  choices = $state.raw<readonly ExperimentChoice[]>(bundledChoices());
+export class Experiments implements AddressedExperiments {
+  choices = $state.raw<readonly ExperimentChoice[]>([]);
   selectedId = $state(DEFAULT_EXPERIMENT);
-  /** Empty: the document's own. */
-  seedText = $state('');
   picked = $state.raw<readonly PickedFile[]>([]);
   /** The files of students that were picked in this page, by their folders as experiments name them. */
   pickedStudents = $state.raw<Readonly<Record<string, Record<string, Blob>>>>({});
   dataAddress = $state('');
   /** A change that will not outlive a reload. */
   keepProblem = $state.raw<Notice>();
-  /** A file that could not be taken. */
+  /** A file that could not be taken, or a name that could not be given. */
   pickProblem = $state.raw<Notice>();
+  readonly address: ExperimentAddress;
+  /** Resolves when what the page's address says has been read. */
+  readonly opened: Promise<void>;
 
   /** Changed documents by the choice's id. */
-  private changes = $state.raw<Readonly<Record<string, unknown>>>({});
+  private changes = $state.raw<Readonly<Record<string, Changed>>>({});
+  private readonly history = new DocumentHistory();
+  private readonly good = new Map<string, Experiment>();
+  private readonly savedOnes: SavedExperiments;
 
   constructor(
-    address: string,
+    href: string,
     private readonly memory: KeyValue,
   ) {
+    this.savedOnes = new SavedExperiments(memory);
+    this.choices = [...bundledChoices(), ...this.savedOnes.list().map(savedChoice)];
     this.recallChanges();
-    const wanted = new URL(address).searchParams;
-    const id = wanted.get('experiment');
-    if (id !== null && this.choices.some((choice) => choice.id === id)) this.selectedId = id;
-    this.seedText = wanted.get('seed') ?? '';
+    this.address = new ExperimentAddress(this);
+    this.opened = this.address.open(href);
   }
 
   readonly selected = $derived(this.choices.find((choice) => choice.id === this.selectedId));
-
-  /** The chosen document with the person's changes; without the seed that is typed beside it. */
-  readonly document = $derived(this.changes[this.selectedId] ?? this.selected?.document);
-  readonly isChanged = $derived(this.selectedId in this.changes);
+  /** The chosen document with the person's changes. It may be no experiment while it is being edited. */
+  readonly document = $derived(this.changes[this.selectedId]?.document ?? this.selected?.document);
+  /** The same with every default written out. */
+  readonly complete = $derived(withDefaults(this.document));
+  readonly differences = $derived(differencesOf(this.selected?.document, this.document));
+  readonly isChanged = $derived(this.differences.length > 0);
+  readonly needsData = $derived(needsData(this.document, this.selected?.own === true));
+  readonly canUndo = $derived.by(() => this.history.canUndo(this.selectedId));
+  readonly canRedo = $derived.by(() => this.history.canRedo(this.selectedId));
 
   /** The checked document, or what is wrong with it. */
-  readonly checked = $derived.by((): { experiment?: Experiment; problem?: Notice } => {
-    if (this.document === undefined) return {};
-    try {
-      return { experiment: parseExperiment(this.withSeed(this.document)) };
-    } catch (error) {
-      return { problem: toNotice(error) };
-    }
+  readonly checked = $derived.by((): { experiment?: Experiment; problems: ConfigProblem[]; problem?: Notice } => {
+    if (this.document === undefined) return { problems: [] };
+    const { experiment, problems } = checkExperiment(this.document);
+    return experiment === undefined ? { problems, problem: toNotice(refusalOf(problems)) } : { experiment, problems };
+  });
+
+  /** The experiment as it last was without problems: what is shown does not go away while a number is being typed. */
+  readonly steady = $derived.by((): Experiment | undefined => {
+    const { experiment } = this.checked;
+    if (experiment === undefined)
+      return this.good.get(this.selectedId) ?? checkExperiment(this.selected?.document).experiment;
+    this.good.set(this.selectedId, experiment);
+    return experiment;
   });
 
   /** What is still missing before Run makes sense; empty when nothing is. */
   readonly missing = $derived.by(() => {
     if (this.checked.problem !== undefined) return 'The experiment has problems.';
-    if (this.selected?.needsData === true && this.picked.length === 0 && this.dataAddress.trim() === '') {
-      return 'This experiment reads files of your own: pick its data folder, or give its address.';
-    }
+    if (this.needsData && this.picked.length === 0 && this.dataAddress.trim() === '') return NO_DATA;
     return this.missingStudent;
   });
 
@@ -133,121 +114,234 @@ export class Experiments {
     return `The student was picked from a folder (${studentFolder(source).replace(/^picked:/, '')}): pick it again under Student.`;
   });
 
+  /** The seed where it is not that of what was chosen; for the address. */
+  get seedText(): string {
+    const of = (document: unknown): unknown => valueAt(withDefaults(document), ['seed']);
+    const seed = of(this.document);
+    return seed === of(this.selected?.document) ? '' : String(seed);
+  }
+  set seedText(text: string) {
+    const typed = text.trim();
+    const original = valueAt(withDefaults(this.selected?.document), ['seed']);
+    this.edit(['seed'], typed === '' ? original : /^\d+$/.test(typed) ? Number(typed) : typed);
+  }
+
+  /** One setting gets another value, good or not; undefined: its default. Steps of one setting that follow each other fast are one. */
+  edit(path: ConfigPath, value: unknown): void {
+    this.replace(this.selectedId, withValue(this.document, path, value), JSON.stringify(path));
+  }
+
+  /**
+   * Changes an experiment as a whole.
+   * @param id of the choice, where it need not be the selected one any more.
+   * @throws PupilError `config`, and changes nothing, where that would bring problems that were not there.
+   */
+  change(update: (document: ExperimentInput) => ExperimentInput, id = this.selectedId): void {
+    if (!this.choices.some((known) => known.id === id)) throw new PupilError('config', 'No experiment is chosen.');
+    const before = this.documentOf(id);
+    const document = update(structuredClone(before) as ExperimentInput);
+    const known = new Set(checkExperiment(before).problems.map(({ path, expected }) => path + expected));
+    const problems = checkExperiment(document).problems.filter(({ path, expected }) => !known.has(path + expected));
+    if (problems.length > 0) throw refusalOf(problems);
+    this.replace(id, document, '');
+  }
+
+  revert(difference: Difference): void {
+    const document = withoutDifference(this.document, difference);
+    if (document !== undefined) this.replace(this.selectedId, document, '');
+  }
+
+  /** The selected experiment as it was before all changes. That is a change, too: it can be undone. */
+  undoChanges(): void {
+    if (this.selected !== undefined) this.replace(this.selectedId, this.selected.document, '');
+  }
+
+  undo(): void {
+    const step = this.history.undo(this.selectedId, this.document);
+    if (step !== undefined) this.keep(this.selectedId, step.document);
+  }
+
+  redo(): void {
+    const step = this.history.redo(this.selectedId, this.document);
+    if (step !== undefined) this.keep(this.selectedId, step.document);
+  }
+
   async takeFile(file: File): Promise<void> {
+    this.take(await file.text(), file.name);
+  }
+
+  /** An experiment from a file or the clipboard; it is saved in this browser and chosen. @param from what a message calls it. */
+  take(text: string, from: string): void {
     this.pickProblem = undefined;
     try {
-      const text = await file.text();
       let document: unknown;
       try {
         document = JSON.parse(text);
       } catch (cause) {
-        throw new PupilError('config', `${file.name}: expected JSON, ${(cause as Error).message}`);
+        throw new PupilError('config', `${from}: expected JSON, ${(cause as Error).message}`);
       }
-      const label = `${nameOf(document, file.name)} (${file.name})`;
-      const choice = { id: PICKED, label, document, needsData: needsFiles(document) };
-      this.choices = [...this.choices.filter((known) => known.id !== PICKED), choice];
-      this.forgetChanges(PICKED); // they were of the file before
-      this.selectedId = PICKED;
+      if (!isFields(document)) throw new PupilError('config', `${from}: expected an experiment, got other JSON`);
+      if ('experiment' in document) {
+        throw new PupilError(
+          'config',
+          `${from}: expected one experiment, got a series of them`,
+          'The command line runs a series: pupil series FILE. Its base experiment can be opened here.',
+        );
+      }
+      this.shelve(document, nameOf(document, from));
     } catch (error) {
       this.pickProblem = toNotice(error);
     }
   }
 
-  /**
-   * Changes an experiment, and remembers that over a reload as far as the browser has room.
-   * @param id of the choice, where it need not be the selected one any more.
-   * @throws PupilError `config`, and changes nothing, where the result would be no experiment.
-   */
-  change(update: (document: ExperimentInput) => ExperimentInput, id = this.selectedId): void {
+  /** Keeps the experiment as it stands under a name of its own, and goes on with that one. */
+  saveAs(wanted: string): void {
+    this.guarded(() => {
+      const name = wanted.trim();
+      if (name === '') throw new PupilError('config', 'save: expected a name, got none');
+      this.shelve({ ...(this.complete as object), name }, name);
+    });
+  }
+
+  /** A saved experiment becomes what it was changed to. */
+  save(): void {
+    this.guarded(() => {
+      const { selected, document } = this;
+      if (selected?.own !== true) return;
+      this.savedOnes.put({ name: selected.label, document });
+      this.choices = this.choices.map((one) =>
+        one.id === selected.id ? savedChoice({ name: one.label, document }) : one,
+      );
+      this.keep(selected.id, document);
+    });
+  }
+
+  renameSaved(wanted: string): void {
+    this.guarded(() => {
+      const { selected } = this;
+      const name = wanted.trim();
+      if (selected?.own !== true || name === '' || name === selected.label) return;
+      const free = this.savedOnes.freeName(name);
+      const changed = this.changes[selected.id];
+      this.savedOnes.rename(selected.label, free);
+      this.choices = this.choices.map((one) =>
+        one.id === selected.id ? { ...one, id: SAVED + free, label: free } : one,
+      );
+      this.selectedId = SAVED + free;
+      if (changed !== undefined) this.keep(SAVED + free, changed.document);
+      this.forget(selected.id);
+    });
+  }
+
+  deleteSaved(): void {
+    this.guarded(() => {
+      const { selected } = this;
+      if (selected?.own !== true) return;
+      this.savedOnes.remove(selected.label);
+      this.forget(selected.id);
+      this.choices = this.choices.filter((one) => one.id !== selected.id);
+      this.selectedId = DEFAULT_EXPERIMENT;
+    });
+  }
+
+  /** Everything a run needs. Throws PupilError where something is missing. */
+  async prepare(pageBase: string): Promise<PreparedRun> {
+    await this.opened;
+    if (this.missingStudent !== '') throw new PupilError('source', this.missingStudent);
+    return this.prepareWith(pageBase, localPaths);
+  }
+
+  /** The same without the student, which may be large: for whoever reads tasks and demonstrations only. */
+  async prepareData(pageBase: string): Promise<PreparedRun> {
+    await this.opened;
+    return this.prepareWith(pageBase, dataPaths);
+  }
+
+  private prepareWith(pageBase: string, paths: (experiment: Experiment) => string[]): PreparedRun {
+    const { experiment, problem } = this.checked;
+    if (experiment !== undefined) return locate(experiment, this, pageBase, paths);
+    throw new PupilError('config', problem?.message ?? 'No experiment is chosen.', problem?.hint);
+  }
+
+  documentOf(id: string): unknown {
+    return this.changes[id]?.document ?? this.choices.find((choice) => choice.id === id)?.document;
+  }
+
+  /** @param topic as DocumentHistory has it. */
+  replace(id: string, document: unknown, topic = ''): void {
+    this.history.record(id, this.documentOf(id), topic, performance.now());
+    if (this.address.fromLink === id) this.address.fromLink = undefined; // it is the person's own from now on
+    this.keep(id, document);
+  }
+
+  withAddress(address: string): string | undefined {
+    const changed = Object.entries(this.changes).find(([, one]) => one.address === address);
+    if (changed !== undefined) return changed[0];
+    const saved = this.savedOnes.list().find((one) => one.address === address);
+    return saved === undefined || SAVED + saved.name in this.changes ? undefined : SAVED + saved.name;
+  }
+
+  rememberAddress(id: string, address: string): void {
+    const { document, address: known } = this.changes[id] ?? {};
+    if (document !== undefined) {
+      if (known !== address) this.keep(id, document, address);
+      return;
+    }
+    const saved = this.savedOnes.list().find(({ name }) => SAVED + name === id);
+    if (saved !== undefined && saved.address !== address) this.guarded(() => this.savedOnes.put({ ...saved, address }));
+  }
+
+  /** Adds it to the saved ones, and chooses it. Its id. @throws PupilError `storage-full`. */
+  shelve(document: unknown, wanted: string): string {
+    const name = this.savedOnes.freeName(wanted);
+    this.savedOnes.put({ name, document });
+    this.choices = [...this.choices, savedChoice({ name, document })];
+    this.selectedId = SAVED + name;
+    return name;
+  }
+
+  private guarded(work: () => void): void {
+    this.pickProblem = undefined;
+    try {
+      work();
+    } catch (error) {
+      this.pickProblem = toNotice(error);
+    }
+  }
+
+  /** Remembers a changed document over a reload as far as the browser has room; one that is as it was chosen is forgotten. */
+  private keep(id: string, document: unknown, address?: string): void {
     const choice = this.choices.find((known) => known.id === id);
-    const before = this.changes[id] ?? choice?.document;
-    if (choice === undefined) throw new PupilError('config', 'No experiment is chosen.');
-    const document = update(structuredClone(before) as ExperimentInput);
-    parseExperiment(document);
-    this.changes = { ...this.changes, [id]: document };
+    if (differencesOf(choice?.document, document).length === 0) return this.forget(id);
+    const changed: Changed = { document, ...(address === undefined ? {} : { address }) };
+    this.changes = { ...this.changes, [id]: changed };
     this.keepProblem = undefined;
     try {
-      this.memory.setItem(CHANGED + id, JSON.stringify({ label: choice.label, document }));
+      this.memory.setItem(CHANGED + id, JSON.stringify({ label: choice?.label, ...changed }));
     } catch {
       const message = 'The change is made, but this browser has no room to remember it over a reload.';
       this.keepProblem = { code: 'storage-full', message, hint: 'Download the experiment before you leave.' };
     }
   }
 
-  /** The selected experiment as it was before all changes. */
-  undoChanges(): void {
-    this.forgetChanges(this.selectedId);
-  }
-
-  private forgetChanges(id: string): void {
+  private forget(id: string): void {
     const { [id]: _, ...others } = this.changes;
     this.changes = others;
     this.memory.removeItem(CHANGED + id);
   }
 
   private recallChanges(): void {
-    const changes: Record<string, unknown> = {};
-    for (const id of [...this.choices.map((choice) => choice.id), PICKED]) {
+    const changes: Record<string, Changed> = {};
+    for (const { id } of this.choices) {
       const text = this.memory.getItem(CHANGED + id);
       if (text === null) continue;
       try {
-        const { label, document } = JSON.parse(text) as { label: string; document: unknown };
-        changes[id] = document;
-        // A file of the person's own is not served with the page: here it is again.
-        if (id === PICKED) this.choices = [...this.choices, { id, label, document, needsData: needsFiles(document) }];
+        const { document, address } = JSON.parse(text) as Changed;
+        changes[id] = { document, ...(address === undefined ? {} : { address }) };
       } catch {
         this.memory.removeItem(CHANGED + id); // damaged: the experiment itself is there
       }
     }
     this.changes = changes;
-  }
-
-  /** Everything a run needs. Throws PupilError where something is missing. */
-  prepare(pageBase: string): Promise<PreparedRun> {
-    if (this.missingStudent !== '') return Promise.reject(new PupilError('source', this.missingStudent));
-    return this.prepareWith(pageBase, localPaths);
-  }
-
-  /** The same without the student, which may be large: for whoever reads tasks and demonstrations only. */
-  prepareData(pageBase: string): Promise<PreparedRun> {
-    return this.prepareWith(pageBase, dataPaths);
-  }
-
-  private async prepareWith(pageBase: string, paths: (experiment: Experiment) => string[]): Promise<PreparedRun> {
-    const { experiment, files } = this.locate(pageBase, paths);
-    const at = studentFolder(experiment.student.source);
-    const student = isPicked(experiment.student.source) ? this.pickedStudents[at] : undefined;
-    if (student === undefined) return { experiment, files };
-    return { experiment, files: { kind: 'mounted', at, root: { kind: 'blobs', files: student }, rest: files } };
-  }
-
-  private locate(pageBase: string, paths: (experiment: Experiment) => string[]): PreparedRun {
-    const { experiment, problem } = this.checked;
-    if (experiment === undefined) {
-      throw new PupilError('config', problem?.message ?? 'No experiment is chosen.', problem?.hint);
-    }
-    if (this.selected?.needsData !== true) {
-      // The page serves the project's experiments/ and test/fixtures/lesson/ beside each other, as in the repository.
-      return { experiment: resolvePaths(experiment, { base: 'experiments' }), files: { kind: 'http', base: pageBase } };
-    }
-    const resolved = bundledFrom(pageBase, resolvePaths(experiment, { base: '', data: '.' }));
-    if (this.picked.length > 0)
-      return { experiment: resolved, files: readPicked(resolved, this.picked, paths(resolved)) };
-    const address = this.dataAddress.trim();
-    if (address === '') throw new PupilError('source', this.missing);
-    try {
-      return {
-        experiment: resolved,
-        files: { kind: 'http', base: new URL(address.replace(/\/*$/, '/'), pageBase).href },
-      };
-    } catch (cause) {
-      throw new PupilError('source', `data address: expected a URL, got ${address}`, undefined, { cause });
-    }
-  }
-
-  private withSeed(document: unknown): unknown {
-    const text = this.seedText.trim();
-    if (text === '' || typeof document !== 'object' || document === null) return document;
-    return { ...document, seed: /^\d+$/.test(text) ? Number(text) : text };
   }
 }

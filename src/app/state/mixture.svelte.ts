@@ -26,10 +26,16 @@ export class Mixture {
   editing = $state<string>();
   draft = $state('');
   private readonly latest = new Latest();
+  private readBy: unknown;
 
   constructor(private readonly place: TeacherPlace) {}
 
-  readonly entries = $derived.by(() => this.place.experiments.checked.experiment?.demonstrations ?? []);
+  readonly entries = $derived.by(() => this.place.experiments.steady?.demonstrations ?? []);
+  /** What the teachers are read by: they are read anew when it changes. */
+  readonly readKey = $derived.by(() => {
+    const { steady, selectedId } = this.place.experiments;
+    return JSON.stringify([selectedId, steady?.demonstrations, steady?.tasks, steady?.seed]);
+  });
   readonly listedEntry = $derived.by(() => (this.listed === undefined ? undefined : this.entries[this.listed]));
   readonly excluded = $derived.by(() => new Set(this.listedEntry?.exclude));
   readonly rows = $derived.by(() => {
@@ -49,6 +55,7 @@ export class Mixture {
   /** Reads all teachers anew, or the one that was changed; what is there stays in sight meanwhile. */
   async refresh(only?: number): Promise<void> {
     if (this.place.experiments.checked.experiment === undefined) return;
+    this.readBy = this.placeRead();
     this.working = true;
     try {
       const result = await this.latest.run(async () => {
@@ -78,25 +85,21 @@ export class Mixture {
     this.working = false;
   }
 
+  /** The same, where anything has changed since they were read. */
+  async refreshChanged(): Promise<void> {
+    if (JSON.stringify(this.readBy) !== JSON.stringify(this.placeRead())) await this.refresh();
+  }
+
+  private placeRead(): unknown {
+    const { picked, dataAddress } = this.place.experiments;
+    return [this.readKey, picked.map(({ path }) => path), dataAddress];
+  }
+
   list(index: number): void {
     this.listed = this.listed === index ? undefined : index;
     this.search = '';
     this.shown = 'all';
     this.editing = undefined;
-  }
-
-  setKeepWrong(index: number, keepWrong: boolean): Promise<void> {
-    return this.changeEntry(index, (entry) => ({ ...entry, keepWrong }));
-  }
-
-  setFamily(index: number, family: 'in-family' | 'out-family'): Promise<void> {
-    return this.changeEntry(index, (entry) => ({ ...entry, family }));
-  }
-
-  /** Takes a teacher out of the experiment. Its files stay. */
-  async remove(index: number): Promise<void> {
-    this.listed = undefined;
-    await this.change((entries) => entries.filter((_, i) => i !== index));
   }
 
   /** Leaves a demonstration out, or takes it back in. */

@@ -46,10 +46,13 @@ export class Playground {
   notice = $state.raw<Notice>();
   /** Between the click on Run and the session's first event. */
   preparing = $state(false);
+  /** A view of Inside computes something on the GPU. */
+  analysing = $state(false);
 
   readonly busy = $derived.by(
     () =>
       this.preparing ||
+      this.analysing ||
       this.run.active ||
       this.check.running ||
       this.ask.asking ||
@@ -203,7 +206,6 @@ export class Playground {
   /** The chosen experiment as it was before a person's changes. */
   undoChanges(): void {
     this.experiments.undoChanges();
-    void this.teachers.mixture.refresh();
   }
 
   async removeRun(runId: string): Promise<void> {

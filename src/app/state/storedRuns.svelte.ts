@@ -4,7 +4,7 @@ import { PupilError } from '../../base/errors';
 import { parseExperiment, type Experiment } from '../../config/experiment';
 import type { FileRoot, RunOverview, SessionApi, StoredRun } from '../../session/protocol';
 import type { RunLocks } from '../runLocks';
-import type { PreparedRun } from './experiments.svelte';
+import type { PreparedRun } from './experimentFiles';
 import type { KeyValue } from './keyValue';
 import { toNotice, type Notice } from './notice';
 

@@ -1,6 +1,6 @@
-// student.svelte.ts: the choice of a student: where it is, with which settings, what it would take, and what is done with it: the
-// experiment is given it, or it is talked with. Bytes, limits and remedies are the session's. The token of a Hub is kept here
-// and in the session, in memory, and nowhere else.
+// student.svelte.ts: the choice of a student: where it is, what it would take with the experiment's settings, and what is done with
+// it: the experiment is given it, or it is talked with. Settings are the experiment's own; bytes, limits and remedies are the
+// session's. The token of a Hub is kept here and in the session, in memory, and nowhere else.
 import { PupilError } from '../../base/errors';
 import type { Experiment, ExperimentInput } from '../../config/experiment';
 import { expectEndpoint, HUB_ENDPOINT, parseHubName } from '../../config/hubName';
@@ -8,9 +8,10 @@ import { isPicked, pickedSource, studentFolder, studentName } from '../../config
 import type { FileRoot, HubSettings, PlannedStudent, Remedy, SessionApi } from '../../session/protocol';
 import { findModel, type FoundModel } from '../modelFolder';
 import type { PickedFolder } from '../pickedFiles';
-import { planSettings, UNSETTABLE, withRemedy, withStudent, type OwnSettings } from '../studentSettings';
+import { planSettings, UNSETTABLE, withRemedy, withStudent } from '../studentSettings';
 import type { DeviceState } from './device.svelte';
-import type { Experiments, PreparedRun } from './experiments.svelte';
+import type { PreparedRun } from './experimentFiles';
+import type { Experiments } from './experiments.svelte';
 import { Latest } from './latest';
 import { toNotice, type Notice } from './notice';
 
@@ -42,8 +43,6 @@ interface Shown {
 }
 
 export class StudentBox {
-  /** Whether the section is unfolded. */
-  open = $state(false);
   origin = $state<StudentOrigin>('experiment');
   repo = $state('');
   revision = $state('');
@@ -52,9 +51,6 @@ export class StudentBox {
   token = $state('');
   address = $state('');
   folder = $state.raw<FoundModel>();
-  own = $state.raw<OwnSettings>({});
-  /** GiB, as typed; empty: none. */
-  budgetText = $state('');
 
   planning = $state(false);
   shown = $state.raw<Shown>();
@@ -62,13 +58,17 @@ export class StudentBox {
   done = $state('');
   notice = $state.raw<Notice>();
   private readonly latest = new Latest();
+  private plannedKey = '';
 
   constructor(private readonly place: StudentPlace) {}
 
-  /** The experiment's settings where nothing else is set. */
-  readonly standard = $derived.by(() => {
+  /** What a plan follows from, beside the student itself where that is another one: it is shown anew when this changes. */
+  readonly planKey = $derived.by(() => {
     const { experiment } = this.place.experiments.checked;
-    return experiment === undefined ? undefined : planSettings(experiment, this.own, this.autoTier);
+    if (experiment === undefined) return '';
+    const { student, limits } = experiment;
+    const own = this.origin === 'experiment' ? student.source : undefined;
+    return JSON.stringify([planSettings(experiment, {}, this.autoTier), limits.maxGpuBytes, own]);
   });
 
   /** What is missing before it can be looked at. */
@@ -97,19 +97,24 @@ export class StudentBox {
     this.latest.cancel();
     this.planning = false;
     this.shown = undefined;
+    this.plannedKey = '';
     this.done = '';
     this.notice = undefined;
   }
 
-  /** Other settings of the same student: what was shown is computed anew. */
-  settingChanged(own: OwnSettings): void {
-    this.own = own;
-    this.replan();
-  }
-
-  replan(): void {
-    this.done = '';
-    if (this.shown !== undefined || this.planning) void this.look();
+  /**
+   * The experiment's settings have changed, or it is looked at for the first time: what was shown is computed anew. A student
+   * that comes with the page is looked at unasked; of others nothing is fetched before somebody says so.
+   */
+  settingsChanged(): void {
+    const { experiment } = this.place.experiments.checked;
+    if (experiment === undefined || this.planKey === this.plannedKey) return;
+    const { source } = experiment.student;
+    const isOwn = this.origin === 'experiment';
+    if (isOwn && this.shown !== undefined && studentName(this.shown.source) !== studentName(source)) this.changed();
+    const known = this.shown !== undefined || this.planning;
+    const isHere = isOwn && source.kind === 'bundled' && this.place.device.status !== 'asleep';
+    if (known || isHere) void this.look();
   }
 
   /** A pasted address becomes the name of its model, and what revision it says. */
@@ -159,9 +164,9 @@ export class StudentBox {
 
   /** Asks what the student would take; nothing but config.json and sizes is read. */
   async look(): Promise<void> {
-    this.done = '';
     this.notice = undefined;
     this.planning = true;
+    this.plannedKey = this.planKey;
     try {
       const told = await this.latest.run(() => this.plan());
       if (told === undefined) return; // of another student, or other settings
@@ -173,27 +178,39 @@ export class StudentBox {
     this.planning = false;
   }
 
+  /** A setting that makes it fit becomes the experiment's. */
   apply(remedy: Remedy): void {
-    if (this.shown === undefined) return;
-    this.settingChanged(withRemedy(this.own, remedy, this.shown.plan.settings));
+    const { shown } = this;
+    if (shown === undefined) return;
+    this.done = '';
+    this.give((document, experiment) => {
+      const own = withRemedy({}, remedy, shown.plan.settings);
+      return withStudent(document, experiment, { own, settings: planSettings(experiment, own, this.autoTier) });
+    });
+    void this.look();
   }
 
-  /** The experiment is given this student and these settings. */
+  /** The experiment is given this student. */
   use(): void {
-    const { shown, place } = this;
+    const { shown } = this;
     if (shown === undefined) return;
-    this.notice = undefined;
-    try {
-      const experiment = this.experiment();
+    this.give((document, experiment) => {
       const source = this.origin === 'experiment' ? {} : { source: shown.source };
-      const own = shown.plan.prequantised ? { ...this.own, quantize: 'none' as const } : this.own;
-      place.experiments.change((document) =>
-        withStudent(document, experiment, { ...source, own, settings: shown.plan.settings }),
-      );
+      const own = shown.plan.prequantised ? { quantize: 'none' as const } : {};
       this.done = `The experiment “${experiment.name}” now has the student ${shown.label}. Its prompts are as before${
         experiment.prompt.wrapper === 'none' ? ', without a wrapper' : ` (wrapper: ${experiment.prompt.wrapper})`
       }.${isPicked(shown.source) ? ' After a reload of the page its folder must be picked again.' : ''}`;
+      return withStudent(document, experiment, { ...source, own, settings: shown.plan.settings });
+    });
+  }
+
+  private give(update: (document: ExperimentInput, experiment: Experiment) => ExperimentInput): void {
+    this.notice = undefined;
+    try {
+      const experiment = this.experiment();
+      this.place.experiments.change((document) => update(document, experiment));
     } catch (error) {
+      this.done = '';
       this.notice = toNotice(error);
     }
   }
@@ -205,7 +222,7 @@ export class StudentBox {
     try {
       if (this.origin === 'experiment') return place.talkTo(undefined);
       const quantize = shown.plan.prequantised ? 'none' : shown.plan.settings.quantize;
-      const tier = this.own.tier ?? this.experiment().student.tier;
+      const { tier } = this.experiment().student;
       const { files } = await this.where(shown.source);
       place.talkTo({ label: shown.label, files, student: { source: shown.source, quantize, tier } });
     } catch (error) {
@@ -221,8 +238,8 @@ export class StudentBox {
 
   private async plan(): Promise<Shown> {
     const { session, device } = this.place;
-    const budgetBytes = this.budgetBytes();
-    const settings = planSettings(this.experiment(), this.own, this.autoTier);
+    const budgetBytes = this.experiment().limits.maxGpuBytes;
+    const settings = planSettings(this.experiment(), {}, this.autoTier);
     if (this.origin === 'hub') await session.setHub(this.hubSettings());
     const source = await this.source();
     const { files, folder } = await this.where(source);
@@ -290,17 +307,5 @@ export class StudentBox {
       ...(endpoint === '' ? {} : { endpoint: expectEndpoint(endpoint) }),
       ...(token === '' ? {} : { token }),
     };
-  }
-
-  private budgetBytes(): number | undefined {
-    const text = this.budgetText.trim().replace(',', '.');
-    if (text === '') return undefined;
-    const bytes = Math.round(Number(text) * 2 ** 30);
-    if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
-    throw new PupilError(
-      'config',
-      `budget: expected GiB as a number above 0, got ${text}`,
-      'E.g. 8, or 3.5. Empty: none.',
-    );
   }
 }

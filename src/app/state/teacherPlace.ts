@@ -2,7 +2,8 @@
 // demonstrations is put into it. It shows nothing.
 import type { ExperimentInput } from '../../config/experiment';
 import type { PickedContents, RejectedRow, SessionApi, TeacherModelApi } from '../../session/protocol';
-import type { Experiments, PreparedRun } from './experiments.svelte';
+import type { PreparedRun } from './experimentFiles';
+import type { Experiments } from './experiments.svelte';
 import type { KeyValue } from './keyValue';
 
 /** A model in a worker of its own. */

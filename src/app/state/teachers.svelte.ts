@@ -1,9 +1,11 @@
 // teachers.svelte.ts: where demonstrations of the chosen experiment come from: its teachers as they are, files of the person's
 // own, a teacher behind an API or in this browser, and tasks of one's own. Each part is in its own file; here is what they share, and the files
 // that the browser keeps for them.
+import { slug } from '../../base/slug';
 import { ApiTeacher } from './apiTeacher.svelte';
 import { BrowserTeacher } from './browserTeacher.svelte';
 import { DiskImport } from './diskImport.svelte';
+import { nameOf } from './experimentChoices';
 import { Mixture } from './mixture.svelte';
 import { toNotice, type Notice } from './notice';
 import { TaskImport } from './taskImport.svelte';
@@ -53,9 +55,10 @@ export class Teachers {
   /** The experiment file into the person's downloads, and beside it the kept files that it names. */
   async download(): Promise<void> {
     await this.guarded(async () => {
-      const { text, files } = withPlainNames(asJsonText(this.place.experiments.document));
+      const { complete } = this.place.experiments;
+      const { text, files } = withPlainNames(asJsonText(complete));
       for (const { path, name } of files) this.place.save(name, await this.place.session.keptFile(path));
-      this.place.save('experiment.json', new TextEncoder().encode(text));
+      this.place.save(`${slug(nameOf(complete, 'experiment'))}.json`, new TextEncoder().encode(text));
     });
   }
 

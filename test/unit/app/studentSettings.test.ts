@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { planSettings, withRemedy, withStudent } from '../../../src/app/studentSettings';
 import { parseExperiment, type ExperimentInput } from '../../../src/config/experiment';
-import { fieldWords } from '../../../src/config/fieldWords';
+import { settingOf } from '../../../src/config/settings';
 import { resolvePaths, localPaths } from '../../../src/config/paths';
 import { preset } from '../../../src/config/presets';
 import { isPicked, pickedSource, studentFolder, studentName } from '../../../src/config/studentFolder';
@@ -74,7 +74,7 @@ describe('a picked student', () => {
 });
 
 it('words of a setting are the schema’s', () => {
-  expect(fieldWords('student.quantize').title).toBe('Quantisation of the base');
-  expect(fieldWords('adapter.rank').description).toContain('QLoRA');
-  expect(() => fieldWords('student.colour')).toThrow('student.colour');
+  expect(settingOf('student.quantize').title).toBe('Quantisation of the base');
+  expect(settingOf('adapter.rank').why).toContain('QLoRA');
+  expect(() => settingOf('student.colour')).toThrow('student.colour');
 });

@@ -412,3 +412,69 @@ describe('pause, step, stop', () => {
     expect(metrics).toEqual([1, 2, 3, 4, 5, 6]);
   });
 });
+
+describe('for whoever looks on', () => {
+  it('tells the demonstrations, every answer y and ŷ, and the pairs, as they are in the artefacts', async () => {
+    const { events, out } = await undisturbed();
+    const told = <T extends SessionEvent['type']>(type: T): Extract<SessionEvent, { type: T }>[] =>
+      events.filter((event): event is Extract<SessionEvent, { type: T }> => event.type === type);
+    const demonstrations = linesOf(out['demonstrations.jsonl']);
+    expect(told('demonstration').map(({ answer, index, total }) => ({ answer, index, total }))).toEqual(
+      demonstrations.map(({ answer }, index) => ({ answer, index, total: demonstrations.length })),
+    );
+    expect(told('sampled').map(({ which, index }) => [which, index])).toEqual(
+      (['y', 'y-hat'] as const).flatMap((which) => demonstrations.map((_, index) => [which, index])),
+    );
+    const pairs = linesOf(out['pairs.jsonl']) as unknown as {
+      itemId: string;
+      prompt: { text: string };
+      chosen: { text: string; from: string };
+      rejected: { text: string };
+    }[];
+    expect(
+      told('pair').map(({ prompt, chosen, chosenFrom, rejected }) => [prompt, chosen, chosenFrom, rejected]),
+    ).toEqual(pairs.map(({ prompt, chosen, rejected }) => [prompt.text, chosen.text, chosen.from, rejected.text]));
+    // The rejected answer is the y of the same question.
+    const y = told('sampled').filter(({ which }) => which === 'y');
+    expect(y.map(({ text }) => text)).toEqual(expect.arrayContaining(pairs.map(({ rejected }) => rejected.text)));
+  });
+
+  it('rests after every unit of work as the pace says: the same bits, and no rest in the timings', async () => {
+    const before = await undisturbed();
+    await session.setPace({ restMs: 30 });
+    const start = performance.now();
+    const slow = await run();
+    const wallMs = performance.now() - start;
+    await session.setPace({ restMs: 0 });
+    await expectSameAs(before, slow, 'paced');
+    const units = slow.events.filter(({ type }) => type === 'metrics' || type === 'pair').length;
+    const timed = (slow.summary.report as RunReport).timings.reduce((sum, { seconds }) => sum + 1000 * seconds, 0);
+    expect(units).toBeGreaterThan(15);
+    expect(wallMs - timed).toBeGreaterThan(0.9 * 30 * units);
+  });
+
+  it('stops and pauses at once in a long rest, also between two pairs, and loses nothing', async () => {
+    const before = await undisturbed();
+    await session.setPace({ restMs: 60_000 });
+    let pairs = 0;
+    const first = await run({
+      interrupt: (event) => {
+        if (event.type === 'pair' && ++pairs === 2) setTimeout(() => void session.stop(), 20);
+        else if (event.type !== 'state') setTimeout(() => void session.setPace({ restMs: 60_000 }), 0); // ends the rest
+      },
+    });
+    expect([first.summary.state, pairs]).toEqual(['stopped', 2]);
+    await session.setPace({ restMs: 0 });
+    const rest = await run({ store: first.store, resume: true });
+    await expectSameAs(before, rest, 'stopped between two pairs');
+    const told = rest.events.flatMap((event) => (event.type === 'pair' ? [event.index] : []));
+    expect(new Set(told).size).toBe(linesOf(rest.out['pairs.jsonl']).length);
+    expect(rest.events.filter(({ type }) => type === 'demonstration')).toHaveLength(12);
+  });
+
+  it('refuses a pace that is none', async () => {
+    for (const restMs of [-1, Number.NaN, 60_001, '5' as unknown as number]) {
+      await expect(session.setPace({ restMs }), String(restMs)).rejects.toMatchObject({ code: 'usage' });
+    }
+  });
+});
