@@ -24,7 +24,11 @@ export class RunImport {
     if (first === undefined) return;
     if (files.length === 1 && !first.name.toLowerCase().endsWith('.json')) {
       await this.take({ from: first.name, source: { kind: 'zip', blob: first }, existing: 'ask' });
-    } else await this.takeFiles(first.name, files.map((file) => ({ path: file.name, blob: file })));
+    } else
+      await this.takeFiles(
+        first.name,
+        files.map((file) => ({ path: file.name, blob: file })),
+      );
   }
 
   /** A folder of the command line; or what was dropped in its place. */

@@ -71,7 +71,12 @@ export class RunPage {
   }
 
   /** An adapter with its student's weights, where this browser knows the student. */
-  async saveMerged(runId: string, words: string, kind: 'merged' | 'gguf' | 'gguf-adapter', phase: string): Promise<void> {
+  async saveMerged(
+    runId: string,
+    words: string,
+    kind: 'merged' | 'gguf' | 'gguf-adapter',
+    phase: string,
+  ): Promise<void> {
     const kept = this.playground.stored.recall(runId);
     const { pageBase } = this.playground;
     const experiment = kept?.experiment ?? this.details?.experiment;

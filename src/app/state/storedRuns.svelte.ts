@@ -86,7 +86,10 @@ export class StoredRuns {
     try {
       const experiment = experimentHere(parseExperiment(document));
       const isHere = experiment.student.source.kind !== 'directory';
-      this.remember(runId, { experiment, files: isHere ? { kind: 'http', base: pageBase } : { kind: 'blobs', files: {} } });
+      this.remember(runId, {
+        experiment,
+        files: isHere ? { kind: 'http', base: pageBase } : { kind: 'blobs', files: {} },
+      });
     } catch {
       // It was imported all the same; to ask its students, its experiment is chosen in the lab.
     }
@@ -138,7 +141,8 @@ export class StoredRuns {
 /** A student that comes with Pupil, by its name: the command line names the folder where it lay. */
 function experimentHere(experiment: Experiment): Experiment {
   const { source } = experiment.student;
-  const name = source.kind === 'directory' ? /(?:^|\/)students\/([A-Za-z0-9][\w.-]*)\/?$/.exec(source.path)?.[1] : undefined;
+  const name =
+    source.kind === 'directory' ? /(?:^|\/)students\/([A-Za-z0-9][\w.-]*)\/?$/.exec(source.path)?.[1] : undefined;
   if (name === undefined) return experiment;
   return { ...experiment, student: { ...experiment.student, source: { kind: 'bundled', name } } };
 }
