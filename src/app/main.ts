@@ -21,13 +21,17 @@ const playground = new Playground(session, {
   wakeLocks: navigator.wakeLock as WakeLock | undefined, // not in every browser
   locks: navigator.locks, // absent where the page is not from a secure address
   teacherModel: createTeacherModelClient,
-  save: (name, bytes) => {
-    const address = URL.createObjectURL(new Blob([bytes.slice()]));
-    const link = Object.assign(document.createElement('a'), { href: address, download: name });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(address), 60_000); // a large file is read after the click
-  },
+  save: (name, bytes) => saveBlob(name, new Blob([bytes.slice()])),
+  saveBlob,
 });
+
+function saveBlob(name: string, blob: Blob): void {
+  const address = URL.createObjectURL(blob);
+  const link = Object.assign(document.createElement('a'), { href: address, download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000); // a large file is read after the click
+}
+
 /** The service worker fetches what the lesson needs, once the page is there. Without one (an old browser, http) all else works. */
 function keepOffline(): void {
   if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return;

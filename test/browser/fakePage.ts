@@ -6,6 +6,8 @@ import '../../src/app/page.css';
 import { Playground } from '../../src/app/state/playground.svelte';
 import type {
   CachedStudent,
+  RunDetails,
+  RunOverview,
   RunRequest,
   RunSummary,
   SessionApi,
@@ -57,6 +59,30 @@ export class FakeSession {
   resume = (): Promise<void> => this.called('resume', 'running');
   step = (): Promise<void> => this.called('step', 'paused');
   stop = (): Promise<void> => this.called('stop', 'stopped');
+  overviews: RunOverview[] = [];
+  runOverviews = (): Promise<RunOverview[]> => Promise.resolve(this.overviews);
+  details: Partial<RunDetails> = {};
+  runDetails = (runId: string): Promise<RunDetails> =>
+    Promise.resolve({
+      runId,
+      headline: [],
+      filesBytes: 0,
+      checkpointBytes: 0,
+      adapters: [],
+      from: 'report',
+      evaluations: [],
+      curves: [],
+      timings: [],
+      log: [],
+      files: [],
+      checkpoints: [],
+      problems: [],
+      ...this.details,
+    });
+  renameRun = (runId: string, label: string): Promise<void> => {
+    this.stored = this.stored.map((run) => (run.runId === runId ? { ...run, label } : run));
+    return Promise.resolve();
+  };
   listArtefacts = (): Promise<string[]> => Promise.resolve(Object.keys(this.artefacts));
   artefact = (_runId: string, path: string): Promise<Uint8Array> => Promise.resolve(this.artefacts[path]!);
   deleteRun = (runId: string): Promise<void> => {

@@ -66,7 +66,7 @@ describe('a run in several tabs', () => {
     const { root, playground, text } = show(session, '', { locks });
     await playground.open();
     flushSync();
-    expect(text()).toContain('interrupted · instruct, step 4');
+    expect(text()).toContain('interrupted · instruction-tuning, step 4');
     expect(button(root, 'Resume Smoke').disabled).toBe(false);
   });
 
@@ -134,29 +134,5 @@ describe('the storage in use', () => {
     await playground.removeRun('smoke-1');
     flushSync();
     expect(text()).toContain('1.0 MiB of 1.0 GiB');
-  });
-});
-
-describe('the files of a stored run', () => {
-  it('are listed, adapters among them, and saved under names of their own', async () => {
-    const session = new FakeSession();
-    session.stored = [{ ...RUN, state: 'stopped' }];
-    session.artefacts = {
-      'report.html': new Uint8Array([1]),
-      'adapters/instruct/adapter_model.safetensors': new Uint8Array([2, 3]),
-    };
-    const saved: [string, Uint8Array][] = [];
-    const { root, playground, text } = show(session, '', { save: (name, bytes) => void saved.push([name, bytes]) });
-    await playground.open();
-    flushSync();
-    button(root, 'Files of Smoke').click();
-    await settle();
-    expect(button(root, 'Files of Smoke').getAttribute('aria-expanded')).toBe('true');
-    button(root, 'adapters/instruct/adapter_model.safetensors').click();
-    await settle();
-    expect(saved).toEqual([['smoke-1-adapters-instruct-adapter_model.safetensors', new Uint8Array([2, 3])]]);
-    button(root, 'Files of Smoke').click();
-    await settle();
-    expect(text()).not.toContain('report.html');
   });
 });

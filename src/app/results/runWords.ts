@@ -15,7 +15,8 @@ export const PHASE_WORDS: Readonly<Record<string, string>> = {
   report: 'report',
 };
 
-export type StateWord = 'running' | 'paused' | 'running in another tab' | 'interrupted' | 'finished' | 'stopped' | 'failed';
+export type StateWord =
+  'running' | 'paused' | 'running in another tab' | 'interrupted' | 'finished' | 'stopped' | 'failed';
 
 /** A run that its last checkpoint calls running does so no more where no tab holds it. */
 export function stateWord(run: StoredRun, place: { here: boolean; held: boolean }): StateWord {
@@ -27,7 +28,10 @@ export function stateWord(run: StoredRun, place: { here: boolean; held: boolean 
 /** `Chrome 141`, as far as a browser says it. */
 function browserWord(userAgent: string): string {
   const [, name, version] =
-    /(Edg|OPR|Firefox)\/(\d+)/.exec(userAgent) ?? /(Chrome)\/(\d+)/.exec(userAgent) ?? /Version\/()(\d+)[^]*Safari/.exec(userAgent) ?? [];
+    /(Edg|OPR|Firefox)\/(\d+)/.exec(userAgent) ??
+    /(Chrome)\/(\d+)/.exec(userAgent) ??
+    /Version\/()(\d+)[^]*Safari/.exec(userAgent) ??
+    [];
   if (version === undefined) return userAgent.split(' ')[0] ?? '';
   const names: Record<string, string> = { Edg: 'Edge', OPR: 'Opera', '': 'Safari' };
   return `${names[name ?? ''] ?? name} ${version}`;
@@ -45,7 +49,9 @@ export function machineWords({ environment }: Pick<RunOverview, 'environment'>):
 /** The last part of the student's path: `lesson`, `owner/name` of the Hub. */
 export function studentWords({ student }: Pick<RunOverview, 'student'>): string {
   if (student === undefined) return '';
-  return student.source.startsWith('hub:') ? student.source.slice(4) : (student.source.split('/').filter(Boolean).at(-1) ?? '');
+  return student.source.startsWith('hub:')
+    ? student.source.slice(4)
+    : (student.source.split('/').filter(Boolean).at(-1) ?? '');
 }
 
 /** Why a run cannot be resumed here; '' where it can. */

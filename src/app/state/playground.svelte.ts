@@ -83,6 +83,8 @@ export class Playground {
       teacherModel?: () => LocalModel;
       /** Hands a file to the person. */
       save?: (name: string, bytes: Uint8Array) => void;
+      /** The same for one that the browser holds. */
+      saveBlob?: (name: string, blob: Blob) => void;
     },
   ) {
     this.address = new Address(place.address, place.showAddress);
@@ -138,6 +140,16 @@ export class Playground {
   /** Hands a file to the person. */
   save(name: string, bytes: Uint8Array): void {
     this.place.save?.(name, bytes);
+  }
+
+  saveBlob(name: string, blob: Blob): void {
+    this.place.saveBlob?.(name, blob);
+  }
+
+  /** Asks the browser not to evict what is stored; whether it says so afterwards is in the device's report. */
+  async persist(): Promise<void> {
+    await this.place.persist?.().catch(() => undefined);
+    await this.device.refresh();
   }
 
   /** Starts what the page itself does not need: the worker, the device, the lists of what is stored. Once. */
@@ -227,8 +239,8 @@ export class Playground {
   }
 
   /**
-   * Whom a typed question is for: the students of the run that is shown, else of the newest finished run of the chosen
-   * experiment, else its untouched student alone.
+   * Whom a typed question is for: the students of the stored run whose page is open, else of the run that is shown, else of
+   * the newest finished run of the chosen experiment, else its untouched student alone.
    */
   private async askPlace(): Promise<AskPlace> {
     await this.wake();
@@ -237,7 +249,8 @@ export class Playground {
     const newest = [...this.stored.runs]
       .filter((run) => run.name === name && run.state === 'finished')
       .sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1))[0];
-    const shown = this.run.name === name && this.run.runId !== '' ? this.run.runId : undefined;
+    const { asked } = this.stored;
+    const shown = asked !== '' ? asked : this.run.name === name && this.run.runId !== '' ? this.run.runId : undefined;
     const runId = shown ?? newest?.runId;
     if (runId === undefined) return prepared;
     const kept = this.stored.recall(runId);

@@ -1,7 +1,8 @@
 // storedRuns.svelte.ts: the runs that this browser keeps, and what is needed to go on with one: its experiment and where
 // its files were. Checkpoints are the session's; here is only the request they belong to.
 import { PupilError } from '../../base/errors';
-import type { FileRoot, SessionApi, StoredRun } from '../../session/protocol';
+import { parseExperiment, type Experiment } from '../../config/experiment';
+import type { FileRoot, RunOverview, SessionApi, StoredRun } from '../../session/protocol';
 import type { RunLocks } from '../runLocks';
 import type { PreparedRun } from './experimentFiles';
 import type { KeyValue } from './keyValue';
@@ -18,8 +19,10 @@ export class StoredRuns {
   listed = $state(false);
   /** The runs that go on in some tab. */
   held = $state.raw<ReadonlySet<string>>(new Set());
-  /** The files of the run whose list is open. */
-  files = $state.raw<{ runId: string; paths: readonly string[] }>();
+  /** More of each, by id; read when a list is shown. */
+  overviews = $state.raw<ReadonlyMap<string, RunOverview>>(new Map());
+  /** The run whose students are asked, while its page is open; '' else. */
+  asked = $state('');
   notice = $state.raw<Notice>();
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -87,38 +90,61 @@ export class StoredRuns {
     return text === null ? undefined : (JSON.parse(text) as { experiment: unknown; files?: FileRoot });
   }
 
-  async remove(runId: string): Promise<void> {
+  /** Seeds, machines, accuracies and sizes of all runs. */
+  async loadOverviews(): Promise<void> {
     try {
-      const rests = await this.locks.hold(runId, () => this.session.deleteRun(runId));
-      if (!rests) {
+      const all = await this.session.runOverviews();
+      this.overviews = new Map(all.map((one) => [one.runId, one]));
+    } catch (error) {
+      this.notice = toNotice(error);
+    }
+  }
+
+  /** What a run from elsewhere is asked with here; one whose student is in a folder elsewhere needs it picked. */
+  rememberImported(runId: string, document: unknown, pageBase: string): void {
+    try {
+      const experiment = experimentHere(parseExperiment(document));
+      const isHere = experiment.student.source.kind !== 'directory';
+      this.remember(runId, {
+        experiment,
+        files: isHere ? { kind: 'http', base: pageBase } : { kind: 'blobs', files: {} },
+      });
+    } catch {
+      // It was imported all the same; to ask its students, its experiment is chosen in the lab.
+    }
+  }
+
+  async remove(runId: string): Promise<void> {
+    const removed = await this.changed(runId, () => this.session.deleteRun(runId));
+    if (!removed) return;
+    this.memory.removeItem(KEY + runId);
+    if (this.lastFinished() === runId) this.forgetFinished();
+  }
+
+  rename(runId: string, label: string): Promise<boolean> {
+    return this.changed(runId, () => this.session.renameRun(runId, label));
+  }
+
+  deleteCheckpoints(runId: string): Promise<boolean> {
+    return this.changed(runId, async () => void (await this.session.deleteCheckpoints(runId)));
+  }
+
+  /** Changes a run that rests in all tabs, and looks again at what there is. What goes wrong is in `notice`. */
+  private async changed(runId: string, change: () => Promise<void>): Promise<boolean> {
+    try {
+      if (!(await this.locks.hold(runId, change))) {
         throw new PupilError(
           'usage',
           `run ${runId}: expected it to rest, another tab goes on with it`,
           'Stop it there.',
         );
       }
-      this.memory.removeItem(KEY + runId);
-      if (this.lastFinished() === runId) this.forgetFinished();
     } catch (error) {
       this.notice = toNotice(error);
-      return;
+      return false;
     }
-    if (this.files?.runId === runId) this.files = undefined;
     await this.refresh();
-  }
-
-  /** Opens or closes the list of a run's files. */
-  async toggleFiles(runId: string): Promise<void> {
-    if (this.files?.runId === runId) {
-      this.files = undefined;
-      return;
-    }
-    try {
-      this.files = { runId, paths: [...(await this.session.listArtefacts(runId))].sort() };
-      this.notice = undefined;
-    } catch (error) {
-      this.notice = toNotice(error);
-    }
+    return true;
   }
 
   file(runId: string, path: string): Promise<Uint8Array> {
@@ -131,4 +157,13 @@ export class StoredRuns {
     if (bytes.byteLength === 0) throw new PupilError('storage', `run ${runId}: its report is empty`);
     return URL.createObjectURL(new Blob([bytes.slice()], { type: 'text/html' }));
   }
+}
+
+/** A student that comes with Pupil, by its name: the command line names the folder where it lay. */
+function experimentHere(experiment: Experiment): Experiment {
+  const { source } = experiment.student;
+  const name =
+    source.kind === 'directory' ? /(?:^|\/)students\/([A-Za-z0-9][\w.-]*)\/?$/.exec(source.path)?.[1] : undefined;
+  if (name === undefined) return experiment;
+  return { ...experiment, student: { ...experiment.student, source: { kind: 'bundled', name } } };
 }
