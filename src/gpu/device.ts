@@ -119,6 +119,9 @@ export interface GpuFeatures {
   subgroupSize: number;
 }
 
+/** How long after an error the browser may take to say that the device is lost. */
+const LOST_KNOWN_MS = 500;
+
 /** A device with everything that the floors above need of it. */
 export class Gpu {
   readonly pipelines: PipelineCache;
@@ -272,10 +275,20 @@ export class Gpu {
       this.throwIfFailed();
       return value;
     } catch (error) {
-      await Promise.resolve(); // lets device.lost settle first
-      this.throwIfFailed();
-      throw error;
+      throw await this.causeOf(error);
     }
+  }
+
+  /**
+   * What an error on this device came from: of a lost device the typed failure, which may be known a moment later than the
+   * error of a buffer that can no longer be mapped. Other errors as they are.
+   */
+  async causeOf(error: unknown): Promise<unknown> {
+    if (error instanceof PupilError || this.closed) return error;
+    const moment = new Promise((resolve) => setTimeout(resolve, LOST_KNOWN_MS));
+    await Promise.race([this.device.lost, moment]);
+    await Promise.resolve(); // the listener of device.lost above has run then
+    return this.failure ?? error;
   }
 
   /** Resolves when all submitted work is done. */

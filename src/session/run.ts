@@ -267,7 +267,7 @@ async function runPhases(book: RunBook, assets: RunAssets): Promise<RunSummary> 
     if (book.control.stopped && caught instanceof PupilError && caught.code === 'cancelled') outcome = 'stopped';
     else {
       outcome = 'failed';
-      error = toPlainError(caught);
+      error = toPlainError(await book.gpu.causeOf(caught));
     }
   }
   return conclude(book, experiment, assets, outcome, error);
