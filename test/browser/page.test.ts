@@ -82,7 +82,9 @@ describe('the page', () => {
     session.emit({ type: 'phase', phase: 'instruct', state: 'start' });
     session.emit({ type: 'progress', progress: { task: 'instruct', done: 2, total: 6, unit: 'steps' } });
     flushSync();
-    expect(root.querySelector('[aria-current="step"]')?.textContent?.trim()).toBe('Instruction-tuning');
+    expect(root.querySelector('[aria-label="Phases of the run"] [aria-current="step"]')?.textContent?.trim()).toBe(
+      'Instruction-tuning',
+    );
     expect(text()).toContain('instruct: 2 of 6 steps');
     for (const [name, next] of [
       ['Pause', 'Resume'],
@@ -184,7 +186,7 @@ describe('the page', () => {
     ];
     session.finish({ state: 'stopped' });
     await settle();
-    expect(text()).toContain('instruct, step 4');
+    expect(text()).toContain('instruction-tuning, step 4');
     button(root, 'Resume Smoke').click();
     await settle();
     expect(session.request).toEqual({ ...first, resume: true });
@@ -192,10 +194,10 @@ describe('the page', () => {
     await settle();
     button(root, 'Delete Smoke').click();
     await settle();
-    expect(text()).toContain('Really delete?');
-    button(root, 'Delete Smoke').click();
+    expect(text()).toContain('cannot be undone');
+    button(root, 'Delete for good').click();
     await settle();
-    expect(text()).not.toContain('instruct, step 4');
+    expect(text()).not.toContain('instruction-tuning, step 4');
   });
 
   it('asks for data where an experiment needs it, and names what a picked folder lacks', async () => {
@@ -238,7 +240,8 @@ describe('the page', () => {
       expect(`${own}${control.getAttribute('aria-label') ?? ''}${label}`.trim(), control.outerHTML).not.toBe('');
     }
     for (const section of root.querySelectorAll('section')) {
-      expect(document.getElementById(section.getAttribute('aria-labelledby') ?? '')).not.toBeNull();
+      const title = document.getElementById(section.getAttribute('aria-labelledby') ?? '');
+      expect(section.ariaLabel ?? title?.textContent?.trim() ?? '', section.outerHTML.slice(0, 200)).not.toBe('');
     }
     expect(document.documentElement.scrollWidth).toBeLessThanOrEqual(window.innerWidth);
   });
