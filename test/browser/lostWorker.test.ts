@@ -19,8 +19,8 @@ function request(runId: string, resume = false): RunRequest {
     runId: `${NAME}-${runId}`,
     experiment: {
       ...experiment,
-      phases: { baseline: false, instruct: { ...experiment.phases.instruct, maxSteps: 5 }, selfRefine: false },
-      evaluation: { prompts: ['plain'], maxNewTokens: 2, limit: 1, batchSize: 8 },
+      phases: { baseline: false, instruct: { ...experiment.phases.instruct, epochs: 4 }, selfRefine: false },
+      evaluation: { prompts: ['plain'], maxNewTokens: 8, limit: 4, batchSize: 1 },
     },
     files,
     resume,

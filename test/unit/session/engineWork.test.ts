@@ -2,11 +2,12 @@
 // of formed products, and a step that is watched is the step that would have been taken anyway.
 import { readFileSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { LINEAR_NAMES } from '../../../src/base/linearNames';
 import { loraScale } from '../../../src/formats/peft';
 import { openCheckpoint } from '../../../src/formats/checkpointIndex';
 import { parseModelConfig } from '../../../src/formats/modelConfig';
+import { Gpu } from '../../../src/gpu/device';
 import { nodeGpu } from '../../../src/gpu/node';
 import { watchCommands } from '../../../src/gpu/commands';
 import { linearShape, modulePath } from '../../../src/model/linearNames';
@@ -24,8 +25,9 @@ import { readExperiment } from '../../../src/session/taskItems';
 import type { StepProfile, WeightMeasure } from '../../../src/session/protocol';
 import { openMemoryRoot } from '../../../src/sources/memory';
 import { MemoryRunStore } from '../../../src/storage/memory';
-import { testGpu } from '../../kernels/device';
 import { tinyExperiment, tinyFiles } from './tinyRun';
+
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 600_000 });
 
 const LESSON = fileURLToPath(new URL('../../../public/students/lesson/', import.meta.url));
 const lessonFiles = (): Record<string, Uint8Array> =>
@@ -65,11 +67,17 @@ const experiment = tinyExperiment({
 const files = { kind: 'memory' as const, files: tinyFiles() };
 const store = new MemoryRunStore();
 let session: Session;
+let gpu: Gpu;
 
 beforeAll(async () => {
+  // The session's own device is what profileStep is given below: on another one, all kernels would be compiled again.
+  const acquired = vi.spyOn(Gpu, 'acquire');
   session = new Session(nodeGpu, store);
   const summary = await session.run({ runId: 'tiny', experiment, files }, () => undefined);
   expect(summary.state).toBe('finished');
+  expect(acquired).toHaveBeenCalledOnce();
+  gpu = await (acquired.mock.results[0]!.value as Promise<Gpu>);
+  acquired.mockRestore();
 });
 
 describe('weightErrors', () => {
@@ -186,21 +194,28 @@ describe('adapterNorms', () => {
 });
 
 function greatestSingularValue(m: Float64Array, O: number, C: number): number {
-  let v = Float64Array.from({ length: C }, (_, i) => Math.sin(i + 1));
+  const v = Float64Array.from({ length: C }, (_, i) => Math.sin(i + 1));
+  const w = new Float64Array(C);
   let sigma = 0;
   for (let step = 0; step < 400; step++) {
-    const u = Float64Array.from({ length: O }, (_, o) => v.reduce((sum, x, c) => sum + m[o * C + c]! * x, 0));
-    const w = Float64Array.from({ length: C }, (_, c) => u.reduce((sum, x, o) => sum + m[o * C + c]! * x, 0));
-    const length = Math.hypot(...w);
+    w.fill(0);
+    for (let o = 0; o < O; o++) {
+      let u = 0;
+      for (let c = 0; c < C; c++) u += m[o * C + c]! * v[c]!;
+      for (let c = 0; c < C; c++) w[c]! += u * m[o * C + c]!;
+    }
+    let square = 0;
+    for (let c = 0; c < C; c++) square += w[c]! ** 2;
+    const length = Math.sqrt(square);
     sigma = Math.sqrt(length);
-    v = w.map((x) => x / length);
+    for (let c = 0; c < C; c++) v[c] = w[c]! / length;
   }
   return sigma;
 }
 
 describe('profileStep', () => {
-  const job = async (more: Partial<ProfileJob>): Promise<ProfileJob> => ({
-    gpu: await testGpu(),
+  const job = (more: Partial<ProfileJob>): ProfileJob => ({
+    gpu,
     experiment: readExperiment(experiment),
     phase: 'instruct',
     runId: undefined,
@@ -234,9 +249,8 @@ describe('profileStep', () => {
 
   it('watches the step that would have been taken: its dispatches, and to the bit its parameters', async () => {
     const parsed = readExperiment(experiment);
-    const gpu = await testGpu();
     let watched: Float32Array | undefined;
-    const profile = await profileStep(await job({ onWatched: (parameters) => (watched = parameters) }));
+    const profile = await profileStep(job({ onWatched: (parameters) => (watched = parameters) }));
     expectSound(profile);
     expect(profile.batch.microBatches).toBeGreaterThan(1);
 
@@ -281,11 +295,10 @@ describe('profileStep', () => {
   });
 
   it('leaves the device as it was: nothing is held, and another may watch', async () => {
-    const gpu = await testGpu();
     const before = gpu.account.current;
     const stopped = new AbortController();
     const onProgress = ({ task }: { task: string }): void => void (task === 'Timing kernels' && stopped.abort());
-    await expect(profileStep(await job({ signal: stopped.signal, onProgress }))).rejects.toMatchObject({
+    await expect(profileStep(job({ signal: stopped.signal, onProgress }))).rejects.toMatchObject({
       code: 'cancelled',
     });
     expect(gpu.account.current).toBe(before);
