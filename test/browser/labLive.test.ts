@@ -29,6 +29,7 @@ const HISTORY: RunHistory = {
   phase: 'instruct',
   step: 4,
   history: { type: 'history', finished: ['baseline'], metrics: rows([4, 3, 2, 1]), evaluations: [], log: [] },
+  shown: [],
 };
 
 class LiveSession extends FakeSession {

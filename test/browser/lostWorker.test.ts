@@ -1,6 +1,7 @@
 // lostWorker.test.ts: what goes wrong with the page's real session in the middle of a run: its worker is killed without a word, a
-// person gives it up, its device is lost. Each time the calls end with an error instead of hanging, nothing stored is lost, and
-// the run goes on in another worker, or on another device, to the same bits as one that was left alone.
+// person gives it up, its device is lost, one after the other to one run. Each time the calls end with an error instead of
+// hanging, nothing stored is lost, and at last the run ends, in another worker and on another device, with the same bits as one
+// that was left alone.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createSessionClient, type SessionClient } from '../../src/app/client';
 import type { WorkerNews } from '../../src/app/lab/workerNews';
@@ -16,7 +17,11 @@ function request(runId: string, resume = false): RunRequest {
   const experiment = resolvePaths(preset('smoke'), { base: 'experiments' });
   return {
     runId: `${NAME}-${runId}`,
-    experiment: { ...experiment, phases: { baseline: false, instruct: experiment.phases.instruct, selfRefine: false } },
+    experiment: {
+      ...experiment,
+      phases: { baseline: false, instruct: { ...experiment.phases.instruct, epochs: 4 }, selfRefine: false },
+      evaluation: { prompts: ['plain'], maxNewTokens: 8, limit: 4, batchSize: 1 },
+    },
     files,
     resume,
   };
@@ -47,7 +52,7 @@ function startLosable(): Worker {
   worker.addEventListener('message', ({ data }) => {
     if (data !== 'listening') return;
     worker.postMessage = postMessage;
-    for (const args of waiting) postMessage.apply(worker, args as [unknown, Transferable[]]);
+    for (const args of waiting) Reflect.apply(postMessage, worker, args);
   });
   return worker;
 }
@@ -67,11 +72,19 @@ afterAll(async () => {
   client.terminate();
 });
 
-describe('the session’s worker', () => {
-  it('killed without a word: a person is told, the calls end, and the next call goes on in another worker, bit for bit', async () => {
+it('busy for long is not taken for dead, nor is a page that slept', async () => {
+  news = [];
+  Object.assign(limits, { silentMs: 20_000, deadMs: 40_000 });
+  await client.check('rmsnorm', () => undefined);
+  expect(news).toEqual([]);
+  Object.assign(limits, LIMITS);
+});
+
+describe('one run, each part going on from what the one before left', () => {
+  it('its worker killed without a word: a person is told, the calls end, and the next call starts another worker', async () => {
     news = [];
     const running = client.run(
-      request('killed'),
+      request('lost'),
       afterStep(3, () => {
         workers.at(-1)!.terminate(); // as a browser does that is short of memory: no event says so
         Object.assign(limits, { silentMs: 300, deadMs: 900 });
@@ -84,48 +97,37 @@ describe('the session’s worker', () => {
     Object.assign(limits, LIMITS);
     expect(news.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['silent', 'lost']) as string[]);
     const before = workers.length;
-    expect((await client.listRuns()).find(({ runId }) => runId === `${NAME}-killed`)).toMatchObject({
+    expect((await client.listRuns()).find(({ runId }) => runId === `${NAME}-lost`)).toMatchObject({
       phase: 'instruct',
       step: 2,
     });
     expect(workers).toHaveLength(before + 1);
     // Without resuming it, what was there can be seen.
-    const history = await client.runHistory(`${NAME}-killed`);
+    const history = await client.runHistory(`${NAME}-lost`);
     expect(history?.history.metrics.map(({ step }) => step)).toEqual([1, 2]);
-    expect((await client.run(request('killed', true), () => undefined)).state).toBe('finished');
-    expect(await adapterOf('killed')).toEqual(undisturbed);
   });
 
-  it('given up by a person, it is replaced as well', async () => {
+  it('its worker given up by a person: it is replaced as well', async () => {
+    const before = workers.length;
     const running = client.run(
-      request('given-up'),
-      afterStep(2, () => client.replace()),
+      request('lost', true),
+      afterStep(3, () => client.replace()),
     );
     await expect(running).rejects.toMatchObject({ code: 'browser' });
-    expect((await client.run(request('given-up', true), () => undefined)).state).toBe('finished');
-    expect(await adapterOf('given-up')).toEqual(undisturbed);
+    expect((await client.listRuns()).find(({ runId }) => runId === `${NAME}-lost`)).toMatchObject({ step: 2 });
+    expect(workers).toHaveLength(before + 1);
   });
 
-  it('busy for long is not taken for dead, nor is a page that slept', async () => {
-    news = [];
-    Object.assign(limits, { silentMs: 20_000, deadMs: 40_000 });
-    await client.check('rmsnorm', () => undefined);
-    expect(news).toEqual([]);
-    Object.assign(limits, LIMITS);
-  });
-});
-
-describe('the session’s GPU device', () => {
-  it('lost in a step: the run fails with its checkpoint kept, and ends on another device, bit for bit', async () => {
+  it('its GPU device lost in a step: it fails with its checkpoint kept, and ends on another device, bit for bit', async () => {
     const channel = new BroadcastChannel('pupil-test-lose-device');
     const failed = await client.run(
-      request('device'),
+      request('lost', true),
       afterStep(3, () => channel.postMessage('now')),
     );
     channel.close();
     expect(failed).toMatchObject({ state: 'failed', error: { code: 'gpu-device-lost' } });
     expect(failed.error?.hint).toContain('Resume from the last checkpoint');
-    expect((await client.run(request('device', true), () => undefined)).state).toBe('finished');
-    expect(await adapterOf('device')).toEqual(undisturbed);
+    expect((await client.run(request('lost', true), () => undefined)).state).toBe('finished');
+    expect(await adapterOf('lost')).toEqual(undisturbed);
   });
 });

@@ -131,9 +131,14 @@ it('shows a run by itself: files, checkpoints freed when confirmed, and everythi
     log: [{ level: 'warning', message: HOSTILE }],
   };
   const saved: string[] = [];
+  let read = 0;
+  const { runDetails } = session;
+  session.runDetails = (runId) => (read++, runDetails(runId));
   const { root, text } = await page(session, '?place=results&view=run&item=a-1', {
     saveBlob: (name: string) => void saved.push(name),
   });
+  await settle();
+  expect(read).toBe(1); // what was read is no reason to read it again
   expect(root.querySelector('img')).toBeNull();
   expect(text()).toContain('No. 2, instruction-tuning, step 4');
   button(root, 'Everything as a zip').click();

@@ -39,8 +39,11 @@ function answersOf(row: EvaluationRow): AnswerRow[] {
   }));
 }
 
-/** Every run of a published series. */
-export function publishedRuns(name: string): CollectedRun[] {
+/**
+ * Every run of a published series. `answers: false`: without single answers, from which nothing but the intervals and the
+ * paired comparisons come: resampling them for every row takes seconds.
+ */
+export function publishedRuns(name: string, { answers = true } = {}): CollectedRun[] {
   const published = publishedSeries(name);
   return published.runs.map(({ id, cell, seed }): CollectedRun => {
     const experiment = experimentsOf(published, seed)[cell]!;
@@ -95,6 +98,6 @@ export function publishedRuns(name: string): CollectedRun[] {
       artefacts: [],
       log: [],
     } satisfies RunReport;
-    return { runId: `${name}-${id}`, report, answers: evaluations.flatMap(answersOf) };
+    return { runId: `${name}-${id}`, report, answers: answers ? evaluations.flatMap(answersOf) : [] };
   });
 }

@@ -18,12 +18,12 @@ const EXPERIMENT = tinyExperiment({
       learningRate: 0.005,
       batchSize: 4,
       microBatchTokens: 512,
-      maxSteps: 3,
+      maxSteps: 2,
       minValidationPairs: 2,
-      sampling: { temperature: 0.7, maxNewTokens: 6, batchSize: 12 },
+      sampling: { temperature: 0.7, maxNewTokens: 4, batchSize: 12 },
     },
   },
-  evaluation: { prompts: ['plain'], maxNewTokens: 3, batchSize: 5, probing: true },
+  evaluation: { prompts: ['plain'], maxNewTokens: 2, batchSize: 5, limit: 2, probing: true },
 });
 
 let session: Session;
@@ -96,23 +96,26 @@ describe('stop at the end of the phase', () => {
       phase: 'generate-pairs',
       step: 0,
     });
+    const history = (await session.runHistory('halves'))!;
+    expect(history).toMatchObject({ phase: 'generate-pairs', step: 0, experiment: { name: 'Tiny', seed: 3 } });
+    expect(history.history.finished).toContain('instruct');
+    expect(history.history.metrics).toHaveLength(steps(stopped));
+    expect(await session.runHistory('nobody')).toBeUndefined();
     const rest = await run('halves', true);
+    // What a resume tells is what can be read without one.
+    expect(rest.events.find((event) => event.type === 'history')).toEqual(history.history);
     expect(rest.phases).toEqual(['load', 'generate-pairs', 'self-refine', 'evaluate', 'report']);
     expect(rest.summary.state).toBe('finished');
     await expectSame('halves');
   });
 
   it('can be taken back until then, holds while paused, and is forgotten by the next run', async () => {
-    const changed = await run(
-      'changed',
-      false,
-      at('metrics', 'instruct', () => {
-        void session.stopAtPhaseEnd(true);
-        void session.stopAtPhaseEnd(false);
-      }),
-    );
-    expect(changed.summary.state).toBe('finished');
+    const wanted = at('metrics', 'instruct', () => {
+      void session.stopAtPhaseEnd(true);
+      void session.stopAtPhaseEnd(false);
+    });
     const paused = await run('changed', false, (event) => {
+      wanted(event);
       if (event.type === 'metrics' && event.phase === 'self-refine' && event.step === 1) void session.pause();
       if (event.type === 'state' && event.state === 'paused') {
         void session.stopAtPhaseEnd(true);
@@ -173,17 +176,5 @@ describe('what a run says of itself', () => {
       expect(parts.reduce((sum, [, bytes]) => sum + bytes, 0)).toBe(totalBytes);
       expect(peakBytes).toBeGreaterThanOrEqual(totalBytes);
     }
-  });
-
-  it('the history of a stored run is what a resume would tell, with its experiment; of no run it is undefined', async () => {
-    await run('history', false, (event) => {
-      if (event.type === 'metrics' && event.phase === 'self-refine' && event.step === 2) void session.stop();
-    });
-    const history = (await session.runHistory('history'))!;
-    expect(history).toMatchObject({ phase: 'self-refine', step: 2, experiment: { name: 'Tiny', seed: 3 } });
-    expect(history.history.finished).toContain('instruct');
-    const resumed = await run('history', true);
-    expect(resumed.events.find((event) => event.type === 'history')).toEqual(history.history);
-    expect(await session.runHistory('nobody')).toBeUndefined();
   });
 });
