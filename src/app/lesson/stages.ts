@@ -36,7 +36,7 @@ export const STAGES: readonly Stage[] = [
       formula: 'd = (i, q, a)',
       says: 'Instruction i, question q, and the teacher’s answer a; the target t is kept beside it, to judge answers by. Whether a reaches t is counted, since teachers are wrong at times.',
     },
-    chapters: [{ id: 'little-data', label: 'How little data is enough' }],
+    chapters: [{ id: 'how-little-data', label: 'How little data is enough' }],
   },
   {
     name: 'instruct',
@@ -91,7 +91,7 @@ export const STAGES: readonly Stage[] = [
     },
     chapters: [
       { id: 'string-matching', label: 'Why string matching lies' },
-      { id: 'little-data', label: 'How little data is enough' },
+      { id: 'how-little-data', label: 'How little data is enough' },
     ],
   },
 ];
