@@ -149,6 +149,32 @@ it('shows a run by itself: files, checkpoints freed when confirmed, and everythi
   expect(session.checkpointsDeleted).toEqual(['a-1']);
 });
 
+it('reads a run once, again when its record changes, and goes to Inside without loading the page anew', async () => {
+  const session = new FilesSession();
+  session.stored = [run('a-1')];
+  const read = session.runDetails;
+  let count = 0;
+  session.runDetails = (runId) => {
+    count++;
+    return read(runId);
+  };
+  const { root, playground } = await page(session, '?place=results&view=run&item=a-1');
+  for (let i = 0; i < 5; i++) await settle();
+  expect(count).toBe(1);
+  await playground.stored.rename('a-1', 'Mine');
+  await settle();
+  await settle();
+  expect(count).toBe(2);
+  // Were the click left to the browser, this page of tests would be gone.
+  root.querySelector<HTMLAnchorElement>('a.inside')!.click();
+  flushSync();
+  expect([playground.address.place, playground.address.get('run'), playground.address.get('item')]).toEqual([
+    'inside',
+    'a-1',
+    '',
+  ]);
+});
+
 it('imports: a run of the same id is asked about, a refusal says why and what to do', async () => {
   const session = new FilesSession();
   session.outcome = () => Promise.resolve({ state: 'exists', runId: 'a-1', name: 'Smoke', same: false });
