@@ -93,15 +93,21 @@ it('deletes only when it is confirmed, and renames', async () => {
   const session = new FilesSession();
   session.stored = [run('a-1')];
   const { root, text } = await page(session);
-  button(root, 'Delete Smoke').click();
-  flushSync();
+  const press = (name: string): void => {
+    button(root, name).focus(); // as a mouse or the keyboard does
+    button(root, name).click();
+    flushSync();
+  };
+  press('Delete Smoke');
   expect(text()).toContain('cannot be undone');
-  button(root, 'Keep').click();
-  flushSync();
+  expect(document.activeElement).toBe(button(root, 'Keep'));
+  press('Keep');
+  await settle();
+  expect(document.activeElement).toBe(button(root, 'Delete Smoke'));
   expect(session.stored).toHaveLength(1);
-  button(root, 'Rename Smoke').click();
-  flushSync();
+  press('Rename Smoke');
   const input = root.querySelector<HTMLInputElement>('form.under input')!;
+  expect(document.activeElement).toBe(input);
   input.value = 'Mine';
   input.dispatchEvent(new Event('input', { bubbles: true }));
   button(root, 'Save name').click();
