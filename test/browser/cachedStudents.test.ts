@@ -225,7 +225,7 @@ describe('the panel of cached students', () => {
     expect(text()).toContain('is kept here as it is packed for the GPU');
   });
 
-  it('lists source, packing, size and room; verifies; deletes with the second click', async () => {
+  it('lists source, packing and size; verifies; deletes with the second click', async () => {
     const session = new FakeSession();
     session.cached = [STUDENT, { key: 'f'.repeat(32), source: 'unknown', sizeBytes: 5, problem: 'of version 9' }];
     let finish: (problems: string[]) => void = () => undefined;
@@ -236,7 +236,7 @@ describe('the panel of cached students', () => {
     const { root, playground, text } = show(session);
     await playground.open();
     flushSync();
-    for (const shown of ['https://example.org/m/', 'nf4-double · 300.0 MiB', '300.0 MiB for students', 'of version 9'])
+    for (const shown of ['https://example.org/m/', 'nf4-double · 300.0 MiB', 'of version 9'])
       expect(text()).toContain(shown);
     const verify = button(root, 'Verify https://example.org/m/ (nf4-double)');
     verify.click();

@@ -93,15 +93,21 @@ it('deletes only when it is confirmed, and renames', async () => {
   const session = new FilesSession();
   session.stored = [run('a-1')];
   const { root, text } = await page(session);
-  button(root, 'Delete Smoke').click();
-  flushSync();
+  const press = (name: string): void => {
+    button(root, name).focus(); // as a mouse or the keyboard does
+    button(root, name).click();
+    flushSync();
+  };
+  press('Delete Smoke');
   expect(text()).toContain('cannot be undone');
-  button(root, 'Keep').click();
-  flushSync();
+  expect(document.activeElement).toBe(button(root, 'Keep'));
+  press('Keep');
+  await settle();
+  expect(document.activeElement).toBe(button(root, 'Delete Smoke'));
   expect(session.stored).toHaveLength(1);
-  button(root, 'Rename Smoke').click();
-  flushSync();
+  press('Rename Smoke');
   const input = root.querySelector<HTMLInputElement>('form.under input')!;
+  expect(document.activeElement).toBe(input);
   input.value = 'Mine';
   input.dispatchEvent(new Event('input', { bubbles: true }));
   button(root, 'Save name').click();
@@ -152,6 +158,32 @@ it('shows a run by itself: files, checkpoints freed when confirmed, and everythi
   button(root, 'Delete checkpoints for good').click();
   await settle();
   expect(session.checkpointsDeleted).toEqual(['a-1']);
+});
+
+it('reads a run once, again when its record changes, and goes to Inside without loading the page anew', async () => {
+  const session = new FilesSession();
+  session.stored = [run('a-1')];
+  const read = session.runDetails;
+  let count = 0;
+  session.runDetails = (runId) => {
+    count++;
+    return read(runId);
+  };
+  const { root, playground } = await page(session, '?place=results&view=run&item=a-1');
+  for (let i = 0; i < 5; i++) await settle();
+  expect(count).toBe(1);
+  await playground.stored.rename('a-1', 'Mine');
+  await settle();
+  await settle();
+  expect(count).toBe(2);
+  // Were the click left to the browser, this page of tests would be gone.
+  root.querySelector<HTMLAnchorElement>('a.inside')!.click();
+  flushSync();
+  expect([playground.address.place, playground.address.get('run'), playground.address.get('item')]).toEqual([
+    'inside',
+    'a-1',
+    '',
+  ]);
 });
 
 it('imports: a run of the same id is asked about, a refusal says why and what to do', async () => {

@@ -99,6 +99,16 @@ export class Address {
     return url.href;
   }
 
+  /**
+   * For a click on such a link: goes there without loading the page anew, which would end a run. With a key held, or another
+   * button, the click is left to the browser.
+   */
+  follow(event: MouseEvent, changes: AddressChanges): void {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button !== 0) return;
+    event.preventDefault();
+    this.set(changes, 'push');
+  }
+
   /** The browser shows another address: the back button, or a link within the page. */
   take(href: string): void {
     this.href = href;
