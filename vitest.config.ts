@@ -25,7 +25,8 @@ const projects: TestProjectInlineConfiguration[] = [
     extends: true,
     plugins: [svelte()],
     server: { fs: { allow: ['.', ...(pupilData === '' ? [] : [pupilData])] } },
-    optimizeDeps: { entries: ['test/browser/**/*.test.ts', 'src/worker/*.ts'] },
+    // Plot is fetched late (components/Figure.svelte): found while a test runs, it would reload that test.
+    optimizeDeps: { entries: ['test/browser/**/*.test.ts', 'src/worker/*.ts'], include: ['@observablehq/plot'] },
     worker: { format: 'es' },
     test: {
       name: 'browser',

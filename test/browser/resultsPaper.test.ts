@@ -20,7 +20,9 @@ const runs = runsOfSeries(JSON.parse(published) as SeriesReport, 'splits').filte
   ({ report }) => report.experiment.seed < 2,
 );
 /** One run whose task is called as badly as can be. */
-const hostile = JSON.parse(JSON.stringify(runs.slice(-2)).replaceAll('A stories', JSON.stringify(HOSTILE).slice(1, -1))) as CollectedRun[];
+const hostile = JSON.parse(
+  JSON.stringify(runs.slice(-2)).replaceAll('A stories', JSON.stringify(HOSTILE).slice(1, -1)),
+) as CollectedRun[];
 
 class ResultsSession extends FakeSession {
   asked: PaperRequest[] = [];
@@ -96,9 +98,12 @@ it('shows every part in the order of the page, with what is missing, and the pub
   expect(part(root, 'Ratings by a judge').querySelector('table')).toBeNull();
   expect(part(root, 'Additional benchmarks').textContent).toContain('No run was trained on MATH or MMLU.');
   const grid = part(root, 'Accuracy by').querySelector('table')!;
-  const cells = (runsOf: readonly CollectedRun[]) => paperResults(runsOf).grid.blocks.flatMap(({ rows }) => rows.flatMap(({ cells: own }) => own));
+  const cells = (runsOf: readonly CollectedRun[]) =>
+    paperResults(runsOf).grid.blocks.flatMap(({ rows }) => rows.flatMap(({ cells: own }) => own));
   const means = cells(runs).map((cell) => (cell === null ? '–' : (100 * cell.result.mean).toFixed(1)));
-  expect([...grid.querySelectorAll('td')].map((td) => (td.querySelector('strong') ?? td.querySelector('span'))!.textContent)).toEqual(means);
+  expect(
+    [...grid.querySelectorAll('td')].map((td) => (td.querySelector('strong') ?? td.querySelector('span'))!.textContent),
+  ).toEqual(means);
 });
 
 it('reads again for chosen runs, and names one that this browser does not have', async () => {
@@ -134,7 +139,9 @@ it('draws Figure 4, has its numbers behind it, and exports SVG, PNG at 2× and C
   const figures = part(root, 'How little data');
   await until(() => figures.querySelector('.box svg path') !== null, 'the plot');
   const title = figures.querySelector('figcaption')!.textContent;
-  expect(figures.querySelector('[role="img"]')!.getAttribute('aria-label')).toMatch(/Both: 25 % of the demonstrations gives \d/);
+  expect(figures.querySelector('[role="img"]')!.getAttribute('aria-label')).toMatch(
+    /Both: 25 % of the demonstrations gives \d/,
+  );
 
   button(figures, `Numbers of ${title}`).click();
   await settle();
@@ -148,11 +155,13 @@ it('draws Figure 4, has its numbers behind it, and exports SVG, PNG at 2× and C
   expect(document_.querySelectorAll('circle')).toHaveLength(12);
   expect(svg).not.toMatch(/var\(|currentColor|light-dark|<style|href=|url\(/);
 
-  const bitmap = await createImageBitmap(new Blob([(await file(`PNG of ${title}`, '.png')).slice()], { type: 'image/png' }));
+  const bitmap = await createImageBitmap(
+    new Blob([(await file(`PNG of ${title}`, '.png')).slice()], { type: 'image/png' }),
+  );
   const height = Number(document_.documentElement.getAttribute('height'));
   expect([bitmap.width, bitmap.height]).toEqual([1600, Math.round(2 * height)]);
 
-  const csv = parseCsv(text(await file(`CSV of ${title}`, '.csv')));
+  const csv = parseCsv(text(await file(`CSV of ${title}`, '.csv')), 'figure.csv');
   expect(csv).toHaveLength(rows.length);
 });
 
@@ -166,13 +175,13 @@ it('shows a hostile name as text, everywhere and in every export', async () => {
   const svg = text(await file(`SVG of ${title}`, '.svg'));
   expect(new DOMParser().parseFromString(svg, 'image/svg+xml').querySelector('parsererror, img, script')).toBeNull();
   const csv = text(await file('CSV of Accuracy by what was trained on', 'table-1.csv'));
-  expect(parseCsv(csv).some((row) => Object.values(row).includes(HOSTILE))).toBe(true);
+  expect(parseCsv(csv, 'table-1.csv').some(({ fields }) => fields.includes(HOSTILE))).toBe(true);
   expect('hit' in globalThis).toBe(false);
 });
 
 it('shows ratings where there are some', async () => {
   const session = new ResultsSession(runs);
-  const quality = summarizeQuality([{ rating: 3 }, { rating: 2 }, { unparsable: 'no-rating' }] as never);
+  const quality = summarizeQuality(['[[3]]', '[[2]]', 'good']);
   session.judged = [
     {
       runId: runs[0]!.runId,
@@ -181,7 +190,9 @@ it('shows ratings where there are some', async () => {
     },
   ];
   const { root } = await open(session);
-  const cells = [...part(root, 'Ratings by a judge').querySelectorAll('tbody td')].map(({ textContent }) => textContent);
+  const cells = [...part(root, 'Ratings by a judge').querySelectorAll('tbody td')].map(
+    ({ textContent }) => textContent,
+  );
   expect(cells).toContain('2.50');
   expect(cells.at(-2)).toBe('1');
 });
