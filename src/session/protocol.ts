@@ -84,24 +84,7 @@ export type {
   TeachRequest,
   TeachSummary,
 } from './apiProtocol';
-export type {
-  ComparedSide,
-  FamilyFigure,
-  GridCell,
-  JudgeCell,
-  JudgeRunsRequest,
-  Missing,
-  Ordering,
-  PairedResult,
-  PaperAnswer,
-  PaperGrid,
-  PaperRequest,
-  PaperRun,
-  Place,
-  SeriesResult,
-  SplitFigure,
-  TeacherRow,
-} from './resultsProtocol';
+export type * from './resultsProtocol';
 export type {
   ChatMessage,
   TalkAdapter,

@@ -2,10 +2,19 @@
 // figures.ts.
 import { slug } from '../../base/slug';
 import type { FamilyFigure, SplitFigure } from '../../session/protocol';
+import type { FigurePlot, FigureTable, FigureTheme, Plot } from '../figure';
 import { formatPercent } from '../format';
 import { accuracyText } from './cells';
 import { familyPlot, familyTable, splitPlot, splitTable } from './figures';
-import type { PaperFigure } from './PaperFigures.svelte';
+
+export interface PaperFigure {
+  /** Told apart by this among its like. */
+  title: string;
+  description: string;
+  plot: (theme: FigureTheme, plot: Plot, width: number) => FigurePlot;
+  table: FigureTable;
+  fileName: string;
+}
 
 const words = (...parts: readonly string[]): string => parts.filter((part) => part !== '').join(', ');
 const percent = (share: number): string => `${Number((100 * share).toFixed(1))} %`;
