@@ -119,8 +119,8 @@ export interface GpuFeatures {
   subgroupSize: number;
 }
 
-/** How long after an error the browser may take to say that the device is lost. */
-const LOST_KNOWN_MS = 500;
+/** How long after an error the browser may take to say that the device is lost: on a busy machine 500 ms were too few. */
+const LOST_KNOWN_MS = 3000;
 
 /** A device with everything that the floors above need of it. */
 export class Gpu {
