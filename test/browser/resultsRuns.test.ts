@@ -2,6 +2,7 @@
 // deleted only when confirmed, exported, imported with a run of the same id, refused in place, and hostile names as text.
 import { flushSync } from 'svelte';
 import { afterEach, expect, it } from 'vitest';
+import ResultsPlace from '../../src/app/places/ResultsPlace.svelte';
 import type { ExportRunRequest, ImportOutcome, ImportRunRequest, StoredRun } from '../../src/session/protocol';
 import { PupilError } from '../../src/base/errors';
 import { button, FakeSession, removePages, settle, show } from './fakePage';
@@ -42,7 +43,7 @@ class FilesSession extends FakeSession {
 }
 
 async function page(session: FilesSession, query = '', more: object = {}) {
-  const shown = show(session, query, more);
+  const shown = show(session, query, more, ResultsPlace);
   await shown.playground.open();
   flushSync();
   await settle();
