@@ -2,6 +2,7 @@
 // deleted only when confirmed, exported, imported with a run of the same id, refused in place, and hostile names as text.
 import { flushSync } from 'svelte';
 import { afterEach, expect, it } from 'vitest';
+import ResultsPlace from '../../src/app/places/ResultsPlace.svelte';
 import type { ExportRunRequest, ImportOutcome, ImportRunRequest, StoredRun } from '../../src/session/protocol';
 import { PupilError } from '../../src/base/errors';
 import { button, FakeSession, removePages, settle, show } from './fakePage';
@@ -42,7 +43,7 @@ class FilesSession extends FakeSession {
 }
 
 async function page(session: FilesSession, query = '', more: object = {}) {
-  const shown = show(session, query, more);
+  const shown = show(session, query, more, ResultsPlace);
   await shown.playground.open();
   flushSync();
   await settle();
@@ -92,7 +93,7 @@ it('lists runs with seed and accuracy, finds by words in the address, and shows 
 it('deletes only when it is confirmed, and renames', async () => {
   const session = new FilesSession();
   session.stored = [run('a-1')];
-  const { root, text } = await page(session);
+  const { root, playground, text } = await page(session, '?place=results&run=a-1');
   const press = (name: string): void => {
     button(root, name).focus(); // as a mouse or the keyboard does
     button(root, name).click();
@@ -118,6 +119,9 @@ it('deletes only when it is confirmed, and renames', async () => {
   button(root, 'Delete for good').click();
   await settle();
   expect(session.stored).toEqual([]);
+  // It was chosen as well: it is not said to be elsewhere.
+  expect(playground.address.get('run')).toBe('');
+  expect(text()).not.toContain('This browser does not have');
 });
 
 it('names a chosen run that this browser does not have', async () => {

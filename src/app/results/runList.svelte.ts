@@ -2,6 +2,7 @@
 // done to one of them. Runs themselves are state/storedRuns.svelte.ts; which are chosen, choice.svelte.ts.
 import type { RunOverview, StoredRun } from '../../session/protocol';
 import type { Playground } from '../state/playground.svelte';
+import { resultsChoice } from './choice.svelte';
 import { machineWords, stateWord, studentWords, titleOf, type StateWord } from './runWords';
 
 export const ORDERS = [
@@ -60,7 +61,11 @@ export class RunList {
   async deleteAsked(): Promise<void> {
     const asked = this.deleting.filter((runId) => this.find(runId)?.active === false);
     this.deleting = [];
-    for (const runId of asked) await this.playground.removeRun(runId);
+    for (const runId of asked) {
+      await this.playground.removeRun(runId);
+      // Else the list would say that this browser lacks a run which the person just deleted.
+      if (this.find(runId) === undefined) resultsChoice(this.playground).toggle(runId, false);
+    }
   }
 
   async rename(runId: string, label: string): Promise<void> {
