@@ -4,7 +4,7 @@ import type { Address } from '../state/address.svelte';
 import type { Playground } from '../state/playground.svelte';
 
 /** As the session's run ids are: whatever else stands in an address is no run. */
-const RUN_ID = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
+export const RUN_ID = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 
 export class ResultsChoice {
   constructor(private readonly address: Address) {}

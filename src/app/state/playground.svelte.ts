@@ -46,7 +46,7 @@ export class Playground {
   notice = $state.raw<Notice>();
   /** Between the click on Run and the session's first event. */
   preparing = $state(false);
-  /** A view of Inside computes something on the GPU. */
+  /** A view of Inside computes something on the GPU, or a judge of Results is asked. */
   analysing = $state(false);
 
   readonly busy = $derived.by(
