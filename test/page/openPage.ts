@@ -37,11 +37,11 @@ export async function visit({ withoutGpu = false, viewport }: VisitOptions = {})
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: await ensureBrowser(),
     headless: false, // --headless=new is among the flags: Playwright's own headless shell has no WebGPU
-    args: withoutGpu
-      ? ['--headless=new', '--no-sandbox', '--disable-features=WebGPU']
-      : browserFlags({ gpu: 'software' }),
+    // Without leave to use software there is no adapter on a machine without a GPU; `navigator.gpu` no flag takes away.
+    args: withoutGpu ? ['--headless=new', '--no-sandbox', '--disable-gpu'] : browserFlags({ gpu: 'software' }),
     viewport: viewport ?? { width: 1280, height: 800 },
   });
+  if (withoutGpu) await context.addInitScript(() => Reflect.deleteProperty(Navigator.prototype, 'gpu'));
   const page = context.pages()[0] ?? (await context.newPage());
   const problems: string[] = [];
   page.on('pageerror', (error) => problems.push(`script: ${error.message}`));
