@@ -153,6 +153,15 @@ it('draws Figure 4, has its numbers behind it, and exports SVG, PNG at 2× and C
   expect(document_.querySelector('parsererror')).toBeNull();
   expect(document_.querySelector('title')!.textContent).toBe(title);
   expect(document_.querySelectorAll('circle')).toHaveLength(12);
+  // The legend's words begin beside their marks: none lies over another.
+  const legend = [...figures.querySelectorAll('.box svg > g:first-child > text')].map((one) =>
+    one.getBoundingClientRect(),
+  );
+  expect(legend).toHaveLength(4);
+  const marks = [...figures.querySelectorAll('.box svg > g:first-child > line')].map((one) =>
+    one.getBoundingClientRect(),
+  );
+  expect(marks.slice(0, 4).map(({ right }, i) => right < legend[i]!.left)).toEqual([true, true, true, true]);
   expect(svg).not.toMatch(/var\(|currentColor|light-dark|<style|href=|url\(/);
 
   const bitmap = await createImageBitmap(
