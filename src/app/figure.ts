@@ -101,7 +101,8 @@ const entryWidth = ({ label }: LegendEntry, fontSize: number): number => fontSiz
 
 function drawLegend(lines: readonly (readonly LegendEntry[])[], theme: FigureTheme, left: number): SVGElement {
   const { fontSize } = theme;
-  const group = svgElement('g', { class: 'legend', 'font-size': fontSize, fill: theme.ink });
+  // Plot's own SVG centres its texts; these begin beside their marks.
+  const group = svgElement('g', { 'text-anchor': 'start', 'font-size': fontSize, fill: theme.ink });
   lines.forEach((line, row) => {
     let x = left;
     const y = fontSize * (1 + 1.5 * row);

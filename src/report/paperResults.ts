@@ -150,7 +150,9 @@ function missingOf(
         ? [
             shares.length === 0
               ? 'No run was trained on demonstrations.'
-              : `All runs have the same share of the demonstrations (${shares.map(percentText).join(', ')}): Figure 4 needs the same experiment with another share.`,
+              : shares.length > 1
+                ? `There are runs with ${list(shares.map(percentText))} of the demonstrations, but no two of one experiment that were tested with this prompt and scorer.`
+                : `All runs have the same share of the demonstrations (${shares.map(percentText).join(', ')}): Figure 4 needs the same experiment with another share.`,
           ]
         : splits
             .filter(({ place }) => place === 'trained')

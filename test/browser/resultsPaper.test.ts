@@ -80,6 +80,8 @@ const part = (root: HTMLElement, title: string): HTMLElement => {
   if (heading === undefined) throw new Error(`no part "${title}"`);
   return heading.closest('section')!;
 };
+/** As it is read: markup breaks lines where a page does not. */
+const words = (root: HTMLElement): string => root.textContent.replaceAll(/\s+/g, ' ');
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 
 it('shows every part in the order of the page, with what is missing, and the published cells', async () => {
@@ -93,7 +95,7 @@ it('shows every part in the order of the page, with what is missing, and the pub
     'Table 5',
     'Tables 13 and 14',
   ]);
-  expect(root.textContent).toContain(`${runs.length} runs, all that have finished · seeds 0, 1`);
+  expect(words(root)).toContain(`${runs.length} runs, all that have finished · seeds 0, 1`);
   expect(part(root, 'Ratings by a judge').textContent).toContain('No judge has been asked about these runs.');
   expect(part(root, 'Ratings by a judge').querySelector('table')).toBeNull();
   expect(part(root, 'Additional benchmarks').textContent).toContain('No run was trained on MATH or MMLU.');
@@ -114,11 +116,11 @@ it('reads again for chosen runs, and names one that this browser does not have',
   playground.address.set({ run: wanted.join(',') });
   await settle();
   expect(session.asked.at(-1)!.runs).toEqual(wanted);
-  expect(root.textContent).toContain('1 run, as chosen above');
-  expect(root.textContent).toContain('Not counted: gone-1 (this browser does not have it).');
+  expect(words(root)).toContain('1 run, as chosen above');
+  expect(words(root)).toContain('Not counted: gone-1 (this browser does not have it).');
   playground.address.set({ run: 'gone-1' });
   await settle();
-  expect(root.textContent).toContain('none of the chosen ones can be counted');
+  expect(words(root)).toContain('none of the chosen ones can be counted');
   expect(root.querySelectorAll('h3')).toHaveLength(0);
 });
 
@@ -131,7 +133,7 @@ it('shows another prompt where one is picked, and keeps it in the address', asyn
   await settle();
   expect(playground.address.get('metric')).toBe('plain/strict');
   expect(session.asked.at(-1)).toMatchObject({ prompt: 'plain', scorer: 'strict' });
-  expect(root.textContent).toContain('plain prompt, scored by strict');
+  expect(words(root)).toContain('plain prompt, scored by strict');
 });
 
 it('draws Figure 4, has its numbers behind it, and exports SVG, PNG at 2× and CSV that stand alone', async () => {
@@ -153,6 +155,15 @@ it('draws Figure 4, has its numbers behind it, and exports SVG, PNG at 2× and C
   expect(document_.querySelector('parsererror')).toBeNull();
   expect(document_.querySelector('title')!.textContent).toBe(title);
   expect(document_.querySelectorAll('circle')).toHaveLength(12);
+  // The legend's words begin beside their marks: none lies over another.
+  const legend = [...figures.querySelectorAll('.box svg > g:first-child > text')].map((one) =>
+    one.getBoundingClientRect(),
+  );
+  expect(legend).toHaveLength(4);
+  const marks = [...figures.querySelectorAll('.box svg > g:first-child > line')].map((one) =>
+    one.getBoundingClientRect(),
+  );
+  expect(marks.slice(0, 4).map(({ right }, i) => right < legend[i]!.left)).toEqual([true, true, true, true]);
   expect(svg).not.toMatch(/var\(|currentColor|light-dark|<style|href=|url\(/);
 
   const bitmap = await createImageBitmap(
