@@ -99,10 +99,8 @@ describe('an experiment of the Lab', { timeout: 600_000 }, () => {
     ['lab', ''],
     ['results', ''],
     ['results', 'run'],
-    ...['pairs', 'demonstrations', 'generations', 'weights', 'kernels', 'check'].map(
-      (view) => ['inside', view] as const,
-    ),
-  ])('has no fault where it is looked at: %s %s', async (place, view) => {
+    ...['pairs', 'demonstrations', 'generations', 'weights', 'kernels', 'check'].map((view) => ['inside', view]),
+  ] as [string, string][])('has no fault where it is looked at: %s %s', async (place, view) => {
     const { page, address, problems } = visited;
     const faults: string[] = [];
     await page.goto(`${address}?place=${place}&view=${view}&${view === 'run' ? 'item' : 'run'}=${runId}`);

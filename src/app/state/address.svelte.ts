@@ -102,11 +102,13 @@ export class Address {
   /**
    * For a click on such a link: goes there without loading the page anew, which would end a run. With a key held, or another
    * button, the click is left to the browser.
+   * @returns whether it went there.
    */
-  follow(event: MouseEvent, changes: AddressChanges): void {
-    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button !== 0) return;
+  follow(event: MouseEvent, changes: AddressChanges): boolean {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey || event.button !== 0) return false;
     event.preventDefault();
     this.set(changes, 'push');
+    return true;
   }
 
   /** The browser shows another address: the back button, or a link within the page. */
