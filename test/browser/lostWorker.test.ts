@@ -34,7 +34,7 @@ const afterStep =
     if (event.type === 'metrics' && event.step === step) act();
   };
 
-let workers: Worker[] = [];
+const workers: Worker[] = [];
 let news: WorkerNews[] = [];
 let limits: typeof LIMITS;
 let client: SessionClient;

@@ -25,8 +25,7 @@ export interface Way {
 export type TaskOutcome = { taskId: string; result: PairedResult } | { taskId: string; notice: Notice };
 
 type Two<T> = [first: T, second: T];
-const SIDES = [0, 1] as const;
-export type SideIndex = (typeof SIDES)[number];
+export type SideIndex = 0 | 1;
 
 interface Named {
   runId: string;
