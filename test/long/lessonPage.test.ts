@@ -42,7 +42,9 @@ describe('the lesson in the page', () => {
   it('answers a question of the audience by all four students', async () => {
     const { page, problems } = visited;
     const box = page.getByRole('region', { name: 'Before and after: ask it yourself' });
-    await box.getByLabel('Question').fill('Tom has 12 pears and buys 5 more pears. How many pears does Tom have?');
+    await box
+      .getByRole('textbox', { name: 'Question' })
+      .fill('Tom has 12 pears and buys 5 more pears. How many pears does Tom have?');
     await box.getByRole('button', { name: 'Ask all four' }).click();
     await box.getByRole('button', { name: 'Ask all four' }).waitFor({ timeout: 300_000 });
     await page.waitForFunction(() => document.querySelectorAll('.answer .said').length === 4, undefined, {
