@@ -16,6 +16,9 @@ const lavapipe = lavapipeIcd();
 const pupilData = process.env.PUPIL_DATA ?? '';
 const executablePath = findBrowser();
 
+/** Fetched by a dynamic import: found while a test runs, they would have the page of that test loaded anew. */
+const LATE = ['@observablehq/plot', '@huggingface/transformers'];
+
 const projects: TestProjectInlineConfiguration[] = [
   {
     extends: true,
@@ -26,7 +29,7 @@ const projects: TestProjectInlineConfiguration[] = [
     plugins: [svelte()],
     server: { fs: { allow: ['.', ...(pupilData === '' ? [] : [pupilData])] } },
     // Plot is fetched late (components/Figure.svelte): found while a test runs, it would reload that test.
-    optimizeDeps: { entries: ['test/browser/**/*.test.ts', 'src/worker/*.ts'], include: ['@observablehq/plot'] },
+    optimizeDeps: { entries: ['test/browser/**/*.test.ts', 'src/worker/*.ts'], include: LATE },
     worker: { format: 'es' },
     test: {
       name: 'browser',
