@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // placePictures.mjs: pictures of the four places of the built page at three sizes, light and dark: the lesson before and after its
 // recording, and, once an experiment has run, the lab, the views of Inside and Results. To be looked at; it fails where the page
-// reports an error or is wider than its window. The older screenshot.mjs follows one run through the Lab.
+// reports an error or is wider than its window.
 //
 //     node scripts/placePictures.mjs [--out FOLDER] [--experiment ID] [--only lesson,lab,…]
 import { mkdirSync } from 'node:fs';
@@ -95,7 +95,7 @@ try {
       if (view === 'kernels') {
         await page.getByRole('button', { name: 'Profile one step' }).click();
         await page.getByRole('button', { name: 'Profile again' }).waitFor({ timeout: RUN_MS });
-      } else await page.getByRole('option').first().waitFor({ timeout: 60_000 });
+      } else await page.locator('main [role="option"]').first().waitFor({ timeout: 60_000 });
       await shoot(`inside-${view}`);
     }
   }
