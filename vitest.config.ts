@@ -34,7 +34,7 @@ const projects: TestProjectInlineConfiguration[] = [
     test: {
       name: 'browser',
       include: ['test/browser/**/*.test.ts'],
-      provide: { pupilData },
+      provide: { pupilData, long: process.env.PUPIL_TEST_LONG !== undefined },
       browser: {
         enabled: true,
         // Playwright's headless *shell* has no WebGPU: the full browser is told to be headless by its own flag.
@@ -65,7 +65,10 @@ if (process.env.PUPIL_TEST_LAVAPIPE && lavapipe !== undefined) {
     extends: true,
     test: {
       name: 'lavapipe',
-      include: ['test/{kernels,golden}/**/*.test.ts'],
+      // A second driver repeats the kernels, and of the golden numbers those of tier f16; all of them where there is time.
+      include: process.env.PUPIL_TEST_LONG
+        ? ['test/{kernels,golden}/**/*.test.ts']
+        : ['test/kernels/**/*.test.ts', 'test/golden/f16*.test.ts'],
       env: vulkanEnvironment({ ...process.env, PUPIL_NODE_ADAPTER: 'lavapipe' }),
     },
   });
@@ -75,6 +78,8 @@ declare module 'vitest' {
   interface ProvidedContext {
     /** PUPIL_DATA, or '' where unset. Files under it are served at `/@fs/<path>`. */
     pupilData: string;
+    /** Whether PUPIL_TEST_LONG is set. */
+    long: boolean;
   }
 }
 

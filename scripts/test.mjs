@@ -129,7 +129,7 @@ function parts(long) {
             () => vitest('lavapipe', [], { PUPIL_TEST_LAVAPIPE: '1', ...(long ? { PUPIL_TEST_LONG: '1' } : {}) }),
           ]),
         ]),
-    ['browser', () => vitest('browser', [])],
+    ['browser', () => vitest('browser', [], long ? { PUPIL_TEST_LONG: '1' } : {})],
     ...(long
       ? [/** @type {[string, () => Promise<Counts>]} */ (['long', () => vitest('long', [], { PUPIL_TEST_LONG: '1' })])]
       : []),

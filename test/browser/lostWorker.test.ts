@@ -2,7 +2,7 @@
 // person gives it up, its device is lost, one after the other to one run. Each time the calls end with an error instead of
 // hanging, nothing stored is lost, and at last the run ends, in another worker and on another device, with the same bits as one
 // that was left alone.
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { createSessionClient, type SessionClient } from '../../src/app/client';
 import type { WorkerNews } from '../../src/app/lab/workerNews';
 import { preset } from '../../src/config/presets';
@@ -57,77 +57,79 @@ function startLosable(): Worker {
   return worker;
 }
 
-beforeAll(async () => {
-  limits = { ...LIMITS };
-  client = createSessionClient(startLosable, limits);
-  client.onNews((what) => news.push(what));
-  expect(workers).toHaveLength(0); // nothing is started before it is needed
-  expect((await client.run(request('whole'), () => undefined)).state).toBe('finished');
-  expect(workers).toHaveLength(1);
-  undisturbed = await adapterOf('whole');
-  expect(undisturbed.byteLength).toBeGreaterThan(1000);
-});
-afterAll(async () => {
-  for (const run of await client.listRuns()) if (run.runId.startsWith(NAME)) await client.deleteRun(run.runId);
-  client.terminate();
-});
+describe.runIf(inject('long'))('the page’s session in a run', () => {
+  beforeAll(async () => {
+    limits = { ...LIMITS };
+    client = createSessionClient(startLosable, limits);
+    client.onNews((what) => news.push(what));
+    expect(workers).toHaveLength(0); // nothing is started before it is needed
+    expect((await client.run(request('whole'), () => undefined)).state).toBe('finished');
+    expect(workers).toHaveLength(1);
+    undisturbed = await adapterOf('whole');
+    expect(undisturbed.byteLength).toBeGreaterThan(1000);
+  });
+  afterAll(async () => {
+    for (const run of await client.listRuns()) if (run.runId.startsWith(NAME)) await client.deleteRun(run.runId);
+    client.terminate();
+  });
 
-it('busy for long is not taken for dead, nor is a page that slept', async () => {
-  news = [];
-  Object.assign(limits, { silentMs: 20_000, deadMs: 40_000 });
-  await client.check('rmsnorm', () => undefined);
-  expect(news).toEqual([]);
-  Object.assign(limits, LIMITS);
-});
-
-describe('one run, each part going on from what the one before left', () => {
-  it('its worker killed without a word: a person is told, the calls end, and the next call starts another worker', async () => {
+  it('busy for long is not taken for dead, nor is a page that slept', async () => {
     news = [];
-    const running = client.run(
-      request('lost'),
-      afterStep(3, () => {
-        workers.at(-1)!.terminate(); // as a browser does that is short of memory: no event says so
-        Object.assign(limits, { silentMs: 300, deadMs: 900 });
-      }),
-    );
-    await expect(running).rejects.toMatchObject({
-      code: 'browser',
-      hint: expect.stringContaining('still there') as string,
-    });
+    Object.assign(limits, { silentMs: 20_000, deadMs: 40_000 });
+    await client.check('rmsnorm', () => undefined);
+    expect(news).toEqual([]);
     Object.assign(limits, LIMITS);
-    expect(news.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['silent', 'lost']) as string[]);
-    const before = workers.length;
-    expect((await client.listRuns()).find(({ runId }) => runId === `${NAME}-lost`)).toMatchObject({
-      phase: 'instruct',
-      step: 2,
+  });
+
+  describe('one run, each part going on from what the one before left', () => {
+    it('its worker killed without a word: a person is told, the calls end, and the next call starts another worker', async () => {
+      news = [];
+      const running = client.run(
+        request('lost'),
+        afterStep(3, () => {
+          workers.at(-1)!.terminate(); // as a browser does that is short of memory: no event says so
+          Object.assign(limits, { silentMs: 300, deadMs: 900 });
+        }),
+      );
+      await expect(running).rejects.toMatchObject({
+        code: 'browser',
+        hint: expect.stringContaining('still there') as string,
+      });
+      Object.assign(limits, LIMITS);
+      expect(news.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['silent', 'lost']) as string[]);
+      const before = workers.length;
+      expect((await client.listRuns()).find(({ runId }) => runId === `${NAME}-lost`)).toMatchObject({
+        phase: 'instruct',
+        step: 2,
+      });
+      expect(workers).toHaveLength(before + 1);
+      // Without resuming it, what was there can be seen.
+      const history = await client.runHistory(`${NAME}-lost`);
+      expect(history?.history.metrics.map(({ step }) => step)).toEqual([1, 2]);
     });
-    expect(workers).toHaveLength(before + 1);
-    // Without resuming it, what was there can be seen.
-    const history = await client.runHistory(`${NAME}-lost`);
-    expect(history?.history.metrics.map(({ step }) => step)).toEqual([1, 2]);
-  });
 
-  it('its worker given up by a person: it is replaced as well', async () => {
-    const before = workers.length;
-    const running = client.run(
-      request('lost', true),
-      afterStep(3, () => client.replace()),
-    );
-    await expect(running).rejects.toMatchObject({ code: 'browser' });
-    expect((await client.listRuns()).find(({ runId }) => runId === `${NAME}-lost`)).toMatchObject({ step: 2 });
-    expect(workers).toHaveLength(before + 1);
-  });
+    it('its worker given up by a person: it is replaced as well', async () => {
+      const before = workers.length;
+      const running = client.run(
+        request('lost', true),
+        afterStep(3, () => client.replace()),
+      );
+      await expect(running).rejects.toMatchObject({ code: 'browser' });
+      expect((await client.listRuns()).find(({ runId }) => runId === `${NAME}-lost`)).toMatchObject({ step: 2 });
+      expect(workers).toHaveLength(before + 1);
+    });
 
-  it('its GPU device lost in a step: it fails with its checkpoint kept, and ends on another device, bit for bit', async () => {
-    const channel = new BroadcastChannel('pupil-test-lose-device');
-    const failed = await client.run(
-      request('lost', true),
-      afterStep(3, () => channel.postMessage('now')),
-    );
-    channel.close();
-    expect(failed).toMatchObject({ state: 'failed', error: { code: 'gpu-device-lost' } });
-    expect(failed.error?.hint).toContain('Resume from the last checkpoint');
-    expect((await client.run(request('lost', true), () => undefined)).state).toBe('finished');
-    expect(await adapterOf('lost')).toEqual(undisturbed);
+    it('its GPU device lost in a step: it fails with its checkpoint kept, and ends on another device, bit for bit', async () => {
+      const channel = new BroadcastChannel('pupil-test-lose-device');
+      const failed = await client.run(
+        request('lost', true),
+        afterStep(3, () => channel.postMessage('now')),
+      );
+      channel.close();
+      expect(failed).toMatchObject({ state: 'failed', error: { code: 'gpu-device-lost' } });
+      expect(failed.error?.hint).toContain('Resume from the last checkpoint');
+      expect((await client.run(request('lost', true), () => undefined)).state).toBe('finished');
+      expect(await adapterOf('lost')).toEqual(undisturbed);
+    });
   });
 });

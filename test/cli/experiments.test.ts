@@ -6,7 +6,7 @@ import { pupil } from './process';
 import { expectComplete, folder, metrics, shortened } from './shortRun';
 
 describe.skipIf(!process.env.PUPIL_DATA)('story_llama (needs PUPIL_DATA)', () => {
-  it(
+  it.runIf(process.env.PUPIL_TEST_LONG)(
     'MultiArith in headless Chromium: the loss on the demonstrations falls by a third, pairs are made',
     { timeout: 900_000 },
     async () => {

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => visited.end());
 
-it(
+it.runIf(process.env.PUPIL_TEST_LONG)(
   'a run that trains needs no network: it finishes without one, and says so meanwhile',
   { timeout: 600_000 },
   async () => {
