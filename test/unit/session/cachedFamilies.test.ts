@@ -5,7 +5,7 @@ import { openCheckpoint } from '../../../src/formats/checkpointIndex';
 import { memorySource } from '../../../src/formats/byteSource';
 import type { FileRoot } from '../../../src/sources/fileRoot';
 import { MemoryCachePlace } from '../../../src/storage/cacheMemory';
-import { familyFiles, FAMILY_NAMES, storedTensors } from '../../golden/familyFiles';
+import { familyFiles, FAMILY_NAMES, ONE_OF_EACH, storedTensors } from '../../golden/familyFiles';
 import { acquire, bitsOf, experimentWith, FILES, load, logitsOf, onlyEntry, release } from './cachedLoads';
 
 beforeAll(acquire);
@@ -16,12 +16,15 @@ const WORDS = new TextEncoder().encode(
   JSON.stringify((JSON.parse(new TextDecoder().decode(FILES['vocab.json'])) as string[]).slice(0, 256)),
 );
 
-describe.each(FAMILY_NAMES)('%s', (name) => {
+const isLong = process.env['PUPIL_TEST_LONG'] !== undefined;
+
+// One student of each family; all of them, in every form, where all tests run.
+describe.each(isLong ? FAMILY_NAMES : ONE_OF_EACH)('%s', (name) => {
   const files = { ...familyFiles(name), 'vocab.json': WORDS };
   const root: FileRoot = { kind: 'memory', files };
 
-  // In every form where all tests run; in the one that keeps most, always.
-  const forms = process.env['PUPIL_TEST_LONG'] === undefined ? ['nf4-double'] : ['none', 'nf4', 'nf4-double'];
+  // The form that keeps most, always.
+  const forms = isLong ? ['none', 'nf4', 'nf4-double'] : ['nf4-double'];
   it.each(forms)('as %s: the second load has the same bits', async (quantize) => {
     const place = new MemoryCachePlace();
     const experiment = experimentWith(quantize);
