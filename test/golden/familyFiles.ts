@@ -14,7 +14,13 @@ export const FAMILIES = fileURLToPath(new URL('../fixtures/families/', import.me
 export const FAMILY_NAMES = readdirSync(FAMILIES).filter((name) => existsSync(join(FAMILIES, name, 'expected.json')));
 
 /** One of each family, with what is particular to it. */
-export const ONE_OF_EACH = ['llama-biases', 'mistral-window', 'qwen2-window', 'qwen3-bias-window', 'gemma2-published-caps'];
+export const ONE_OF_EACH = [
+  'llama-biases',
+  'mistral-window',
+  'qwen2-window',
+  'qwen3-bias-window',
+  'gemma2-published-caps',
+];
 
 /** Whether this is the repetition on a second driver that every run of the tests makes: there one of each family has to do. */
 export const SECOND_DRIVER =
