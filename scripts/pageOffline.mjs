@@ -1,7 +1,7 @@
 // pageOffline.mjs: a Vite plugin that builds the service worker (src/worker/offline.sw.ts → offline.js beside the page) once
 // the page is built, and gives it the list of files that the lesson needs without a network.
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
@@ -57,6 +57,8 @@ export function pageOffline() {
       outDir = path.resolve(config.root, config.build.outDir);
     },
     async closeBundle() {
+      // Called after a build that failed as well: its own error is the one to be read.
+      if (!existsSync(path.join(outDir, 'index.html'))) return;
       await build({
         configFile: false,
         root: ROOT,
