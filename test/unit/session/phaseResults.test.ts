@@ -2,6 +2,7 @@
 // that computed it; a result of other inputs is never taken; a damaged one is computed again; `until` ends a run in order.
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import { nodeGpu } from '../../../src/gpu/node';
+import type { RunReport } from '../../../src/report/types';
 import type { RunRequest, RunSummary, SessionEvent } from '../../../src/session/protocol';
 import { Session } from '../../../src/session/session';
 import { MemoryRunStore } from '../../../src/storage/memory';
@@ -117,7 +118,7 @@ describe('shared results', () => {
     await expectSame('alone', 'again');
     expect(Object.keys(shelf)).toHaveLength(9);
     const rows = again.events.flatMap((event) => (event.type === 'evaluation' ? [event.row] : []));
-    expect(rows).toEqual(again.summary.report!.evaluations);
+    expect(rows).toEqual((again.summary.report as RunReport).evaluations);
   });
 
   it('of another seed are not taken', async () => {
