@@ -20,7 +20,7 @@ import { resumable, resumeCommand, runInFolder, tellResult, type RunFlags } from
 type LoadedRun = LoadedSeries['runs'][number];
 
 /** In each run's folder: the complete experiment, with this machine's paths, so that the run can be made again alone. */
-const EXPERIMENT = 'experiment.json';
+export const EXPERIMENT = 'experiment.json';
 
 function readJson(file: string): unknown {
   try {
@@ -35,7 +35,7 @@ function readJson(file: string): unknown {
  *
  * @throws PupilError `usage` where the folder holds a run of another experiment.
  */
-function stateOf(folder: string, run: LoadedRun): 'finished' | 'begun' | 'new' {
+export function stateOf(folder: string, run: Pick<LoadedRun, 'experiment'>): 'finished' | 'begun' | 'new' {
   const report = readJson(join(folder, 'report.json')) as { state?: string; experiment?: Experiment } | undefined;
   const before = report?.experiment ?? (readJson(join(folder, EXPERIMENT)) as Experiment | undefined);
   if (before !== undefined) {
@@ -57,7 +57,7 @@ function stateOf(folder: string, run: LoadedRun): 'finished' | 'begun' | 'new' {
 const titleOf = (run: LoadedRun): string => [...run.cell.labels, `seed ${run.seed}`].join(', ');
 
 /** The table as far as there are runs, and what it has; resolves with it as text. */
-async function writeTable(folder: string, { series, cells, runs }: LoadedSeries): Promise<string> {
+export async function writeTable(folder: string, { series, cells, runs }: LoadedSeries): Promise<string> {
   const { writeSeriesReport } = await import('./nodeHost');
   return writeSeriesReport(folder, series, cells, runs);
 }
