@@ -3,7 +3,6 @@
 // with what was interrupted. Which job comes next is order.ts, what is shared jobs.ts.
 import { join } from 'node:path';
 import { toPlainError, type PlainError } from '../../base/errors';
-import type { HostOptions } from '../host';
 import type { ExitCode, VerbContext } from '../context';
 import type { LoadedSeries } from '../experimentFile';
 import { stopOnInterrupt } from '../interrupt';
@@ -22,7 +21,7 @@ import { superviseRun } from './supervise';
 /** Where a job may run: a GPU of its own, or just a place in the line. */
 export interface Slot {
   name: string;
-  card?: HostOptions['card'];
+  card?: number;
 }
 
 export interface LocalGrid {
@@ -87,7 +86,8 @@ export async function runGridHere(
   const grid = openGridFolder(out, loaded, jobs);
   const found = jobs.map((job) => [job.id, jobStateIn(grid, job) === 'finished' ? 'done' : 'waiting'] as const);
   let states: Map<string, JobState> = settled(jobs, new Map(found));
-  const count = (...wanted: JobState[]): number => [...states.values()].filter((state) => wanted.includes(state)).length;
+  const count = (...wanted: JobState[]): number =>
+    [...states.values()].filter((state) => wanted.includes(state)).length;
   const open = count('waiting');
   output.note(
     `${series.name}: ${runs.length} runs in ${jobs.length} jobs, ${open} to make, ${slots.length} at once → ${grid.folder}`,
@@ -119,8 +119,8 @@ export async function runGridHere(
   };
   const work = async (slot: Slot): Promise<void> => {
     // One browser a slot, with a profile of its own: jobs that follow each other share what is compiled.
-    const more = slot.card === undefined ? {} : { card: slot.card };
-    const place = new SessionPlace(context, flags, output, join(grid.folder, `.${slot.name}`), more);
+    const own = slot.card === undefined ? flags : { ...flags, gpus: [slot.card] };
+    const place = new SessionPlace(context, own, output, join(grid.folder, `.${slot.name}`));
     try {
       while (!stop.signal.aborted) {
         const job = nextJob(jobs, states);
@@ -152,7 +152,9 @@ export async function runGridHere(
   output.result('grid', value, () =>
     [
       ...(table === '' ? [] : [table]),
-      ...failures.map(({ job, error }) => `failed: ${job.id}: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`),
+      ...failures.map(
+        ({ job, error }) => `failed: ${job.id}: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`,
+      ),
       ...value.blocked.map((id) => `not run: ${id}, what it waits for failed`),
       `${finished} of ${runs.length} runs finished: ${join(grid.folder, 'series.html')}`,
     ].join('\n'),

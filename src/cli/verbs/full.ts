@@ -39,15 +39,21 @@ export function registerFull(program: Command, context: VerbContext): void {
     .option('--force', 'go on with runs although adapter, tier or student differ; no longer exact')
     .action((name: string, flags: FullFlags) =>
       perform(context, flags.json === true, async (output) => {
-        const loaded = loadSeries(name, { ...flags, seeds: flags.seeds ?? undefined });
+        const loaded = loadSeries(name, flags);
         if (loaded === undefined) {
-          throw new PupilError('usage', `${name}: expected a grid (a series document), it is one experiment`, 'Use: pupil run.');
+          throw new PupilError(
+            'usage',
+            `${name}: expected a grid (a series document), it is one experiment`,
+            'Use: pupil run.',
+          );
         }
         if (flags.local !== true) {
           throw new PupilError('usage', 'full: expected where the grid is to run', 'Add --local.');
         }
         const out = flags.out ?? join('runs', slug(loaded.series.name));
-        const again = resumeCommand(name, out, flags).replace('pupil -- run', 'pupil -- full').replace(/ --resume$/, ' --local');
+        const again = resumeCommand(name, out, flags)
+          .replace('pupil -- run', 'pupil -- full')
+          .replace(/ --resume$/, ' --local');
         return runGridHere(context, output, loaded, { out, slots: slotsOf(flags), flags, again });
       }),
     );
