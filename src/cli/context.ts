@@ -3,8 +3,9 @@
 import { PupilError } from '../base/errors';
 import type { SessionApi } from '../session/protocol';
 import type { Host, HostOptions } from './host';
+import { hasNvidiaDevice, thisMachine, type Machine } from './machine';
 import { hubFromEnvironment } from './modelFolder';
-import { deviceOptions, type CommonFlags } from './options';
+import { cardOfSession, deviceOptions, type CommonFlags } from './options';
 import type { Output } from './output';
 
 /** 0 fine · 1 failed · 2 the command line is wrong · 130 stopped by Ctrl-C. */
@@ -13,11 +14,16 @@ export type ExitCode = 0 | 1 | 2 | 130;
 export interface VerbContext {
   output: (json: boolean) => Output;
   openHost: (options: HostOptions) => Promise<Host>;
+  /** What is asked about the machine; this one where absent. */
+  machine?: Machine;
   /** What is typed or piped; standard input where absent. */
   input?: NodeJS.ReadableStream & { isTTY?: boolean };
   /** Told once, when the verb is over. */
   exit: (code: ExitCode) => void;
 }
+
+/** The machine that a verb asks about. */
+export const machineOf = (context: VerbContext): Machine => context.machine ?? thisMachine();
 
 /** Runs a verb's work; errors are printed and become exit codes here and nowhere else. */
 export async function perform(
@@ -45,7 +51,7 @@ export async function withSession(
   keepIn?: string,
 ): Promise<ExitCode> {
   const openThenWork = async (session: SessionApi, host: Host): Promise<ExitCode> => {
-    await session.open(deviceOptions(flags, host));
+    await session.open(deviceOptions(flags, host, hasNvidiaDevice(machineOf(context))));
     return work(session, host);
   };
   return withHost(context, flags, output, openThenWork, keepIn);
@@ -59,11 +65,13 @@ export async function withHost(
   work: (session: SessionApi, host: Host) => Promise<ExitCode>,
   keepIn?: string,
 ): Promise<ExitCode> {
+  const card = cardOfSession(flags);
   const host = await context.openHost({
     kind: flags.host,
     gpu: flags.gpu,
     note: (text) => output.note(text),
     ...(keepIn === undefined ? {} : { keepIn }),
+    ...(card === undefined ? {} : { card }),
   });
   try {
     const hub = hubFromEnvironment((text) => output.note(text));

@@ -10,7 +10,16 @@ import { perform, withSession, type ExitCode, type VerbContext } from '../contex
 import { loadExperiment, loadSeries } from '../experimentFile';
 import { stopOnInterrupt } from '../interrupt';
 import { STUDENT_HELP } from '../modelFolder';
-import { cacheRequest, integerIn, numberIn, QUANTIZE, shardOf, withCacheFlags, withDeviceFlags } from '../options';
+import {
+  cacheRequest,
+  integerIn,
+  numberIn,
+  QUANTIZE,
+  shardOf,
+  withCacheFlags,
+  withCardFlags,
+  withDeviceFlags,
+} from '../options';
 import type { Output } from '../output';
 import { prepareRunFolder } from '../runFolder';
 import { resumable, resumeCommand, runInFolder, tellResult, type RunFlags } from '../runs';
@@ -23,8 +32,10 @@ function exitCodeOf(summary: RunSummary): ExitCode {
 
 export function registerRun(program: Command, context: VerbContext): void {
   withCacheFlags(
-    withDeviceFlags(
-      program.command('run').description('run the whole method as an experiment says, or a series of runs'),
+    withCardFlags(
+      withDeviceFlags(
+        program.command('run').description('run the whole method as an experiment says, or a series of runs'),
+      ),
     ),
   )
     .argument('<experiment>', 'a JSON file, a preset, or the name of a file in experiments/ or experiments/series/')
