@@ -1,7 +1,7 @@
 // context.ts: what every verb is given: a way to speak, a way to a session, and one place where exit codes come from.
 // Tests hand in a fake host here.
 import { PupilError } from '../base/errors';
-import type { SessionApi } from '../session/protocol';
+import type { DeviceOptions, SessionApi } from '../session/protocol';
 import type { Host, HostOptions } from './host';
 import { hasNvidiaDevice, thisMachine, type Machine } from './machine';
 import { hubFromEnvironment } from './modelFolder';
@@ -23,7 +23,7 @@ export interface VerbContext {
 }
 
 /** The machine that a verb asks about. */
-export const machineOf = (context: VerbContext): Machine => context.machine ?? thisMachine();
+export const machineOf = (context: Pick<VerbContext, 'machine'>): Machine => context.machine ?? thisMachine();
 
 /** Runs a verb's work; errors are printed and become exit codes here and nowhere else. */
 export async function perform(
@@ -51,7 +51,7 @@ export async function withSession(
   keepIn?: string,
 ): Promise<ExitCode> {
   const openThenWork = async (session: SessionApi, host: Host): Promise<ExitCode> => {
-    await session.open(deviceOptions(flags, host, hasNvidiaDevice(machineOf(context))));
+    await session.open(openOptions(context, flags, host));
     return work(session, host);
   };
   return withHost(context, flags, output, openThenWork, keepIn);
@@ -65,19 +65,34 @@ export async function withHost(
   work: (session: SessionApi, host: Host) => Promise<ExitCode>,
   keepIn?: string,
 ): Promise<ExitCode> {
-  const card = cardOfSession(flags);
-  const host = await context.openHost({
-    kind: flags.host,
-    gpu: flags.gpu,
-    note: (text) => output.note(text),
-    ...(keepIn === undefined ? {} : { keepIn }),
-    ...(card === undefined ? {} : { card }),
-  });
+  const host = await context.openHost(hostOptions(flags, output, keepIn));
   try {
-    const hub = hubFromEnvironment((text) => output.note(text));
-    if (hub !== undefined) await host.session.setHub(hub);
+    await giveHub(host, output);
     return await work(host.session, host);
   } finally {
     await host.close();
   }
+}
+
+/** How a session is to open its device: as the flags say, and never silently in software on a machine with a card. */
+export function openOptions(context: Pick<VerbContext, 'machine'>, flags: CommonFlags, host: Host): DeviceOptions {
+  return deviceOptions(flags, host, hasNvidiaDevice(machineOf(context)));
+}
+
+/** How the flags ask for a host. @throws PupilError `usage` where they name several cards */
+export function hostOptions(flags: CommonFlags, output: Output, keepIn?: string): HostOptions {
+  const card = cardOfSession(flags);
+  return {
+    ...(card === undefined ? {} : { card }),
+    kind: flags.host,
+    gpu: flags.gpu,
+    note: (text) => output.note(text),
+    ...(keepIn === undefined ? {} : { keepIn }),
+  };
+}
+
+/** Tells the host's session what the environment says of a hub. */
+export async function giveHub(host: Host, output: Output): Promise<void> {
+  const hub = hubFromEnvironment((text) => output.note(text));
+  if (hub !== undefined) await host.session.setHub(hub);
 }

@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import type { Command } from 'commander';
 import { findBrowser } from '../../../scripts/browser.mjs';
 import type { DoctorReport, VariantsReport } from '../../session/protocol';
-import { machineOf, perform, withHost, type VerbContext } from '../context';
+import { machineOf, openOptions, perform, withHost, type VerbContext } from '../context';
 import type { TriedWay } from '../host';
-import { hasNvidiaDevice, type Machine } from '../machine';
+import type { Machine } from '../machine';
 import { examineMachine, type Finding } from '../machineProbes';
-import { deviceOptions, withCardFlags, withDeviceFlags, type CommonFlags } from '../options';
+import { withCardFlags, withDeviceFlags, type CommonFlags } from '../options';
 
 function bytes(value: number | undefined): string {
   if (value === undefined) return 'unknown';
@@ -154,7 +154,7 @@ A software adapter keeps the default: --measure measures there too (about a minu
           return await withHost(context, flags, output, async (session, host) => {
             // Without a device there is still much to say, and that is when people ask.
             const options = {
-              ...deviceOptions(flags, host, hasNvidiaDevice(machine)),
+              ...openOptions(context, flags, host),
               ...(flags.measure === true ? { measure: true } : {}),
             };
             const failure = await session.open(options).then(
