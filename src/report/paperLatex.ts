@@ -39,7 +39,9 @@ export function gridLatex({ student, paperTable, results, published, fileName }:
       const paper = published.find(({ block, row }) => block === b && row === r);
       return [
         [r === 0 ? latex(name) : '', latex(label), ...cells.map((cell) => accuracyCell(cell, seeds))],
-        ['', small('95\\,\\% interval'), ...cells.map((cell) => bracket(cell?.result.interval))],
+        ...(cells.some((cell) => bracket(cell?.result.interval) !== '')
+          ? [['', small('95\\,\\% interval'), ...cells.map((cell) => bracket(cell?.result.interval))]]
+          : []),
         ...(paper === undefined
           ? []
           : [
@@ -60,7 +62,7 @@ export function gridLatex({ student, paperTable, results, published, fileName }:
         "'",
       ),
     label: `tab:${fileName}`,
-    columns: `ll${'r'.repeat(tasks.length)}`,
+    columns: `p{4.2cm}l${'r'.repeat(tasks.length)}`,
     heads: [
       ['Trained on', '', ...tasks.map(latex)],
       ['', '', ...sizes.map((n) => small(`$n$ = ${latex(n)}`))],

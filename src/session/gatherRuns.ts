@@ -207,9 +207,10 @@ async function answersIn(
 }
 
 /** A run that trains has evaluated what it trained. */
-function isWhole({ experiment: { phases }, timings }: RunReport): boolean {
+function isWhole({ experiment: { phases }, evaluations, timings }: RunReport): boolean {
   const trains = phases.instruct !== false || phases.selfRefine !== false;
-  return !trains || timings.some(({ phase }) => phase === 'evaluate');
+  const tested = evaluations.some(({ system }) => system !== 'Baseline');
+  return !trains || tested || timings.some(({ phase }) => phase === 'evaluate');
 }
 
 const lastPhase = ({ timings }: RunReport): string => timings.at(-1)?.phase ?? 'loading';
