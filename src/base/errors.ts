@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'storage' // IndexedDB, OPFS or disk refused
   | 'storage-full'
   | 'browser' // no browser, or it could not be driven
+  | 'hung' // nothing was heard for longer than any work may take
   | 'teacher'
   | 'training' // non-finite loss and the like
   | 'cancelled'

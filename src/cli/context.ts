@@ -59,17 +59,27 @@ export async function withHost(
   work: (session: SessionApi, host: Host) => Promise<ExitCode>,
   keepIn?: string,
 ): Promise<ExitCode> {
-  const host = await context.openHost({
-    kind: flags.host,
-    gpu: flags.gpu,
-    note: (text) => output.note(text),
-    ...(keepIn === undefined ? {} : { keepIn }),
-  });
+  const host = await context.openHost(hostOptions(flags, output, keepIn));
   try {
-    const hub = hubFromEnvironment((text) => output.note(text));
-    if (hub !== undefined) await host.session.setHub(hub);
+    await giveHub(host, output);
     return await work(host.session, host);
   } finally {
     await host.close();
   }
+}
+
+/** How the flags ask for a host. */
+export function hostOptions(flags: CommonFlags, output: Output, keepIn?: string): HostOptions {
+  return {
+    kind: flags.host,
+    gpu: flags.gpu,
+    note: (text) => output.note(text),
+    ...(keepIn === undefined ? {} : { keepIn }),
+  };
+}
+
+/** Tells the host's session what the environment says of a hub. */
+export async function giveHub(host: Host, output: Output): Promise<void> {
+  const hub = hubFromEnvironment((text) => output.note(text));
+  if (hub !== undefined) await host.session.setHub(hub);
 }

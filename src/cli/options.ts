@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { cacheFolder } from '../../scripts/browser.mjs';
 import type { CacheUse, DeviceOptions } from '../session/protocol';
+import { PATIENCE } from './full/patience';
 import type { Host } from './host';
 
 export interface CommonFlags {
@@ -28,6 +29,28 @@ export function withCacheFlags(command: Command): Command {
       "keep the student in this folder as it is packed for the GPU, and take it from there; without it only students from a network are kept, in Pupil's cache (see: pupil students path)",
     )
     .option('--no-cache', 'neither keep a packed student nor take one from the cache');
+}
+
+export interface RelaunchFlags {
+  /** Relaunches without a new checkpoint. */
+  retries: number;
+  hangMinutes?: number;
+}
+
+/** Flags of every verb whose runs are supervised. */
+export function withRelaunchFlags(command: Command): Command {
+  return command
+    .option(
+      '--retries <n>',
+      'how often in a row a run is relaunched without getting as far as another checkpoint; 0: a failure ends it',
+      integerIn(0, 1000),
+      PATIENCE.retries,
+    )
+    .option(
+      '--hang-minutes <n>',
+      'how long a run may say nothing at least before it is taken for hung and relaunched (default: 20, or 8 times its longest silence)',
+      numberIn(0.01),
+    );
 }
 
 /** What the cache flags ask of a request. */

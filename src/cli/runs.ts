@@ -3,9 +3,10 @@
 import { join } from 'node:path';
 import { PupilError } from '../base/errors';
 import type { Experiment } from '../config/experiment';
-import type { CacheUse, EvaluationRow, RunSummary, SessionApi, SessionEvent } from '../session/protocol';
+import type { CacheUse, EvaluationRow, PhaseName, RunSummary, SessionApi, SessionEvent } from '../session/protocol';
+import { PATIENCE } from './full/patience';
 import type { Host } from './host';
-import type { CommonFlags } from './options';
+import type { CommonFlags, RelaunchFlags } from './options';
 import { rowText, type Output } from './output';
 
 /** Every `of`-th run of a series, from the `index`-th on (counted from 1). */
@@ -14,7 +15,7 @@ export interface Shard {
   of: number;
 }
 
-export interface RunFlags extends CommonFlags {
+export interface RunFlags extends CommonFlags, RelaunchFlags {
   out?: string;
   seed?: number;
   seeds?: number;
@@ -44,6 +45,8 @@ export function resumeCommand(name: string, out: string, flags: RunFlags): strin
     ['quantize', flags.quantize],
     ['expect-vendor', flags.expectVendor],
     ['cache', flags.cache === false ? undefined : flags.cache],
+    ['retries', flags.retries === PATIENCE.retries ? undefined : flags.retries],
+    ['hang-minutes', flags.hangMinutes],
   ];
   const again = said.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, quoted(String(value))]));
   const hardware = flags.requireHardware === true ? ['--require-hardware'] : [];
@@ -60,11 +63,16 @@ export function resumeCommand(name: string, out: string, flags: RunFlags): strin
   ].join(' ');
 }
 
+/** What the flags ask of the supervision of a run. */
+export function superviseOptions({ retries, hangMinutes }: RelaunchFlags): { retries: number; hangMinutes?: number } {
+  return { retries, ...(hangMinutes === undefined ? {} : { hangMinutes }) };
+}
+
 /** Errors after which the same run can go on from its last checkpoint. */
 export function resumable(error: unknown): boolean {
   return (
     error instanceof PupilError &&
-    ['browser', 'gpu-device-lost', 'gpu-out-of-memory', 'storage-full'].includes(error.code)
+    ['browser', 'hung', 'gpu-device-lost', 'gpu-out-of-memory', 'storage-full'].includes(error.code)
   );
 }
 
@@ -79,6 +87,10 @@ export interface FolderRun {
   force: boolean;
   /** What the flags ask of the cache of students. */
   cache: { cache?: CacheUse };
+  /** The run ends in order behind this phase. */
+  until?: PhaseName;
+  /** The folder of phase results that runs share. */
+  shared?: string;
 }
 
 /** Runs to the end, a stop or a failure; every event is told. The rows are those of all sittings. */
@@ -87,12 +99,14 @@ export async function runInFolder(
   host: Host,
   output: Output,
   run: FolderRun,
+  listener: (event: SessionEvent) => void = () => undefined,
 ): Promise<{ summary: RunSummary; rows: EvaluationRow[] }> {
   const rows: EvaluationRow[] = [];
   const onEvent = (event: SessionEvent): void => {
     if (event.type === 'history') rows.push(...event.evaluations);
     if (event.type === 'evaluation') rows.push(event.row);
     output.event(event);
+    listener(event);
   };
   const summary = await session.run(
     {
@@ -102,6 +116,8 @@ export async function runInFolder(
       out: host.folder(run.folder),
       ...(run.resume ? { resume: true } : {}),
       ...(run.force ? { force: true } : {}),
+      ...(run.until === undefined ? {} : { until: run.until }),
+      ...(run.shared === undefined ? {} : { shared: host.folder(run.shared) }),
       ...run.cache,
     },
     onEvent,

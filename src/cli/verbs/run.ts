@@ -1,19 +1,29 @@
 // run.ts: `pupil run`: the whole method as an experiment file says, with checkpoints, into one folder; or a series of them
-// (series.ts). A killed browser or a lost device ends it with an error; --resume continues from the last checkpoint.
+// (series.ts). What a relaunch mends is mended on the way (full/supervise.ts); whatever else ends it, --resume continues from
+// the last checkpoint.
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
 import type { Experiment } from '../../config/experiment';
 import type { RunSummary } from '../../session/protocol';
-import { perform, withSession, type ExitCode, type VerbContext } from '../context';
+import { perform, type ExitCode, type VerbContext } from '../context';
 import { loadExperiment, loadSeries } from '../experimentFile';
-import { stopOnInterrupt } from '../interrupt';
+import { superviseRun } from '../full/supervise';
 import { STUDENT_HELP } from '../modelFolder';
-import { cacheRequest, integerIn, numberIn, QUANTIZE, shardOf, withCacheFlags, withDeviceFlags } from '../options';
+import {
+  cacheRequest,
+  integerIn,
+  numberIn,
+  QUANTIZE,
+  shardOf,
+  withCacheFlags,
+  withDeviceFlags,
+  withRelaunchFlags,
+} from '../options';
 import type { Output } from '../output';
 import { prepareRunFolder } from '../runFolder';
-import { resumable, resumeCommand, runInFolder, tellResult, type RunFlags } from '../runs';
+import { resumable, resumeCommand, superviseOptions, tellResult, type RunFlags } from '../runs';
 import { planSeries, runSeries } from '../series';
 
 function exitCodeOf(summary: RunSummary): ExitCode {
@@ -22,9 +32,11 @@ function exitCodeOf(summary: RunSummary): ExitCode {
 }
 
 export function registerRun(program: Command, context: VerbContext): void {
-  withCacheFlags(
-    withDeviceFlags(
-      program.command('run').description('run the whole method as an experiment says, or a series of runs'),
+  withRelaunchFlags(
+    withCacheFlags(
+      withDeviceFlags(
+        program.command('run').description('run the whole method as an experiment says, or a series of runs'),
+      ),
     ),
   )
     .argument('<experiment>', 'a JSON file, a preset, or the name of a file in experiments/ or experiments/series/')
@@ -70,32 +82,19 @@ export function registerRun(program: Command, context: VerbContext): void {
         const again = resumeCommand(name, out, flags);
         output.note(`${experiment.name}, seed ${experiment.seed} → ${folder}`);
         try {
-          return await withSession(
-            context,
-            flags,
-            output,
-            async (session, host) => {
-              const leaveSignals = stopOnInterrupt(session, output);
-              try {
-                const run = {
-                  runId: record.runId,
-                  experiment,
-                  inputs,
-                  folder,
-                  resume,
-                  force: flags.force === true,
-                  cache: cacheRequest(flags),
-                };
-                const { summary, rows } = await runInFolder(session, host, output, run);
-                tellResult(output, summary, rows, folder);
-                if (summary.state !== 'finished') output.note(`the run can be continued: ${again}`);
-                return exitCodeOf(summary);
-              } finally {
-                leaveSignals();
-              }
-            },
+          const run = {
+            runId: record.runId,
+            experiment,
+            inputs,
             folder,
-          );
+            resume,
+            force: flags.force === true,
+            cache: cacheRequest(flags),
+          };
+          const { summary, rows } = await superviseRun(context, flags, output, run, superviseOptions(flags));
+          tellResult(output, summary, rows, folder);
+          if (summary.state !== 'finished') output.note(`the run can be continued: ${again}`);
+          return exitCodeOf(summary);
         } catch (error) {
           if (resumable(error)) output.note(`the run can be continued: ${again}`);
           throw error;

@@ -1,0 +1,54 @@
+// full.ts: `pupil full`: a grid of experiments on this machine's GPUs. The runs themselves are those of `pupil run`; what is
+// shared between them and who comes next is full/jobs.ts and full/order.ts.
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { PupilError } from '../../base/errors';
+import { slug } from '../../base/slug';
+import { perform, type VerbContext } from '../context';
+import { loadSeries } from '../experimentFile';
+import { runGridHere, type Slot } from '../full/local';
+import { integerIn, withCacheFlags, withDeviceFlags, withRelaunchFlags } from '../options';
+import { resumeCommand, type RunFlags } from '../runs';
+
+interface FullFlags extends RunFlags {
+  local?: boolean;
+  slots?: number;
+}
+
+/** Where jobs run: `slots` places in the line. */
+function slotsOf({ slots = 1 }: FullFlags): Slot[] {
+  return Array.from({ length: slots }, (_, i) => ({ name: `slot-${i + 1}` }));
+}
+
+export function registerFull(program: Command, context: VerbContext): void {
+  withRelaunchFlags(
+    withCacheFlags(
+      withDeviceFlags(
+        program
+          .command('full')
+          .description('run a grid of experiments, each on a GPU of its own; what its cells share is computed once'),
+      ),
+    ),
+  )
+    .argument('<grid>', 'a series document: a JSON file, or the name of one in experiments/series/ or grids/')
+    .option('--out <dir>', 'folder for runs, shared results and tables (default: runs/<name>)')
+    .option('--local', 'work the grid here and now; the same command goes on with what is missing')
+    .option('--slots <n>', 'how many jobs run at once', integerIn(1, 64))
+    .option('--seeds <n>', 'how many seeds each cell runs with, in place of the grid’s number', integerIn(1, 10_000))
+    .option('--data <dir>', 'what {data} stands for in the experiments (default: PUPIL_DATA)')
+    .option('--force', 'go on with runs although adapter, tier or student differ; no longer exact')
+    .action((name: string, flags: FullFlags) =>
+      perform(context, flags.json === true, async (output) => {
+        const loaded = loadSeries(name, { ...flags, seeds: flags.seeds ?? undefined });
+        if (loaded === undefined) {
+          throw new PupilError('usage', `${name}: expected a grid (a series document), it is one experiment`, 'Use: pupil run.');
+        }
+        if (flags.local !== true) {
+          throw new PupilError('usage', 'full: expected where the grid is to run', 'Add --local.');
+        }
+        const out = flags.out ?? join('runs', slug(loaded.series.name));
+        const again = resumeCommand(name, out, flags).replace('pupil -- run', 'pupil -- full').replace(/ --resume$/, ' --local');
+        return runGridHere(context, output, loaded, { out, slots: slotsOf(flags), flags, again });
+      }),
+    );
+}
