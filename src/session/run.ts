@@ -318,7 +318,7 @@ async function conclude(
   outcome: RunReport['state'],
   error: PlainError | undefined,
 ): Promise<RunSummary> {
-  const report = await makeReport(book, experiment, prepared, outcome);
+  const report = await makeReport(book, experiment, prepared, outcome, error);
   let artefacts: string[] = [];
   try {
     // A failed step's state is not to be trusted; the checkpoint before it is. A batch of answers that a stop interrupted

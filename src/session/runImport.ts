@@ -19,7 +19,7 @@ import type { ImportOutcome, ImportRunRequest } from './runFilesProtocol';
 const REPORT = 'report.json';
 const DRAWN = 'report.html';
 /** Of a run; a command line's folder holds a browser's profile as well. */
-const LIMITS = { entries: 50_000, fileBytes: 2 ** 30, totalBytes: 2 ** 32 };
+export const LIMITS = { entries: 50_000, fileBytes: 2 ** 30, totalBytes: 2 ** 32 };
 const LINES_BYTES = 2 ** 28;
 const ADAPTER =
   /^(adapters\/(?:instruct|control|self-refine))\/(?:adapter_config\.json|adapter_model\.safetensors|pupil\.json)$/;
