@@ -81,7 +81,7 @@ export type PlainExport =
   | { kind: 'everything'; /** With the newest checkpoint, so that `--resume` goes on from it. */ checkpoint?: boolean }
   /** One artefact as it is. */
   | { kind: 'file'; path: string }
-  /** JSON lines as CSV. */
+  /** JSON lines as CSV, or `results.csv`: the accuracies of all systems. */
   | { kind: 'csv'; path: string }
   /** The experiment file, as the command line and the page read it. */
   | { kind: 'experiment' }
