@@ -125,8 +125,6 @@ export type ImportOutcome =
       state: 'imported';
       runId: string;
       name: string;
-      /** As its report has it. */
-      experiment: unknown;
       /** How many files were not taken, since no run has such. */
       leftOut: number;
       notes: string[];

@@ -100,7 +100,6 @@ export async function importRun(
     state: 'imported',
     runId,
     name: record.name,
-    experiment: report?.experiment ?? checkpoint!.state.experiment,
     leftOut: files.leftOut,
     notes: notesOf(found, entries),
   };

@@ -60,10 +60,14 @@ export class RunPage {
   );
 
   /** Makes a file of the run and hands it to the person. */
-  async save(runId: string, words: string, what: RunExport): Promise<void> {
+  save(runId: string, words: string, what: RunExport): Promise<void> {
+    return this.saved(words, () => Promise.resolve(what), runId);
+  }
+
+  private async saved(words: string, what: () => Promise<RunExport>, runId: string): Promise<void> {
     this.notes = [];
-    const file = await this.working.run(words, (onProgress) =>
-      this.playground.session.exportRun({ runId, what }, onProgress),
+    const file = await this.working.run(words, async (onProgress) =>
+      this.playground.session.exportRun({ runId, what: await what() }, onProgress),
     );
     if (file === undefined) return;
     this.notes = file.notes;
@@ -77,10 +81,10 @@ export class RunPage {
     kind: 'merged' | 'gguf' | 'gguf-adapter',
     phase: string,
   ): Promise<void> {
-    const kept = this.playground.stored.recall(runId);
-    const { pageBase } = this.playground;
-    const experiment = kept?.experiment ?? this.details?.experiment;
-    const files = kept?.files ?? ({ kind: 'http', base: pageBase } as const);
-    await this.save(runId, words, { kind, phase, experiment, files });
+    await this.saved(
+      words,
+      async () => ({ kind, phase, ...(await this.playground.places.source(runId, 'student')) }),
+      runId,
+    );
   }
 }

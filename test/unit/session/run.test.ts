@@ -193,15 +193,17 @@ describe('for whoever looks on', () => {
     const before = await undisturbed();
     let pairs = 0;
     const start = performance.now();
+    let paired = Infinity;
     const first = await run({
       interrupt: (event) => {
         if (event.type !== 'pair') return;
+        paired = Math.min(paired, performance.now());
         // The first rest is ended by a new pace, the second by the stop.
         if (++pairs === 1) void session.setPace({ restMs: 60_000 });
         setTimeout(() => void (pairs === 1 ? session.setPace({ restMs: 59_999 }) : session.stop()), 20);
       },
     });
-    expect(performance.now() - start).toBeLessThan(50_000);
+    expect(performance.now() - paired).toBeLessThan(50_000); // two rests of a minute
     expect([first.summary.state, pairs]).toEqual(['stopped', 2]);
     await session.setPace({ restMs: 30 });
     const rest = await run({ store: first.store, resume: true });
