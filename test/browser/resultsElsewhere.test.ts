@@ -31,8 +31,7 @@ const RUN: StoredRun = {
 class FarSession extends FakeSession {
   override stored = [RUN];
   override artefacts = { 'report.json': new TextEncoder().encode(JSON.stringify({ experiment })) };
-  listArtefacts = () => Promise.resolve(Object.keys(this.artefacts));
-  artefact = (_: string, path: string) => Promise.resolve(this.artefacts[path as 'report.json']);
+  override listArtefacts = () => Promise.resolve(Object.keys(this.artefacts));
   exported: ExportRunRequest[] = [];
   exportRun = (request: ExportRunRequest) => {
     this.exported.push(request);

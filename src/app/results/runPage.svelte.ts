@@ -1,18 +1,8 @@
 // runPage.svelte.ts: one stored run with all that is known of it, and what is saved of it as files. It reads; the session does.
-import type { PhaseName, RunDetails, RunExport } from '../../session/protocol';
-import type { Overlay } from '../lab/overlays.svelte';
-import { figuresOf, type MetricFigure, type MetricPoint } from '../lab/metricFigures';
+import type { RunDetails, RunExport } from '../../session/protocol';
 import type { Playground } from '../state/playground.svelte';
 import { toNotice, type Notice } from '../state/notice';
 import { Working } from './working.svelte';
-
-/** The charts of one phase. */
-export interface PhaseCurves {
-  phase: PhaseName;
-  figures: MetricFigure[];
-}
-
-const ORDER: readonly PhaseName[] = ['instruct', 'control', 'self-refine'];
 
 export class RunPage {
   /** Of the run that is shown, once they are read. */
@@ -40,24 +30,6 @@ export class RunPage {
       if (this.wanted === runId) this.notice = toNotice(error);
     }
   }
-
-  /** Its curves as those of a run laid over none. */
-  readonly overlay = $derived.by((): Overlay => {
-    const points = new Map<PhaseName, MetricPoint[]>();
-    for (const { phase, step, values } of this.details?.curves ?? []) {
-      points.set(phase, [...(points.get(phase) ?? []), { step, values }]);
-    }
-    return { runId: this.details?.runId ?? '', name: '', points };
-  });
-
-  readonly curves = $derived.by((): PhaseCurves[] =>
-    [...(this.overlay.points ?? [])]
-      .sort(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b))
-      .map(([phase, points]) => ({
-        phase,
-        figures: figuresOf(new Set(points.flatMap(({ values }) => Object.keys(values)))),
-      })),
-  );
 
   /** Makes a file of the run and hands it to the person. */
   save(runId: string, words: string, what: RunExport): Promise<void> {
