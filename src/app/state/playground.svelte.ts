@@ -289,7 +289,7 @@ export class Playground {
         const running = this.run.start(request, name);
         this.preparing = false;
         await running;
-        if (!wasInterrupted(this.run)) this.interrupted.end(request.runId);
+        this.interrupted.rest(request.runId, wasInterrupted(this.run));
         if (this.run.state === 'finished') this.stored.rememberFinished(request.runId);
       });
       await Promise.all([this.stored.refresh(), this.cachedStudents.refresh(), this.device.refresh()]);
