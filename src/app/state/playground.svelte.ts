@@ -2,7 +2,7 @@
 // each part does is in its own file beside this one.
 import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
-import type { FileRoot, SessionApi } from '../../session/protocol';
+import type { SessionApi } from '../../session/protocol';
 import { Awake, type WakeLocks } from '../lab/awake.svelte';
 import { WorkerState, type WorkerHold } from '../lab/workerState.svelte';
 import { RunLocks, type Locks } from '../runLocks';
