@@ -2,7 +2,7 @@
 // was started for it, and what the machine lacks (machineProbes.ts). It mends nothing.
 import { tmpdir } from 'node:os';
 import type { Command } from 'commander';
-import { findBrowser } from '../../../scripts/browser.mjs';
+import { browserCandidates } from '../../../scripts/browser.mjs';
 import type { DoctorReport, VariantsReport } from '../../session/protocol';
 import { machineOf, openOptions, perform, withHost, type VerbContext } from '../context';
 import type { TriedWay } from '../host';
@@ -115,17 +115,15 @@ export function doctorText(
   return lines.join('\n');
 }
 
-/** What the machine lacks for the host that was asked for. Never throws: a wrong PUPIL_BROWSER is told by the launch. */
-function findings(machine: Machine, host: CommonFlags['host']): Finding[] {
-  const browser = (): string | undefined => {
-    try {
-      return findBrowser();
-    } catch {
-      return undefined;
-    }
-  };
+/** What the machine lacks for the host that was asked for; `executable` is the browser that was started, if any was. */
+function findings(machine: Machine, host: CommonFlags['host'], executable?: string): Finding[] {
+  const usual = (): string | undefined =>
+    [machine.env['PUPIL_BROWSER'] ?? '', ...browserCandidates({ ...machine.env }, machine.platform)].find(
+      (file) => file !== '' && machine.exists(file),
+    );
   const folders = [...new Set([tmpdir(), process.cwd()])];
-  return examineMachine(machine, { ...(host === 'chrome' ? { browser: { executable: browser() } } : {}), folders });
+  const browser = host === 'chrome' ? { browser: { executable: executable ?? usual() } } : {};
+  return examineMachine(machine, { ...browser, folders });
 }
 
 export function registerDoctor(program: Command, context: VerbContext): void {
@@ -148,7 +146,6 @@ A software adapter keeps the default: --measure measures there too (about a minu
     .action((flags: CommonFlags & { measure?: boolean }) =>
       perform(context, flags.json === true, async (output) => {
         const machine = machineOf(context);
-        const missing = findings(machine, flags.host);
         let told = false;
         try {
           return await withHost(context, flags, output, async (session, host) => {
@@ -163,6 +160,7 @@ A software adapter keeps the default: --measure measures there too (about a minu
             );
             const report = await session.doctor();
             const { about, tried = [] } = host;
+            const missing = findings(machine, flags.host, about['browser']);
             told = true;
             output.result('doctor', { ...report, host: about, tried, machine: missing }, () =>
               doctorText(report, about, tried, missing),
@@ -173,7 +171,10 @@ A software adapter keeps the default: --measure measures there too (about a minu
           });
         } catch (error) {
           // No browser, or none that starts: what the machine lacks may be why.
-          if (!told) output.result('doctor', { machine: missing }, () => findingLines(missing).join('\n'));
+          if (!told) {
+            const missing = findings(machine, flags.host);
+            output.result('doctor', { machine: missing }, () => findingLines(missing).join('\n'));
+          }
           throw error;
         }
       }),
