@@ -18,6 +18,7 @@ import {
   QUANTIZE,
   shardOf,
   withCacheFlags,
+  withCardFlags,
   withDeviceFlags,
   withRelaunchFlags,
 } from '../options';
@@ -34,8 +35,10 @@ function exitCodeOf(summary: RunSummary): ExitCode {
 export function registerRun(program: Command, context: VerbContext): void {
   withRelaunchFlags(
     withCacheFlags(
-      withDeviceFlags(
-        program.command('run').description('run the whole method as an experiment says, or a series of runs'),
+      withCardFlags(
+        withDeviceFlags(
+          program.command('run').description('run the whole method as an experiment says, or a series of runs'),
+        ),
       ),
     ),
   )
