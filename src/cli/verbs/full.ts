@@ -4,38 +4,22 @@ import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
-import { cardOf, expectSandbox } from '../cards';
-import { machineOf, perform, type VerbContext } from '../context';
+import { perform, type VerbContext } from '../context';
 import { loadSeries } from '../experimentFile';
-import { runGridHere, type Slot } from '../full/local';
-import {
-  cardOfSession,
-  integerIn,
-  withCacheFlags,
-  withCardFlags,
-  withDeviceFlags,
-  withRelaunchFlags,
-} from '../options';
+import { runGridHere } from '../full/local';
+import { runQueueVerb, withQueueVerbFlags, type QueueVerbFlags } from '../full/queueVerb';
+import { slotsOf } from '../full/slots';
+import { withStoreFlags } from '../full/openStore';
+import { integerIn, withCacheFlags, withCardFlags, withDeviceFlags, withRelaunchFlags } from '../options';
 import { resumeCommand, type RunFlags } from '../runs';
 
-interface FullFlags extends RunFlags {
+interface FullFlags extends Omit<RunFlags, 'resume'>, QueueVerbFlags {
   local?: boolean;
   slots?: number;
 }
 
-/** Where jobs run: a card each, or `slots` places in the line. @throws PupilError `usage`, `browser` for cards */
-function slotsOf(context: VerbContext, { slots = 1, gpus, host }: FullFlags): Slot[] {
-  if (gpus !== undefined) {
-    const machine = machineOf(context);
-    const cards = gpus.map((card) => cardOf(machine, cardOfSession({ host, gpus: [card] })!));
-    expectSandbox(machine, cards[0]!); // before the first run, not in the middle of it
-    return cards.map(({ index }) => ({ name: `gpu-${index}`, card: index }));
-  }
-  return Array.from({ length: slots }, (_, i) => ({ name: `slot-${i + 1}` }));
-}
-
 export function registerFull(program: Command, context: VerbContext): void {
-  withRelaunchFlags(
+  const command = withRelaunchFlags(
     withCacheFlags(
       withCardFlags(
         withDeviceFlags(
@@ -45,8 +29,9 @@ export function registerFull(program: Command, context: VerbContext): void {
         ),
       ),
     ),
-  )
-    .argument('<grid>', 'a series document: a JSON file, or the name of one in experiments/series/ or grids/')
+  );
+  withStoreFlags(withQueueVerbFlags(command))
+    .argument('[grid]', 'a series document: a JSON file, or the name of one in experiments/series/ or grids/')
     .option('--out <dir>', 'folder for runs, shared results and tables (default: runs/<name>)')
     .option('--local', 'work the grid here and now; the same command goes on with what is missing')
     .addOption(
@@ -57,18 +42,26 @@ export function registerFull(program: Command, context: VerbContext): void {
     .option('--seeds <n>', 'how many seeds each cell runs with, in place of the grid’s number', integerIn(1, 10_000))
     .option('--data <dir>', 'what {data} stands for in the experiments (default: PUPIL_DATA)')
     .option('--force', 'go on with runs although adapter, tier or student differ; no longer exact')
-    .action((name: string, flags: FullFlags) =>
+    .action((name: string | undefined, flags: FullFlags) =>
       perform(context, flags.json === true, async (output) => {
-        const loaded = loadSeries(name, flags);
-        if (loaded === undefined) {
+        const loaded = name === undefined ? undefined : loadSeries(name, flags);
+        if (name !== undefined && loaded === undefined) {
           throw new PupilError(
             'usage',
             `${name}: expected a grid (a series document), it is one experiment`,
             'Use: pupil run.',
           );
         }
+        if (flags.queue !== undefined) return runQueueVerb(output, flags, loaded);
+        if (name === undefined || loaded === undefined) {
+          throw new PupilError('usage', 'full: expected a grid', 'Name a series document, or a --queue to look after.');
+        }
         if (flags.local !== true) {
-          throw new PupilError('usage', 'full: expected where the grid is to run', 'Add --local.');
+          throw new PupilError(
+            'usage',
+            'full: expected where the grid is to run',
+            'Add --local, or --queue redis://….',
+          );
         }
         const out = flags.out ?? join('runs', slug(loaded.series.name));
         const again = resumeCommand(name, out, flags)
