@@ -65,13 +65,7 @@ it.skipIf(!HAS_REDIS)(
       const table = (where: string): unknown => tableOf(readFileSync(join(folder, where, 'series.json'), 'utf8'));
       expect(table('fetched')).toEqual(table('local'));
     } finally {
-      for (const one of workers) {
-        try {
-          one.signal('SIGKILL');
-        } catch {
-          // it has ended
-        }
-      }
+      for (const one of workers) one.kill();
       await redis.close();
     }
   },

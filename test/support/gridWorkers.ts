@@ -64,6 +64,15 @@ export class WorkerProcess {
     process.kill(-this.child.pid!, name);
   }
 
+  /** Where it has not ended by itself. */
+  kill(): void {
+    try {
+      this.signal('SIGKILL');
+    } catch {
+      // it has
+    }
+  }
+
   get text(): string {
     return this.err;
   }
