@@ -234,7 +234,8 @@ export interface Launched {
 /** Starts `pupil run`; the command line must be built. */
 export function launched(experimentFile: string, out: string, flags: readonly string[]): Launched {
   const args = [join(ROOT, 'dist/cli/pupil.js'), 'run', experimentFile, '--out', out, '--json', ...flags];
-  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...vulkanEnvironment() } });
+  const env = { ...process.env, ...(flags.includes('node') ? vulkanEnvironment() : {}) };
+  const child = spawn(process.execPath, args, { cwd: ROOT, env });
   let err = '';
   let said = '';
   const waiting = new Set<() => void>();
