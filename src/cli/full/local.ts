@@ -87,7 +87,8 @@ export async function runGridHere(
   const grid = openGridFolder(out, loaded, jobs);
   const found = jobs.map((job) => [job.id, jobStateIn(grid, job) === 'finished' ? 'done' : 'waiting'] as const);
   let states: Map<string, JobState> = settled(jobs, new Map(found));
-  const count = (...wanted: JobState[]): number => [...states.values()].filter((state) => wanted.includes(state)).length;
+  const count = (...wanted: JobState[]): number =>
+    [...states.values()].filter((state) => wanted.includes(state)).length;
   const open = count('waiting');
   output.note(
     `${series.name}: ${runs.length} runs in ${jobs.length} jobs, ${open} to make, ${slots.length} at once → ${grid.folder}`,
@@ -152,7 +153,9 @@ export async function runGridHere(
   output.result('grid', value, () =>
     [
       ...(table === '' ? [] : [table]),
-      ...failures.map(({ job, error }) => `failed: ${job.id}: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`),
+      ...failures.map(
+        ({ job, error }) => `failed: ${job.id}: ${error.message}${error.hint ? `\n  ${error.hint}` : ''}`,
+      ),
       ...value.blocked.map((id) => `not run: ${id}, what it waits for failed`),
       `${finished} of ${runs.length} runs finished: ${join(grid.folder, 'series.html')}`,
     ].join('\n'),

@@ -1,13 +1,15 @@
 // full.ts: `pupil full`: a grid of experiments on this machine's GPUs. The runs themselves are those of `pupil run`; what is
 // shared between them and who comes next is full/jobs.ts and full/order.ts.
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
 import { perform, type VerbContext } from '../context';
 import { loadSeries } from '../experimentFile';
 import { runGridHere, type Slot } from '../full/local';
-import { integerIn, withCacheFlags, withDeviceFlags, withRelaunchFlags } from '../options';
+import { tellGridPlan, withPlanFlags } from '../full/planVerb';
+import { STUDENT_HELP } from '../modelFolder';
+import { integerIn, QUANTIZE, withCacheFlags, withDeviceFlags, withRelaunchFlags } from '../options';
 import { resumeCommand, type RunFlags } from '../runs';
 
 interface FullFlags extends RunFlags {
@@ -21,12 +23,14 @@ function slotsOf({ slots = 1 }: FullFlags): Slot[] {
 }
 
 export function registerFull(program: Command, context: VerbContext): void {
-  withRelaunchFlags(
-    withCacheFlags(
-      withDeviceFlags(
-        program
-          .command('full')
-          .description('run a grid of experiments, each on a GPU of its own; what its cells share is computed once'),
+  withPlanFlags(
+    withRelaunchFlags(
+      withCacheFlags(
+        withDeviceFlags(
+          program
+            .command('full')
+            .description('run a grid of experiments, each on a GPU of its own; what its cells share is computed once'),
+        ),
       ),
     ),
   )
@@ -36,18 +40,28 @@ export function registerFull(program: Command, context: VerbContext): void {
     .option('--slots <n>', 'how many jobs run at once', integerIn(1, 64))
     .option('--seeds <n>', 'how many seeds each cell runs with, in place of the grid’s number', integerIn(1, 10_000))
     .option('--data <dir>', 'what {data} stands for in the experiments (default: PUPIL_DATA)')
+    .option('--student <student>', `replaces the experiments' student: ${STUDENT_HELP}`)
+    .addOption(new Option('--quantize <kind>', "replaces the experiments' quantisation").choices(QUANTIZE))
     .option('--force', 'go on with runs although adapter, tier or student differ; no longer exact')
     .action((name: string, flags: FullFlags) =>
       perform(context, flags.json === true, async (output) => {
-        const loaded = loadSeries(name, { ...flags, seeds: flags.seeds ?? undefined });
+        const plans = flags.plan === true;
+        const loaded = loadSeries(name, { ...flags, absentFiles: plans });
         if (loaded === undefined) {
-          throw new PupilError('usage', `${name}: expected a grid (a series document), it is one experiment`, 'Use: pupil run.');
+          throw new PupilError(
+            'usage',
+            `${name}: expected a grid (a series document), it is one experiment`,
+            'Use: pupil run.',
+          );
         }
+        if (plans) return tellGridPlan(output, loaded, flags, true);
         if (flags.local !== true) {
           throw new PupilError('usage', 'full: expected where the grid is to run', 'Add --local.');
         }
         const out = flags.out ?? join('runs', slug(loaded.series.name));
-        const again = resumeCommand(name, out, flags).replace('pupil -- run', 'pupil -- full').replace(/ --resume$/, ' --local');
+        const again = resumeCommand(name, out, flags)
+          .replace('pupil -- run', 'pupil -- full')
+          .replace(/ --resume$/, ' --local');
         return runGridHere(context, output, loaded, { out, slots: slotsOf(flags), flags, again });
       }),
     );
