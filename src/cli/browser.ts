@@ -4,9 +4,11 @@ import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium, type BrowserContext, type Page } from 'playwright-core';
 import { browserFlags, BrowserMissingError, ensureBrowser, type GpuMode } from '../../scripts/browser.mjs';
 import { PupilError } from '../base/errors';
+import { browserGroups, endGroups } from './browserProcesses';
 
 export type { GpuMode };
 
@@ -19,6 +21,8 @@ export interface LaunchOptions {
   executablePath?: string;
   /** Further flags; of a flag that is there twice, the browser takes the last. */
   extraFlags?: readonly string[];
+  /** How long it may take to close in order before it is killed. */
+  closeMs?: number;
   /** A display to open a window on, `:7`, where headless gives no GPU; headless without. */
   display?: string;
   /** Beside this process's environment, e.g. which Vulkan driver to take. */
@@ -42,9 +46,13 @@ export interface LaunchedBrowser {
   open(url: string): Promise<Page>;
   /** The work's result, or a PupilError `browser` as soon as the browser or a page dies. */
   guard<T>(work: Promise<T>): Promise<T>;
-  /** Ends the browser; a fresh profile is removed. */
+  /** Has all waiting work fail: the browser is there and of no use any more. */
+  giveUp(what: string): void;
+  /** Ends the browser, by force where it does not close; a fresh profile is removed. */
   close(): Promise<void>;
 }
+
+const CLOSE_MS = 15_000;
 
 /** The browser's executable. @throws PupilError `browser` with what to install. */
 export async function browserExecutable(log: (line: string) => void): Promise<string> {
@@ -63,7 +71,7 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
   const log = options.onLog ?? (() => undefined);
   const executablePath = options.executablePath ?? (await browserExecutable((line) => log('info', line)));
   const fresh = options.userDataDir === undefined;
-  const userDataDir = options.userDataDir ?? (await mkdtemp(path.join(tmpdir(), 'pupil-profile-')));
+  const userDataDir = path.resolve(options.userDataDir ?? (await mkdtemp(path.join(tmpdir(), 'pupil-profile-'))));
   const removeProfile = async (): Promise<void> => {
     // The browser's helpers may write for a moment after its end.
     if (fresh) await rm(userDataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
@@ -98,6 +106,8 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
     process.off('exit', atExit);
     process.once('exit', atExit);
   }
+
+  const groups = browserGroups(userDataDir);
 
   let closing = false;
   let die: (error: PupilError) => void = () => undefined;
@@ -152,9 +162,12 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
       }
       return page;
     },
+    giveUp: died,
     close: async () => {
       closing = true;
-      await context.close().catch(() => undefined); // already gone
+      const closed = context.close().catch(() => undefined); // already gone
+      await Promise.race([closed, sleep(options.closeMs ?? CLOSE_MS, undefined, { ref: false })]);
+      await endGroups(groups); // what is stopped or hangs is left behind even by a browser that closed
       await removeProfile();
       process.off('exit', atExit);
     },

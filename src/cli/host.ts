@@ -9,6 +9,8 @@ export interface HostOptions {
   gpu: string;
   /** Folder that keeps the browser's profile (or the node store) and port, so that a later run finds its storage. */
   keepIn?: string;
+  /** How long a page may give no answer, and a browser take to close; absent: minutes and seconds that suit any machine. */
+  patience?: { answerMs: number; closeMs: number };
   /** The one NVIDIA card that the browser may see, by nvidia-smi's number (cards.ts); all of them where absent. */
   card?: number;
   /** For messages that matter to a person but are no result. */

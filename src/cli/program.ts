@@ -15,6 +15,7 @@ import { registerInspect } from './verbs/inspect';
 import { registerJudge } from './verbs/judge';
 import { registerPlan } from './verbs/plan';
 import { registerPretrain } from './verbs/pretrain';
+import { registerReport } from './verbs/report';
 import { registerRun } from './verbs/run';
 import { registerScore } from './verbs/score';
 import { registerStudents } from './verbs/students';
@@ -51,6 +52,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerInspect(program, context);
   registerPretrain(program, context);
   registerPlan(program, context);
+  registerReport(program, context);
   registerStudents(program, context);
   return program;
 }

@@ -41,6 +41,9 @@ function readRecord(folder: string): RunFolderRecord | undefined {
   throw new PupilError('storage', `${file}: expected the record of a run, it is damaged`, 'Use another --out folder.');
 }
 
+/** The id of the run that lives in a folder; undefined where none does. @throws PupilError `storage` where its record is damaged */
+export const runIdIn = (folder: string): string | undefined => readRecord(folder)?.runId;
+
 /**
  * Takes the folder for this process: two runs in one folder would write each other's files. Returns what gives it back.
  *

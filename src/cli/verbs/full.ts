@@ -8,9 +8,12 @@ import { cardOf, expectSandbox } from '../cards';
 import { machineOf, perform, type VerbContext } from '../context';
 import { loadSeries } from '../experimentFile';
 import { runGridHere, type Slot } from '../full/local';
+import { tellGridPlan, withPlanFlags } from '../full/planVerb';
+import { STUDENT_HELP } from '../modelFolder';
 import {
   cardOfSession,
   integerIn,
+  QUANTIZE,
   withCacheFlags,
   withCardFlags,
   withDeviceFlags,
@@ -35,13 +38,17 @@ function slotsOf(context: VerbContext, { slots = 1, gpus, host }: FullFlags): Sl
 }
 
 export function registerFull(program: Command, context: VerbContext): void {
-  withRelaunchFlags(
-    withCacheFlags(
-      withCardFlags(
-        withDeviceFlags(
-          program
-            .command('full')
-            .description('run a grid of experiments, each on a GPU of its own; what its cells share is computed once'),
+  withPlanFlags(
+    withRelaunchFlags(
+      withCacheFlags(
+        withCardFlags(
+          withDeviceFlags(
+            program
+              .command('full')
+              .description(
+                'run a grid of experiments, each on a GPU of its own; what its cells share is computed once',
+              ),
+          ),
         ),
       ),
     ),
@@ -56,10 +63,13 @@ export function registerFull(program: Command, context: VerbContext): void {
     )
     .option('--seeds <n>', 'how many seeds each cell runs with, in place of the grid’s number', integerIn(1, 10_000))
     .option('--data <dir>', 'what {data} stands for in the experiments (default: PUPIL_DATA)')
+    .option('--student <student>', `replaces the experiments' student: ${STUDENT_HELP}`)
+    .addOption(new Option('--quantize <kind>', "replaces the experiments' quantisation").choices(QUANTIZE))
     .option('--force', 'go on with runs although adapter, tier or student differ; no longer exact')
     .action((name: string, flags: FullFlags) =>
       perform(context, flags.json === true, async (output) => {
-        const loaded = loadSeries(name, flags);
+        const plans = flags.plan === true;
+        const loaded = loadSeries(name, { ...flags, absentFiles: plans });
         if (loaded === undefined) {
           throw new PupilError(
             'usage',
@@ -67,6 +77,7 @@ export function registerFull(program: Command, context: VerbContext): void {
             'Use: pupil run.',
           );
         }
+        if (plans) return tellGridPlan(output, loaded, flags, true);
         if (flags.local !== true) {
           throw new PupilError('usage', 'full: expected where the grid is to run', 'Add --local.');
         }
