@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { PupilError } from '../base/errors';
 import { parseExperiment, type Experiment } from '../config/experiment';
-import { localPaths, resolvePaths } from '../config/paths';
+import { isUrl, localPaths, mapPaths, resolvePaths } from '../config/paths';
 import { preset, PRESET_NAMES } from '../config/presets';
 import { expandSeries, isSeries, parseSeries, seriesCells } from '../config/series';
 import type { Series, SeriesCell, SeriesRun } from '../config/series';
@@ -95,33 +95,6 @@ function withFlags(document: unknown, options: LoadOptions): unknown {
   return changed;
 }
 
-const isUrl = (path: string): boolean => /^[a-zA-Z][a-zA-Z0-9+.-]+:/.test(path);
-
-function mapPaths(experiment: Experiment, map: (path: string) => string): Experiment {
-  const one = (path: string): string => (isUrl(path) ? path : map(path));
-  const { source, tokenizer } = experiment.student;
-  return {
-    ...experiment,
-    student: {
-      ...experiment.student,
-      source: source.kind === 'directory' ? { ...source, path: one(source.path) } : source,
-      tokenizer: tokenizer.kind === 'student' ? tokenizer : { ...tokenizer, path: one(tokenizer.path) },
-    },
-    demonstrations: experiment.demonstrations.map((entry) => ({
-      ...entry,
-      files: entry.files.map(one),
-      ...(entry.alignedWith === undefined ? {} : { alignedWith: entry.alignedWith.map(one) }),
-    })),
-    tasks: experiment.tasks.map((task) => ({
-      ...task,
-      files:
-        'all' in task.files
-          ? { all: task.files.all.map(one) }
-          : { train: task.files.train.map(one), test: task.files.test.map(one) },
-    })),
-  };
-}
-
 /**
  * Loads, changes by flags, checks, and resolves.
  *
@@ -137,7 +110,7 @@ export function loadExperiment(name: string, options: LoadOptions): LoadedExperi
       'A series can be run. Here, name its experiment, or the experiment.json of one of its runs.',
     );
   }
-  return located(parseExperiment(withFlags(document, options)), base, options);
+  return locate(parseExperiment(withFlags(document, options)), base, options);
 }
 
 /** A bundled student is a folder of this installation. Throws `source` where there is none of that name. */
@@ -159,8 +132,16 @@ function withBundledStudent(experiment: Experiment): Experiment {
 /** Where nothing lies: stands for a data root that nobody has set. */
 const NO_DATA = '/data-of-the-plan';
 
-/** A checked experiment with the paths of this machine. Throws `source` naming every file that is not there. */
-function located(checked: Experiment, base: string, options: LoadOptions): LoadedExperiment {
+/**
+ * A checked experiment with the paths of this machine; relative ones start from the folder `base`.
+ *
+ * @throws PupilError `source` naming every file that is not there.
+ */
+export function locate(
+  checked: Experiment,
+  base: string,
+  options: Pick<LoadOptions, 'data' | 'absentFiles'>,
+): LoadedExperiment {
   const named = options.data ?? process.env['PUPIL_DATA'];
   const data = options.absentFiles === true && (named ?? '') === '' ? NO_DATA : named;
   if (data !== undefined && data !== '' && data !== NO_DATA && !existsSync(data)) {
@@ -178,7 +159,7 @@ function located(checked: Experiment, base: string, options: LoadOptions): Loade
       'Check the paths in the experiment, --data and PUPIL_DATA.',
     );
   }
-  return { experiment: mapPaths(absolute, pathInRoot), inputs };
+  return { experiment: mapPaths(absolute, (path) => (isUrl(path) ? path : pathInRoot(path))), inputs };
 }
 
 /**
@@ -210,6 +191,6 @@ export function loadSeries(name: string, options: LoadOptions): LoadedSeries | u
 }
 
 function expanded(series: Series, document: unknown, base: string, options: LoadOptions): LoadedSeries {
-  const runs = expandSeries(series, document).map((run) => ({ ...run, ...located(run.experiment, base, options) }));
+  const runs = expandSeries(series, document).map((run) => ({ ...run, ...locate(run.experiment, base, options) }));
   return { series, cells: seriesCells(series), runs };
 }

@@ -9,6 +9,7 @@ import { registerCheck } from './verbs/check';
 import { registerDoctor } from './verbs/doctor';
 import { registerEval } from './verbs/eval';
 import { registerExport } from './verbs/export';
+import { registerFull } from './verbs/full';
 import { registerGenerate } from './verbs/generate';
 import { registerInspect } from './verbs/inspect';
 import { registerJudge } from './verbs/judge';
@@ -41,6 +42,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerDoctor(program, context);
   registerCheck(program, context);
   registerRun(program, context);
+  registerFull(program, context);
   registerEval(program, context);
   registerScore(program, context);
   registerTeach(program, context);

@@ -88,8 +88,8 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
     if (!job.resume) await store.deleteRun(runId);
 
     const every = experiment.limits.checkpointEverySteps;
-    const label = job.resume ? (await store.listRuns()).find((run) => run.runId === runId)?.label : undefined;
-    const book = new RunBook(runId, experiment.name, gpu, store, control, state, listener, every, label);
+    const record = job.resume ? (await store.listRuns()).find((run) => run.runId === runId) : undefined;
+    const book = new RunBook(runId, experiment.name, gpu, store, control, state, listener, every, record);
     listener({ type: 'plan', work: phaseWork(experiment, prepared) });
     if (stored !== undefined) listener(historyOf(stored.state, experiment));
     for (const event of shownDemonstrations(prepared)) listener(event);

@@ -3,7 +3,6 @@
 // with what was interrupted. Which job comes next is order.ts, what is shared jobs.ts.
 import { join } from 'node:path';
 import { toPlainError, type PlainError } from '../../base/errors';
-import type { HostOptions } from '../host';
 import type { ExitCode, VerbContext } from '../context';
 import type { LoadedSeries } from '../experimentFile';
 import { stopOnInterrupt } from '../interrupt';
@@ -22,7 +21,7 @@ import { superviseRun } from './supervise';
 /** Where a job may run: a GPU of its own, or just a place in the line. */
 export interface Slot {
   name: string;
-  card?: HostOptions['card'];
+  card?: number;
 }
 
 export interface LocalGrid {
@@ -120,8 +119,8 @@ export async function runGridHere(
   };
   const work = async (slot: Slot): Promise<void> => {
     // One browser a slot, with a profile of its own: jobs that follow each other share what is compiled.
-    const more = slot.card === undefined ? {} : { card: slot.card };
-    const place = new SessionPlace(context, flags, output, join(grid.folder, `.${slot.name}`), more);
+    const own = slot.card === undefined ? flags : { ...flags, gpus: [slot.card] };
+    const place = new SessionPlace(context, own, output, join(grid.folder, `.${slot.name}`));
     try {
       while (!stop.signal.aborted) {
         const job = nextJob(jobs, states);

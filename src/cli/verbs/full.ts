@@ -4,12 +4,21 @@ import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
-import { perform, type VerbContext } from '../context';
+import { cardOf, expectSandbox } from '../cards';
+import { machineOf, perform, type VerbContext } from '../context';
 import { loadSeries } from '../experimentFile';
 import { runGridHere, type Slot } from '../full/local';
 import { tellGridPlan, withPlanFlags } from '../full/planVerb';
 import { STUDENT_HELP } from '../modelFolder';
-import { integerIn, QUANTIZE, withCacheFlags, withDeviceFlags, withRelaunchFlags } from '../options';
+import {
+  cardOfSession,
+  integerIn,
+  QUANTIZE,
+  withCacheFlags,
+  withCardFlags,
+  withDeviceFlags,
+  withRelaunchFlags,
+} from '../options';
 import { resumeCommand, type RunFlags } from '../runs';
 
 interface FullFlags extends RunFlags {
@@ -17,8 +26,14 @@ interface FullFlags extends RunFlags {
   slots?: number;
 }
 
-/** Where jobs run: `slots` places in the line. */
-function slotsOf({ slots = 1 }: FullFlags): Slot[] {
+/** Where jobs run: a card each, or `slots` places in the line. @throws PupilError `usage`, `browser` for cards */
+function slotsOf(context: VerbContext, { slots = 1, gpus, host }: FullFlags): Slot[] {
+  if (gpus !== undefined) {
+    const machine = machineOf(context);
+    const cards = gpus.map((card) => cardOf(machine, cardOfSession({ host, gpus: [card] })!));
+    expectSandbox(machine, cards[0]!); // before the first run, not in the middle of it
+    return cards.map(({ index }) => ({ name: `gpu-${index}`, card: index }));
+  }
   return Array.from({ length: slots }, (_, i) => ({ name: `slot-${i + 1}` }));
 }
 
@@ -26,10 +41,14 @@ export function registerFull(program: Command, context: VerbContext): void {
   withPlanFlags(
     withRelaunchFlags(
       withCacheFlags(
-        withDeviceFlags(
-          program
-            .command('full')
-            .description('run a grid of experiments, each on a GPU of its own; what its cells share is computed once'),
+        withCardFlags(
+          withDeviceFlags(
+            program
+              .command('full')
+              .description(
+                'run a grid of experiments, each on a GPU of its own; what its cells share is computed once',
+              ),
+          ),
         ),
       ),
     ),
@@ -37,7 +56,11 @@ export function registerFull(program: Command, context: VerbContext): void {
     .argument('<grid>', 'a series document: a JSON file, or the name of one in experiments/series/ or grids/')
     .option('--out <dir>', 'folder for runs, shared results and tables (default: runs/<name>)')
     .option('--local', 'work the grid here and now; the same command goes on with what is missing')
-    .option('--slots <n>', 'how many jobs run at once', integerIn(1, 64))
+    .addOption(
+      new Option('--slots <n>', 'how many jobs run at once, where --gpus does not say it')
+        .argParser(integerIn(1, 64))
+        .conflicts('gpus'),
+    )
     .option('--seeds <n>', 'how many seeds each cell runs with, in place of the grid’s number', integerIn(1, 10_000))
     .option('--data <dir>', 'what {data} stands for in the experiments (default: PUPIL_DATA)')
     .option('--student <student>', `replaces the experiments' student: ${STUDENT_HELP}`)
@@ -62,7 +85,7 @@ export function registerFull(program: Command, context: VerbContext): void {
         const again = resumeCommand(name, out, flags)
           .replace('pupil -- run', 'pupil -- full')
           .replace(/ --resume$/, ' --local');
-        return runGridHere(context, output, loaded, { out, slots: slotsOf(flags), flags, again });
+        return runGridHere(context, output, loaded, { out, slots: slotsOf(context, flags), flags, again });
       }),
     );
 }

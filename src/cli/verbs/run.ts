@@ -17,6 +17,7 @@ import {
   QUANTIZE,
   shardOf,
   withCacheFlags,
+  withCardFlags,
   withDeviceFlags,
   withRelaunchFlags,
 } from '../options';
@@ -33,8 +34,10 @@ export function registerRun(program: Command, context: VerbContext): void {
   withPlanFlags(
     withRelaunchFlags(
       withCacheFlags(
-        withDeviceFlags(
-          program.command('run').description('run the whole method as an experiment says, or a series of runs'),
+        withCardFlags(
+          withDeviceFlags(
+            program.command('run').description('run the whole method as an experiment says, or a series of runs'),
+          ),
         ),
       ),
     ),

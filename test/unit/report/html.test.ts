@@ -311,7 +311,14 @@ describe('lineChart', () => {
   });
 
   it('cuts a range off at what values can be', () => {
-    const shares = { name: 'a', points: [[1, 80] as const, [2, 98] as const], ranges: [[75, 85], [92, 104]] as const };
+    const shares = {
+      name: 'a',
+      points: [[1, 80] as const, [2, 98] as const],
+      ranges: [
+        [75, 85],
+        [92, 104],
+      ] as const,
+    };
     const chart = (limited: boolean): string =>
       lineChart({ title: 't', xLabel: 'x', series: [shares], ...(limited ? { yLimits: [0, 100] as const } : {}) });
     expect(chart(false)).toContain('>110<');
