@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'teacher'
   | 'training' // non-finite loss and the like
   | 'cancelled'
+  | 'queue' // the queue of full runs cannot be reached, or holds something else than expected
   | 'usage'; // a command line is wrong
 
 /** What crosses a worker border: Comlink loses every field of an Error but message, name and stack. */

@@ -1,4 +1,4 @@
-// browser.ts: launches the full Chrome or Chromium, headless, with WebGPU, on a profile of its own, opens the page in it
+// browser.ts: launches the full Chrome or Chromium, headless or on a display, with WebGPU, on a profile of its own, opens the page in it
 // and notices when it dies. How the page is spoken to is not decided here.
 import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -19,10 +19,14 @@ export interface LaunchOptions {
   userDataDir?: string;
   /** Executable; found, or installed, when absent. */
   executablePath?: string;
-  /** Further flags, e.g. from `--browser-flag`. */
+  /** Further flags; of a flag that is there twice, the browser takes the last. */
   extraFlags?: readonly string[];
   /** How long it may take to close in order before it is killed. */
   closeMs?: number;
+  /** A display to open a window on, `:7`, where headless gives no GPU; headless without. */
+  display?: string;
+  /** Beside this process's environment, e.g. which Vulkan driver to take. */
+  env?: Readonly<Record<string, string>>;
   /** Lines of the page's console and of the launcher (installing a browser). */
   onLog?: (level: string, text: string) => void;
 }
@@ -34,8 +38,10 @@ export interface LaunchedBrowser {
   readonly flags: readonly string[];
   /** e.g. `156.0.7801.2` */
   readonly version: string;
-  /** The browser's main process, for `doctor` and for tests that end it the hard way. */
+  /** The browser's main process, for tests that end it the hard way. */
   processId(): Promise<number>;
+  /** Its process that talks to the GPU, where there is one. */
+  gpuProcessId(): Promise<number | undefined>;
   /** Opens an address and waits for its load. @throws PupilError `browser` */
   open(url: string): Promise<Page>;
   /** The work's result, or a PupilError `browser` as soon as the browser or a page dies. */
@@ -73,7 +79,8 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
   // Where a signal ends this process, nothing is closed in order.
   const atExit = (): void => rmSync(userDataDir, { recursive: true, force: true });
   if (fresh) process.once('exit', atExit);
-  const flags = [...browserFlags({ gpu: options.gpu }), ...(options.extraFlags ?? [])];
+  const { display } = options;
+  const flags = [...browserFlags({ gpu: options.gpu, headless: display === undefined }), ...(options.extraFlags ?? [])];
 
   let context: BrowserContext;
   try {
@@ -81,6 +88,7 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
       executablePath,
       headless: false, // Playwright's own headless mode is a shell without WebGPU; --headless=new is among the flags
       args: flags,
+      env: { ...environment(), ...options.env, ...(display === undefined ? {} : { DISPLAY: display }) },
       viewport: { width: 1280, height: 900 },
       // Ctrl+C is the command line's to handle: it lets a run checkpoint before the browser goes.
       handleSIGINT: false,
@@ -131,13 +139,11 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
     flags,
     version: context.browser()?.version() ?? '',
     processId: async () => {
-      const session = await context.browser()?.newBrowserCDPSession();
-      if (session === undefined) throw new PupilError('browser', 'browser: expected a running browser, it is gone');
-      const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-      const main = processInfo.find((process) => process.type === 'browser');
+      const main = await processOf(context, 'browser');
       if (main === undefined) throw new PupilError('browser', 'browser: it does not name its main process');
-      return main.id;
+      return main;
     },
+    gpuProcessId: () => processOf(context, 'GPU'),
     guard: (work) => Promise.race([work, death]).catch((error: unknown) => preferDeath(error, death)),
     open: async (url) => {
       const page = context.pages().find((open) => open.url() === 'about:blank') ?? (await context.newPage());
@@ -167,6 +173,21 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
     },
   };
   return browser;
+}
+
+/** The first of the browser's processes of a type. @throws PupilError `browser` where it is gone */
+async function processOf(context: BrowserContext, type: string): Promise<number | undefined> {
+  const session = await context.browser()?.newBrowserCDPSession();
+  if (session === undefined) throw new PupilError('browser', 'browser: expected a running browser, it is gone');
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  return processInfo.find((process) => process.type === type)?.id;
+}
+
+/** This process's environment without what is not set: Playwright takes texts only. */
+function environment(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }
 
 /** Playwright's own "target closed" often arrives just before its close event: wait a moment for the better error. */

@@ -8,11 +8,16 @@ import { PupilError } from '../base/errors';
 import type { HeartbeatLimits } from '../base/heartbeat';
 import { takeProcessLock } from '../base/processLock';
 import type { SessionApi } from '../session/protocol';
-import { launchBrowser, type GpuMode, type LaunchedBrowser, type LaunchOptions } from './browser';
+import { hardwareDriver } from '../../scripts/vulkan.mjs';
+import { browserExecutable, launchBrowser, type LaunchedBrowser, type LaunchOptions } from './browser';
 import { browserGroups, endGroups } from './browserProcesses';
+import { firstThatServes, waysFor, type Way } from './browserWays';
+import { openDisplay } from './display';
 import { startFileServer, type FileServer } from './fileServer';
 import type { Host, HostOptions } from './host';
+import { thisMachine } from './machine';
 import { PAGE_LIFE, PageLife } from './pageLife';
+import { pinBrowser, type PinnedBrowser } from './pinnedBrowser';
 import { pageFolder } from './project';
 
 type Listener = (event: unknown) => void;
@@ -22,29 +27,6 @@ interface PupilWindow {
   pupil?: { call(method: string, args: unknown[], listener?: string): Promise<Answer<unknown>> };
 }
 
-/** One way to start the browser; `auto` tries several until one gives an adapter. */
-interface Attempt {
-  gpu: GpuMode;
-  extraFlags?: readonly string[];
-}
-
-/** To be tried in turn where a server's GPU does not show itself under the first. */
-const VULKAN_ATTEMPTS: readonly Attempt[] = [
-  { gpu: 'vulkan' },
-  { gpu: 'vulkan', extraFlags: ['--enable-features=Vulkan,VulkanFromANGLE,DefaultANGLEVulkan'] },
-  { gpu: 'vulkan', extraFlags: ['--use-vulkan=native'] },
-];
-
-/** The ways that belong to a `--gpu` mode on this machine. */
-export function attemptsFor(mode: string): readonly Attempt[] {
-  if (mode === 'software') return [{ gpu: 'software' }];
-  if (mode === 'native') return [{ gpu: 'native' }];
-  if (mode === 'vulkan') return VULKAN_ATTEMPTS;
-  if (process.platform !== 'linux') return [{ gpu: 'native' }, { gpu: 'software' }];
-  const hasGpu = existsSync('/dev/nvidiactl') || existsSync('/dev/nvidia0') || existsSync('/dev/dri/renderD128');
-  return hasGpu ? [...VULKAN_ATTEMPTS, { gpu: 'software' }] : [{ gpu: 'software' }];
-}
-
 /** The port of an earlier run in this folder, or any: the same origin finds the same IndexedDB. */
 function rememberedPort(file: string | undefined): number {
   if (file === undefined || !existsSync(file)) return 0;
@@ -52,66 +34,29 @@ function rememberedPort(file: string | undefined): number {
   return Number.isInteger(port) && port > 0 && port < 65536 ? port : 0;
 }
 
-/** What a way to start the browser gave. */
-interface Opened {
-  browser: Pick<LaunchedBrowser, 'close' | 'flags'>;
-  session: Pick<SessionApi, 'doctor'>;
-}
-
-/**
- * Tries the ways in turn until one gives a hardware adapter. Under the flags for a GPU the browser falls back to software
- * SILENTLY, so an adapter alone is not enough, unless software is what the way asks for; the last is kept whatever it
- * gives.
- */
-export async function firstThatServes<T extends Opened>(
-  attempts: readonly Attempt[],
-  open: (attempt: Attempt) => Promise<T>,
-  note: (text: string) => void,
-): Promise<T> {
-  for (const [i, attempt] of attempts.entries()) {
-    const opened = await open(attempt);
-    try {
-      const { tiers, software } = await opened.session.doctor();
-      const serves = tiers.length > 0 && (!software || attempt.gpu === 'software');
-      if (serves || i === attempts.length - 1) {
-        if (software && attempts.length > 1) {
-          note(
-            'browser: this machine has a GPU, but the browser computes in software; --require-hardware refuses that',
-          );
-        }
-        return opened;
-      }
-      const found = tiers.length === 0 ? 'no adapter' : 'only a software adapter';
-      note(`browser: ${found} with ${opened.browser.flags.slice(-3).join(' ')}; trying another way`);
-    } catch (error) {
-      await opened.browser.close();
-      throw error;
-    }
-    await opened.browser.close();
-  }
-  throw new PupilError('browser', 'browser: expected at least one way to start it, there is none');
-}
-
 /** Opens the page in a browser started in one way. */
 async function openPage(
   server: FileServer,
-  attempt: Attempt,
-  options: HostOptions,
-  profile: string | undefined,
+  way: Way,
+  launch: Omit<LaunchOptions, 'gpu'>,
+  answerMs: number | undefined,
 ): Promise<{ browser: LaunchedBrowser; session: SessionApi }> {
-  const launch: LaunchOptions = {
-    ...attempt,
-    ...(profile === undefined ? {} : { userDataDir: profile }),
-    ...(options.patience === undefined ? {} : { closeMs: options.patience.closeMs }),
-    onLog: (level, text) => {
-      if (level === 'error') options.note(`browser: ${text}`);
-    },
-  };
-  const browser = await launchBrowser(launch);
+  const { gpu, extraFlags = [] } = way;
+  const display = way.headed === true ? await openDisplay() : undefined;
+  let browser: LaunchedBrowser;
+  try {
+    const shown = display === undefined ? {} : { display: display.name };
+    const launched = await launchBrowser({ ...launch, gpu, extraFlags, ...shown });
+    const close = (): Promise<void> => launched.close().finally(() => display?.close());
+    browser = { ...launched, close };
+  } catch (error) {
+    display?.close();
+    throw error;
+  }
   try {
     const page = await browser.open(`${server.pageUrl}?automation`);
     await waitForPort(browser, page);
-    return { browser, session: await sessionOf(browser, page, options.patience?.answerMs) };
+    return { browser, session: await sessionOf(browser, page, answerMs) };
   } catch (error) {
     await browser.close();
     throw error;
@@ -239,25 +184,53 @@ async function serveOn(page: string, portFile: string | undefined, note: (text: 
 export async function openPageHost(options: HostOptions): Promise<Host> {
   const { keepIn, note } = options;
   const page = pageFolder();
+  const machine = thisMachine();
+  const found = await browserExecutable(note);
   const profile = keepIn === undefined ? undefined : resolve(keepIn, '.profile');
   const portFile = keepIn === undefined ? undefined : join(keepIn, '.port');
   const giveBack = keepIn === undefined ? () => undefined : await takeProfile(resolve(keepIn), note);
   let server: FileServer | undefined;
+  let pinned: PinnedBrowser | undefined;
   const end = async (): Promise<void> => {
     await server?.close();
+    pinned?.close();
     giveBack();
   };
   try {
+    if (options.card !== undefined) pinned = pinBrowser(machine, options.card, found);
     const files = (server = await serveOn(page, portFile, note));
-    if (portFile !== undefined) writeFileSync(portFile, `${server.port}\n`);
-    const { browser, session } = await firstThatServes(
-      attemptsFor(options.gpu),
-      (attempt) => openPage(files, attempt, options, profile),
+    if (portFile !== undefined) writeFileSync(portFile, `${files.port}\n`);
+    const launch = {
+      executablePath: pinned?.executablePath ?? found,
+      env: hardwareDriver(),
+      ...(profile === undefined ? {} : { userDataDir: profile }),
+      ...(options.patience === undefined ? {} : { closeMs: options.patience.closeMs }),
+      onLog: (level: string, text: string) => {
+        if (level === 'error') note(`browser: ${text}`);
+      },
+    };
+    const { opened, tried } = await firstThatServes(
+      waysFor(options.gpu, machine),
+      (way) => openPage(files, way, launch, options.patience?.answerMs),
       note,
     );
+    const { browser, session } = opened;
+    let card: string | undefined;
+    try {
+      card = await pinned?.confirm(browser);
+    } catch (error) {
+      await browser.close();
+      throw error;
+    }
     return {
       session,
-      about: { browser: browser.executablePath, version: browser.version, flags: browser.flags.join(' ') },
+      about: {
+        browser: found,
+        version: browser.version,
+        flags: browser.flags.join(' '),
+        ...(card === undefined ? {} : { card }),
+      },
+      tried,
       reads: (paths) => ({ kind: 'http', base: files.shareTree(paths, []) }),
       writes: (paths) => ({ kind: 'http', base: files.shareTree([], paths) }),
       folder: (path) => ({ kind: 'http', base: files.shareOutput(path) }),

@@ -9,11 +9,13 @@ import { registerCheck } from './verbs/check';
 import { registerDoctor } from './verbs/doctor';
 import { registerEval } from './verbs/eval';
 import { registerExport } from './verbs/export';
+import { registerFull } from './verbs/full';
 import { registerGenerate } from './verbs/generate';
 import { registerInspect } from './verbs/inspect';
 import { registerJudge } from './verbs/judge';
 import { registerPlan } from './verbs/plan';
 import { registerPretrain } from './verbs/pretrain';
+import { registerReport } from './verbs/report';
 import { registerRun } from './verbs/run';
 import { registerScore } from './verbs/score';
 import { registerStudents } from './verbs/students';
@@ -40,6 +42,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerDoctor(program, context);
   registerCheck(program, context);
   registerRun(program, context);
+  registerFull(program, context);
   registerEval(program, context);
   registerScore(program, context);
   registerTeach(program, context);
@@ -49,6 +52,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerInspect(program, context);
   registerPretrain(program, context);
   registerPlan(program, context);
+  registerReport(program, context);
   registerStudents(program, context);
   return program;
 }

@@ -79,6 +79,12 @@ function writeRecord(folder: string, record: RunFolderRecord): RunFolderRecord {
   return record;
 }
 
+/** The id of the run that lives in a folder, also where its own record is damaged; undefined where none does. */
+export function runIdIn(folder: string): string | undefined {
+  const ids = [RUN_FOLDER_FILE, CHECKPOINT_RECORD].map((name) => readJson(join(folder, name))?.['runId']);
+  return ids.find((id) => typeof id === 'string');
+}
+
 /**
  * Takes the folder for this process: two runs in one folder would write each other's files. Returns what gives it back.
  *

@@ -5,9 +5,11 @@ import { PupilError } from '../base/errors';
 import type { Experiment } from '../config/experiment';
 import type { CacheUse, EvaluationRow, PhaseName, RunSummary, SessionApi, SessionEvent } from '../session/protocol';
 import { PATIENCE } from './full/patience';
+import type { PlanFlags } from './full/planVerb';
 import type { Host } from './host';
 import type { CommonFlags, RelaunchFlags } from './options';
 import { rowText, type Output } from './output';
+import { shellWord } from './shellWord';
 
 /** Every `of`-th run of a series, from the `index`-th on (counted from 1). */
 export interface Shard {
@@ -15,15 +17,13 @@ export interface Shard {
   of: number;
 }
 
-export interface RunFlags extends CommonFlags, RelaunchFlags {
+export interface RunFlags extends CommonFlags, RelaunchFlags, PlanFlags {
   out?: string;
   seed?: number;
   seeds?: number;
   shard?: Shard;
   resume?: boolean;
   force?: boolean;
-  plan?: boolean;
-  gflops: number;
   data?: string;
   student?: string;
   quantize?: string;
@@ -31,8 +31,6 @@ export interface RunFlags extends CommonFlags, RelaunchFlags {
 
 /** The command line that goes on with a run; flags that decide what runs and where are said again. */
 export function resumeCommand(name: string, out: string, flags: RunFlags): string {
-  const quoted = (text: string): string =>
-    /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
   const said: [string, string | number | undefined][] = [
     ['seed', flags.seed],
     ['seeds', flags.seeds],
@@ -43,19 +41,23 @@ export function resumeCommand(name: string, out: string, flags: RunFlags): strin
     ['data', flags.data],
     ['student', flags.student],
     ['quantize', flags.quantize],
+    ['gpus', flags.gpus?.join(',')],
     ['expect-vendor', flags.expectVendor],
     ['cache', flags.cache === false ? undefined : flags.cache],
     ['retries', flags.retries === PATIENCE.retries ? undefined : flags.retries],
     ['hang-minutes', flags.hangMinutes],
   ];
-  const again = said.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, quoted(String(value))]));
-  const hardware = flags.requireHardware === true ? ['--require-hardware'] : [];
+  const again = said.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, shellWord(String(value))]));
+  const hardware = [
+    ...(flags.requireHardware === true ? ['--require-hardware'] : []),
+    ...(flags.allowSoftware === true ? ['--allow-software'] : []),
+  ];
   const uncached = flags.cache === false ? ['--no-cache'] : [];
   return [
     'npm run pupil -- run',
-    quoted(name),
+    shellWord(name),
     '--out',
-    quoted(out),
+    shellWord(out),
     ...again,
     ...hardware,
     ...uncached,

@@ -22,7 +22,7 @@ import { resumable, resumeCommand, superviseOptions, tellResult, type RunFlags }
 type LoadedRun = LoadedSeries['runs'][number];
 
 /** In each run's folder: the complete experiment, with this machine's paths, so that the run can be made again alone. */
-const EXPERIMENT = 'experiment.json';
+export const EXPERIMENT = 'experiment.json';
 
 function readJson(file: string): unknown {
   try {
@@ -37,7 +37,7 @@ function readJson(file: string): unknown {
  *
  * @throws PupilError `usage` where the folder holds a run of another experiment.
  */
-function stateOf(folder: string, run: LoadedRun): 'finished' | 'begun' | 'new' {
+export function stateOf(folder: string, run: Pick<LoadedRun, 'experiment'>): 'finished' | 'begun' | 'new' {
   const report = readJson(join(folder, 'report.json')) as { state?: string; experiment?: Experiment } | undefined;
   const before = report?.experiment ?? (readJson(join(folder, EXPERIMENT)) as Experiment | undefined);
   if (before !== undefined) {
@@ -59,7 +59,7 @@ function stateOf(folder: string, run: LoadedRun): 'finished' | 'begun' | 'new' {
 const titleOf = (run: LoadedRun): string => [...run.cell.labels, `seed ${run.seed}`].join(', ');
 
 /** The table as far as there are runs, and what it has; resolves with it as text. */
-async function writeTable(folder: string, { series, cells, runs }: LoadedSeries): Promise<string> {
+export async function writeTable(folder: string, { series, cells, runs }: LoadedSeries): Promise<string> {
   const { writeSeriesReport } = await import('./nodeHost');
   return writeSeriesReport(folder, series, cells, runs);
 }
@@ -171,33 +171,4 @@ function tellRun(
   const text = `run ${index + 1} of ${total}: ${titleOf(run)}${state === 'started' ? '' : state === 'resumed' ? ', resumed' : ', finished before'}`;
   if (!output.json) output.note(text);
   else output.result('series-run', { run: index + 1, runs: total, id, cell: cell.labels, seed, state }, () => text);
-}
-
-/** `--plan`: what each cell needs, and all runs together; nothing started. */
-export async function planSeries(
-  output: Output,
-  { series, cells, runs }: LoadedSeries,
-  gflops: number,
-): Promise<ExitCode> {
-  const { planExperiment } = await import('./nodeHost');
-  const rows: { id: string; cell: string[]; seeds: number; flops: number; gpuBytes: number }[] = [];
-  for (const cell of cells) {
-    const own = runs.filter((run) => run.cell.id === cell.id);
-    const { totalFlops, phases } = await planExperiment(own[0]!.experiment);
-    const gpuBytes = phases.reduce((most, phase) => Math.max(most, phase.gpuBytes), 0);
-    rows.push({ id: cell.id, cell: cell.labels, seeds: own.length, flops: totalFlops, gpuBytes });
-  }
-  const totalFlops = rows.reduce((sum, { flops, seeds }) => sum + flops * seeds, 0);
-  const hours = totalFlops / (gflops * 1e9) / 3600;
-  output.result('series-plan', { name: series.name, runs: runs.length, cells: rows, totalFlops, gflops, hours }, () =>
-    [
-      `${series.name}: ${runs.length} runs`,
-      ...rows.map(
-        ({ id, seeds, flops, gpuBytes }) =>
-          `  ${id}: ${seeds} × ${(flops / 1e12).toFixed(3)} TFLOP, ${(gpuBytes / 2 ** 20).toFixed(1)} MiB on the GPU`,
-      ),
-      `${(totalFlops / 1e12).toFixed(2)} TFLOP at most: ${hours < 0.1 ? `${(hours * 3600).toPrecision(3)} seconds` : `${hours.toFixed(2)} hours`} at ${gflops} GFLOP/s`,
-    ].join('\n'),
-  );
-  return 0;
 }

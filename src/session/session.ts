@@ -122,6 +122,8 @@ export class Session extends SessionShelves implements SessionApi {
           control,
           resume: request.resume === true,
           force: request.force === true,
+          until: request.until,
+          shared: request.shared === undefined ? undefined : openFileRoot(request.shared),
           tierIsOpen: tier === 'auto' && (this.place.tier ?? 'auto') === 'auto',
           listener: safely(onEvent),
         });

@@ -4,9 +4,9 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { PupilError } from '../../base/errors';
 import type { SessionApi } from '../../session/protocol';
-import { giveHub, hostOptions, type VerbContext } from '../context';
+import { giveHub, hostOptions, openOptions, type VerbContext } from '../context';
 import type { Host, HostOptions } from '../host';
-import { deviceOptions, type CommonFlags } from '../options';
+import type { CommonFlags } from '../options';
 import type { Output } from '../output';
 
 /** What tells one adapter from another; its description may be empty. */
@@ -24,7 +24,7 @@ export class SessionPlace {
   private closings = 0;
 
   constructor(
-    private readonly context: Pick<VerbContext, 'openHost'>,
+    private readonly context: Pick<VerbContext, 'openHost' | 'machine'>,
     private readonly flags: CommonFlags,
     private readonly output: Output,
     /** The folder that keeps the browser's profile. */
@@ -59,7 +59,7 @@ export class SessionPlace {
     }
     const place = (this.current = { session: host.session, host });
     await giveHub(host, this.output);
-    await host.session.open(deviceOptions(this.flags, host));
+    await host.session.open(openOptions(this.context, this.flags, host));
     this.expectSameAdapter((await host.session.doctor()).adapter);
     return place;
   }

@@ -63,7 +63,7 @@ export interface Supervised {
  * @throws PupilError the last failure, where the session could not conclude the run itself; its hint says what was tried
  */
 export async function superviseRun(
-  context: Pick<VerbContext, 'openHost'>,
+  context: Pick<VerbContext, 'openHost' | 'machine'>,
   flags: CommonFlags,
   output: Output,
   run: FolderRun,
