@@ -33,7 +33,7 @@ import { results, writeShortExperiment } from './killedRuns';
 /** Quick to give up and to begin again, slow to believe that something hangs: the machine may be busy. */
 export const QUICK: NonNullable<SuperviseOptions['limits']> = {
   patience: { baseMs: 50, longestMs: 200 },
-  hang: { leastMs: 60_000, everyMs: 250 },
+  hang: { leastMs: 300_000, everyMs: 250 },
   room: { spareBytes: 8 * 2 ** 20, everyMs: 200, longestMs: 60_000 },
   ends: { stopMs: 30_000, closeMs: 20_000 },
 };
