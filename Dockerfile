@@ -2,7 +2,7 @@
 # Toolkit. How it is used: docs/full-runs.md.
 #
 #   docker build -t pupil .
-#   docker run --rm --gpus '"device=0"' --shm-size=1g -v "$PWD":/work pupil doctor --expect-vendor nvidia
+#   docker run --rm --gpus '"device=0"' --shm-size=1g -v "$PWD":/pupil pupil doctor --expect-vendor nvidia
 FROM node:20-bookworm-slim
 
 # Chromium; the Vulkan loader, and what NVIDIA's Vulkan library links against (a screen is not needed, its libraries are);
@@ -27,8 +27,9 @@ RUN node -e "import('./scripts/build.mjs').then(({ buildIfStale }) => ['cli', 'p
 
 # Runs, caches and downloads go to the mounted folder. Any user may run it: --user "$(id -u):$(id -g)".
 ENV HOME=/tmp \
-    PUPIL_CACHE=/work/.pupil-cache
-WORKDIR /work
+    PUPIL_CACHE=/pupil/.pupil-cache
+RUN mkdir /pupil && chmod 1777 /pupil
+WORKDIR /pupil
 USER node
 ENTRYPOINT ["tini", "--", "node", "/opt/pupil/scripts/pupil.mjs"]
 CMD ["doctor"]
