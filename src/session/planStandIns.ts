@@ -12,9 +12,10 @@ import type { LoadedTokenizer } from './tokenizers';
 
 /** A benchmark in numbers: questions as published, mean characters of its parts. */
 interface TypicalTask {
-  /** Of a pool that is split, all of it is under `train`. */
   train: number;
   test: number;
+  /** Of one pool that is split; absent: both together. */
+  pool?: number;
   question: number;
   /** None where a number is answered. */
   choices?: { count: number; length: number };
@@ -29,9 +30,9 @@ const TYPICAL: Partial<Record<TaskId, TypicalTask>> = {
   piqa: { train: 16113, test: 1838, question: 36, choices: { count: 2, length: 96 }, answer: 800 },
   siqa: { train: 33410, test: 1954, question: 130, choices: { count: 3, length: 24 }, answer: 800 },
   gsm8k: { train: 7473, test: 1319, question: 237, answer: 700 },
-  multiarith: { train: 600, test: 180, question: 158, answer: 450 },
+  multiarith: { train: 420, test: 180, question: 158, answer: 450 },
   math: { train: 7500, test: 5000, question: 190, answer: 1100 },
-  mmlu: { train: 14042, test: 14042, question: 320, choices: { count: 4, length: 60 }, answer: 900 },
+  mmlu: { train: 1531, test: 14042, pool: 14042, question: 320, choices: { count: 4, length: 60 }, answer: 900 },
 };
 const UNKNOWN: TypicalTask = { train: 4000, test: 1000, question: 200, answer: 700 };
 
@@ -104,13 +105,14 @@ export async function standIns(experiment: Experiment, root: OpenRoot): Promise<
       continue;
     }
     const typical = TYPICAL[task.id] ?? UNKNOWN;
+    const pool = typical.pool ?? typical.train + typical.test;
     const add = (part: string, count: number, from: number): string => {
       const path = `stand-in/${task.name}/${part}.jsonl`;
       added.set(path, lines(Array.from({ length: count }, (_, i) => typicalRow(typical, from + i))));
       return path;
     };
     estimates.push(
-      `${task.name}: its files are not here (first ${paths[0]!}); counted as published, ${typical.train} ${'all' in files ? 'questions' : `to train, ${typical.test} to test`}, with typical lengths`,
+      `${task.name}: its files are not here (first ${paths[0]!}); counted as published, ${'all' in files ? `${pool} questions` : `${typical.train} to train, ${typical.test} to test`}, with typical lengths`,
     );
     tasks.push({
       ...task,
@@ -123,7 +125,7 @@ export async function standIns(experiment: Experiment, root: OpenRoot): Promise<
       },
       files:
         'all' in files
-          ? { all: [add('all', typical.train, 0)] }
+          ? { all: [add('all', pool, 0)] }
           : {
               train: files.train.length === 0 ? [] : [add('train', typical.train, 0)],
               test: [add('test', typical.test, typical.train)],
