@@ -106,7 +106,7 @@ const demonstrations = (teacher, family, task) => ({
 
 /**
  * What each task is used for: `instruct` and `refine` are trained on, `tested` evaluated. A task that is used for nothing must
- * name something: without demonstrations, "instruct" is nothing.
+ * name something: without demonstrations, "selfRefine" is nothing, and phase 1 stays what other cells share.
  * @param {{ instruct?: number, refine?: number, tested: readonly number[] }} of
  */
 function uses({ instruct, refine, tested }) {
@@ -117,7 +117,7 @@ function uses({ instruct, refine, tested }) {
         ...(i === refine ? ['selfRefine'] : []),
         ...(tested.includes(i) ? ['evaluate'] : []),
       ];
-      return [`tasks[${i}].use`, use.length === 0 ? ['instruct'] : use];
+      return [`tasks[${i}].use`, use.length === 0 ? ['selfRefine'] : use];
     }),
   );
 }
@@ -137,7 +137,10 @@ function cellsOf({ inFamily }) {
     for (const i of MAIN) {
       cells.push({
         label: `${name(i)}, ${teacher.label}`,
-        set: { ...uses({ instruct: i, refine: i, tested: MAIN }), demonstrations: [demonstrations(teacher, family, i)] },
+        set: {
+          ...uses({ instruct: i, refine: i, tested: MAIN }),
+          demonstrations: [demonstrations(teacher, family, i)],
+        },
       });
     }
     // Figure 4: less of the demonstrations, and self-refine alone; tested on the task itself.
