@@ -119,9 +119,11 @@ export async function standIns(experiment: Experiment, root: OpenRoot): Promise<
     estimates.push(
       `${task.name}: its files are not here (first ${paths[0]!}); counted as published, ${'all' in files ? `${pool} questions` : `${typical.train} to train, ${typical.test} to test`}, with typical lengths`,
     );
+    const { trainCount: _, trainFraction: _share, ...whole } = task.split;
     tasks.push({
       ...task,
       id: 'custom',
+      split: isShown(task) || 'all' in files ? task.split : whole,
       mapping: {
         id: 'id',
         question: 'question',
@@ -132,7 +134,7 @@ export async function standIns(experiment: Experiment, root: OpenRoot): Promise<
         'all' in files
           ? { all: [add('all', pool, 0)] }
           : {
-              train: files.train.length === 0 ? [] : [add('train', train, 0)],
+              train: files.train.length === 0 || !isShown(task) ? [] : [add('train', train, 0)],
               test: [add('test', typical.test, typical.train)],
             },
     });

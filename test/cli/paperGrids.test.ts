@@ -99,17 +99,16 @@ async function plan(...args: string[]): Promise<Told> {
 }
 
 describe('full GRID --plan', () => {
-  const grid = someCells(
-    /^(OBQA, Llama-2-70b|OBQA, Llama-2-70b, 25 %.*|MultiArith, Llama-2-70b|(OBQA|MultiArith), refined on (OBQA|MultiArith).*)$/,
-  );
+  const grid = someCells(/^(MultiArith, Llama-2-70b(, 25 %.*)?|(OBQA|MultiArith), refined on (OBQA|MultiArith).*)$/);
+  const small = someCells(/^MultiArith, Llama-2-70b, 25 %$/);
   const card = ['--card', 'a6000', '--cards', '4'];
 
   it('without weights, data or demonstrations, on four A6000: every figure that is assumed is told', async () => {
-    const told = await plan(grid, ...card);
+    const told = await plan(grid, ...card, '--seeds', '1');
     expect(told).toMatchObject({
       type: 'series-plan',
       parameters: 6738415616,
-      runs: 18,
+      runs: 5,
       schedule: { cards: 4 },
       speeds: { isEstimate: true },
       fit: { memoryBytes: 48 * 2 ** 30, fits: true },
@@ -127,22 +126,21 @@ describe('full GRID --plan', () => {
     expect(disk.studentBytes).toBeLessThan(4.6e9);
     expect(peak.gpuBytes).toBeGreaterThan(disk.studentBytes);
     const kinds = (kind: string) => jobs.filter((job) => job.kind === kind);
-    expect([kinds('baseline').length, kinds('instruct').length]).toEqual([3, 6]); // a seed each: of 6 tasks; of 2 tasks
-    // A cross cell takes phase 1 from the job before it.
-    const cross = jobs.find(({ title }) => title.startsWith('OBQA, refined on MultiArith'))!;
+    // One straight cell and one cross cell share phase 1.
+    expect([kinds('baseline').length, kinds('instruct').length, kinds('cell').length]).toEqual([0, 1, 5]);
+    const cross = jobs.find(({ title }) => title.startsWith('MultiArith, refined on OBQA'))!;
     expect(cross.phases).toEqual(['generate-pairs', 'self-refine', 'evaluate']);
     expect(jobs.find(({ id }) => id === cross.after)!.phases).toContain('instruct');
   });
 
   it('a card that is too small: settings that would fit, each with its bytes, the last one below the card’s', async () => {
-    const small = someCells(/^MultiArith, Llama-2-70b$/);
-    const { fit, peak } = await plan(small, '--memory', '8GiB', '--seeds', '1');
+    const { fit, peak } = await plan(small, '--memory', '6GiB', '--seeds', '1');
     expect(fit.fits).toBe(false);
-    expect(peak.gpuBytes).toBeGreaterThan(8 * 2 ** 30);
+    expect(peak.gpuBytes).toBeGreaterThan(6 * 2 ** 30);
     expect(fit.remedies[0]!.setting).toMatch(
       /^(phases\.selfRefine\.microBatchTokens|evaluation\.batchSize|phases\.selfRefine\.sampling\.batchSize) \d+ → \d+$/,
     );
-    expect(fit.remedies.at(-1)!.gpuBytes).toBeLessThanOrEqual(8 * 2 ** 30);
+    expect(fit.remedies.at(-1)!.gpuBytes).toBeLessThanOrEqual(6 * 2 ** 30);
     const bytes = [peak.gpuBytes, ...fit.remedies.map(({ gpuBytes }) => gpuBytes)];
     expect(bytes).toEqual([...bytes].sort((a, b) => b - a));
     // What is not even enough for the weights fits with no setting.
@@ -151,7 +149,6 @@ describe('full GRID --plan', () => {
   });
 
   it('stated speeds give hours that scale with them, answers by their own speed', async () => {
-    const small = someCells(/^MultiArith, Llama-2-70b$/);
     const of = async (speed: string): Promise<number> =>
       (await plan(small, '--seeds', '1', '--tokens-per-second', speed)).seconds;
     const [slow, fast, slowAnswers] = [await of('100,100'), await of('200,200'), await of('100,50')];
