@@ -77,7 +77,7 @@ export function registerFull(program: Command, context: VerbContext): void {
             'Use: pupil run.',
           );
         }
-        if (plans) return tellGridPlan(output, loaded, flags, true);
+        if (plans) return tellGridPlan({ context, output }, loaded, flags, true);
         if (flags.local !== true) {
           throw new PupilError('usage', 'full: expected where the grid is to run', 'Add --local.');
         }
