@@ -94,11 +94,18 @@ const STUDENTS = [
 const ALL_TASKS = [...TASKS, ...ADDITIONAL];
 const MAIN = TASKS.map((_, i) => i);
 
+/** @param {number} i */
+function taskAt(i) {
+  const task = ALL_TASKS[i];
+  if (task === undefined) throw new Error(`paperGrids: there is no task ${i}`);
+  return task;
+}
+
 /** @param {{ label: string, folder: string }} teacher @param {'in-family' | 'out-family'} family @param {number} task */
 const demonstrations = (teacher, family, task) => ({
   label: teacher.label,
-  task: ALL_TASKS[task].name,
-  files: [`{data}/teachers/${teacher.folder}/${ALL_TASKS[task].id}.jsonl`],
+  task: taskAt(task).name,
+  files: [`{data}/teachers/${teacher.folder}/${taskAt(task).id}.jsonl`],
   format: 'jsonl',
   family,
   keepWrong: true,
@@ -130,7 +137,7 @@ function cellsOf({ inFamily }) {
     [inFamily, 'in-family'],
     [OUT_FAMILY, 'out-family'],
   ]);
-  const name = (/** @type {number} */ i) => ALL_TASKS[i].name;
+  const name = (/** @type {number} */ i) => taskAt(i).name;
   const noBaseline = { 'phases.baseline': false };
   for (const [teacher, family] of families) {
     // Table 1, 10, 11 and Figures 2 and 3: trained on one task, tested on all.
