@@ -5,7 +5,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Page } from 'playwright-core';
 import { finished, inPhase, PAIRS, REFINE } from './labPlace';
 import { visit, type Visit } from './openPage';
-import { crashGpu, crashPage, ended, freeze, limitStorage, outcomeOf, startShort, wayOn } from './shortRun';
+import {
+  crashGpu,
+  crashPage,
+  ended,
+  freeze,
+  limitStorage,
+  outcomeOf,
+  startChanged,
+  startShort,
+  wayOn,
+} from './shortRun';
 
 describe('a run of the page', { timeout: 600_000 }, () => {
   let visited: Visit;
@@ -14,6 +24,14 @@ describe('a run of the page', { timeout: 600_000 }, () => {
     visited = await visit();
   });
   afterAll(() => visited.end());
+
+  it('that would not fit the GPU is refused by its plan, with what would make it smaller', async () => {
+    const { page, problems } = visited;
+    await startChanged(visited, { 'limits.maxGpuBytes': 1_000_000 });
+    expect(await ended(page)).toMatch(/this run needs about \d+[^]*Lower microBatchTokens/);
+    await page.getByText('nothing of it is kept, and nothing is lost').waitFor();
+    expect(problems).toEqual([]);
+  });
 
   it('shows its pairs in Inside as soon as it has made them, without a reload', async () => {
     const { page, problems } = visited;

@@ -15,16 +15,18 @@ const CHANGES = {
   'evaluation.maxNewTokens': 24,
 };
 
-/** The address of the Lab with the short experiment. */
-export const shortLab = async ({ address }: Visit): Promise<string> =>
-  `${address}?place=lab&experiment=smoke&changes=${await encodeChanges(CHANGES)}`;
-
-/** Opens the Lab and begins the short run; resolves when it learns. */
-export async function startShort(visit: Visit, page = visit.page): Promise<void> {
-  await page.goto(await shortLab(visit));
+/** Opens the Lab with the short experiment, changed further, and begins the run. */
+export async function startChanged({ page, address }: Visit, changes: Record<string, unknown>): Promise<void> {
+  const packed = await encodeChanges({ ...CHANGES, ...changes });
+  await page.goto(`${address}?place=lab&experiment=smoke&changes=${packed}`);
   await ready(page);
   await mainButton(page, 'Run').click();
-  await inPhase(page, INSTRUCT);
+}
+
+/** Begins the short run; resolves when it learns. */
+export async function startShort(visit: Visit): Promise<void> {
+  await startChanged(visit, {});
+  await inPhase(visit.page, INSTRUCT);
 }
 
 /** How the run that goes on in this page ended, with what it says of a failure; a run that finished says nothing. */

@@ -24,7 +24,6 @@ export interface JobProgress {
   /** Checkpoints written in this sitting, and the time of the last one that the store has. */
   checkpoints: number;
   storedAt?: string;
-  relaunches?: number;
   /** ISO 8601: when this sitting began, and when this was said. */
   since: string;
   at: string;
@@ -89,10 +88,6 @@ export class ProgressMeter {
   /** The store has a checkpoint. */
   stored(): void {
     this.state.storedAt = new Date(this.now()).toISOString();
-  }
-
-  relaunched(relaunches: number): void {
-    this.state.relaunches = relaunches;
   }
 
   /** As it is now. */

@@ -16,7 +16,7 @@ import { jobOutput } from './jobOutput';
 import { gridJobs, type GridJob } from './jobs';
 import { nextJob, settled, type JobState } from './order';
 import { SessionPlace } from './sessionPlace';
-import { superviseRun } from './supervise';
+import { superviseRun, type SuperviseOptions } from './supervise';
 
 /** Where a job may run: a GPU of its own, or just a place in the line. */
 export interface Slot {
@@ -35,6 +35,13 @@ export interface LocalGrid {
 /** How a job ended. */
 export type JobEnd = { state: 'done' | 'stopped' } | { state: 'failed'; error: PlainError };
 
+export interface JobOptions extends Pick<SuperviseOptions, 'onEvent'> {
+  place: SessionPlace;
+  signal: AbortSignal;
+  /** Whether its folder holds the job's beginning; absent: looked up there. */
+  resume?: boolean;
+}
+
 /**
  * Runs one job of a grid in its folder, from where it is to its end, a stop or a failure that no relaunch mends.
  *
@@ -46,9 +53,8 @@ export async function runJob(
   flags: RunFlags,
   grid: GridFolder,
   job: GridJob,
-  options: { place: SessionPlace; signal: AbortSignal },
+  { resume = jobStateIn(grid, job) === 'begun', ...options }: JobOptions,
 ): Promise<JobEnd> {
-  const resume = jobStateIn(grid, job) === 'begun';
   const { folder, record, release } = prepareRunFolder(join(grid.folder, job.id), job.experiment, resume, job.inputs);
   try {
     noteExperiment(folder, job);

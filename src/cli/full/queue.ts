@@ -87,8 +87,12 @@ export class GridQueue {
 
   /** A grid as it was added. */
   async grid(name: string): Promise<QueuedGrid | undefined> {
-    const data = (await this.queue.getJob(tableId(name)))?.data;
+    const data = (await this.job(tableId(name)))?.data;
     return data?.kind === 'table' ? data.grid : undefined;
+  }
+
+  async job(id: string): Promise<RunJob | undefined> {
+    return (await this.queue.getJob(id)) as RunJob | undefined;
   }
 
   /** Where a job is. */
@@ -110,7 +114,7 @@ export class GridQueue {
   async add(grid: QueuedGrid, options: AddOptions = {}): Promise<Added> {
     const there = new Map<string, { job: RunJob; state: JobState }>();
     for (const { id } of grid.jobs) {
-      const job = await this.queue.getJob(id);
+      const job = await this.job(id);
       if (job !== undefined) there.set(id, { job, state: await this.stateOf(id) });
     }
     this.expectSame(grid, there);
@@ -130,7 +134,7 @@ export class GridQueue {
     const done = new Set([...there].filter(([, { state }]) => state === 'finished').map(([id]) => id));
     const begin = startable(grid.jobs, done).filter(({ id }) => !there.has(id));
     const optionsOf = this.optionsOf(options);
-    const table = await this.queue.getJob(tableId(grid.grid));
+    const table = await this.job(tableId(grid.grid));
     if (table !== undefined && (await table.isWaitingChildren())) {
       await table.updateData({ kind: 'table', grid });
       await this.addChildren(table, begin, optionsOf);
@@ -163,11 +167,11 @@ export class GridQueue {
    * worker that died) stay.
    */
   async addFollowers({ id, grid }: QueuedJob, options: JobsOptions): Promise<void> {
-    const table = await this.queue.getJob(tableId(grid));
+    const table = await this.job(tableId(grid));
     if (table?.data.kind !== 'table') return;
     const missing: QueuedJob[] = [];
     for (const job of followers(table.data.grid.jobs, id)) {
-      if ((await this.queue.getJob(job.id)) === undefined && !(await this.isCancelled(job.id))) missing.push(job);
+      if ((await this.job(job.id)) === undefined && !(await this.isCancelled(job.id))) missing.push(job);
     }
     const { priority, attempts } = options;
     await this.addChildren(
@@ -214,7 +218,7 @@ export class GridQueue {
     }
     // Marked first: a job that a worker takes at this moment is refused there.
     for (const one of cancelled) {
-      const job = await this.queue.getJob(one);
+      const job = await this.job(one);
       if (job !== undefined && !(await job.isActive())) await job.remove().catch(() => undefined);
     }
     return cancelled;
@@ -270,7 +274,7 @@ export class GridQueue {
   /** A table that is being made now would miss what is added: its end is waited for. */
   private async tableAtRest(grid: string): Promise<void> {
     for (let waited = 0; waited < 300; waited++) {
-      const table = await this.queue.getJob(tableId(grid));
+      const table = await this.job(tableId(grid));
       if (table === undefined) return;
       const state = await table.getState();
       if (state === 'waiting-children' || state === 'completed' || state === 'failed') return;

@@ -126,6 +126,8 @@ export class ClaimedFolder {
     private readonly area: string,
     private readonly folder: string,
     private readonly claim: Snapshot,
+    /** Whether the folder now holds what another worker left in the store, or nothing, and not what was there. */
+    readonly fetched: boolean,
   ) {
     this.name = nameOf(area, claim);
     this.kept = [new Set(claim.files.map(({ sha256 }) => sha256))];
@@ -156,10 +158,11 @@ export class ClaimedFolder {
       job,
       files: before?.files ?? [],
     };
-    const claimed = new ClaimedFolder(store, area, folder, claim);
+    const own = before !== undefined && (await isOwn(folder, before));
+    const claimed = new ClaimedFolder(store, area, folder, claim, !own);
     await store.putText(claimed.name, JSON.stringify(claim));
     await claimed.expectMine();
-    if (before === undefined || !(await isOwn(folder, before))) {
+    if (!own) {
       await rm(folder, { recursive: true, force: true });
       await mkdir(folder, { recursive: true });
       await fetchFiles(store, area, claim.files, folder);
@@ -173,13 +176,16 @@ export class ClaimedFolder {
   /**
    * Makes the folder as it is now the newest state. While the run goes on, a checkpoint may be written meanwhile: then it
    * is looked at again.
+   *
+   * @param options what came of the run; a folder of it that nobody needs any more
    * @throws ClaimLost where another worker has begun since
    */
-  async save(state: SnapshotState, outcome?: unknown): Promise<void> {
+  async save(state: SnapshotState, options: { outcome?: unknown; without?: string } = {}): Promise<void> {
+    const { outcome, without } = options;
     for (let tries = 1; ; tries++) {
       await this.expectMine();
       try {
-        const files = await this.putFiles();
+        const files = await this.putFiles(without);
         await this.expectMine();
         const { at: _, outcome: _before, ...rest } = this.claim;
         const snapshot: Snapshot = { ...rest, at: new Date().toISOString(), state, files };
@@ -205,8 +211,10 @@ export class ClaimedFolder {
     }
   }
 
-  private async putFiles(): Promise<SnapshotFile[]> {
-    const paths = await filesIn(this.folder);
+  private async putFiles(without: string | undefined): Promise<SnapshotFile[]> {
+    const paths = (await filesIn(this.folder)).filter(
+      (path) => without === undefined || !path.startsWith(`${without}/`),
+    );
     const before = await restOf(this.folder, paths);
     const files: SnapshotFile[] = [];
     for (const path of paths) {
@@ -218,7 +226,7 @@ export class ClaimedFolder {
       if (!known && (await this.store.sizeOf(name)) !== content.sizeBytes)
         await this.store.putFile(name, file, content);
     }
-    if ((await restOf(this.folder, await filesIn(this.folder))) !== before) {
+    if ((await restOf(this.folder, paths)) !== before) {
       throw new ContentChanged(`${this.folder}: a checkpoint was written meanwhile`);
     }
     return files;
