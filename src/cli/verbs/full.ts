@@ -57,7 +57,7 @@ export function registerFull(program: Command, context: VerbContext): void {
             'Use: pupil run.',
           );
         }
-        if (plans && loaded !== undefined) return tellGridPlan(output, loaded, flags, true);
+        if (plans && loaded !== undefined) return tellGridPlan({ context, output }, loaded, flags, true);
         if (flags.queue !== undefined) return runQueueVerb(output, flags, loaded);
         if (name === undefined || loaded === undefined) {
           throw new PupilError('usage', 'full: expected a grid', 'Name a series document, or a --queue to look after.');
