@@ -130,7 +130,7 @@ export function longTasks(events, { from, to }) {
         ms: Math.round((task.dur ?? 0) / 1000),
         cpuMs: Math.round((task.tdur ?? 0) / 1000),
         parts: largest(ownTimes(within)),
-        functions: largest(functions, 60),
+        functions: largest(functions, 20),
       };
     });
 }

@@ -10,7 +10,7 @@ import { expandSeries, isSeries, parseSeries, seriesCells } from '../config/seri
 import type { Series, SeriesCell, SeriesRun } from '../config/series';
 import { pathInRoot } from './host';
 import { expectStudent } from './modelFolder';
-import { experimentsFolder, seriesFolder, studentsFolder } from './project';
+import { experimentsFolder, gridsFolder, seriesFolder, studentsFolder } from './project';
 
 export interface LoadedExperiment {
   /** Paths as {@link pathInRoot} writes them. */
@@ -36,6 +36,8 @@ export interface LoadOptions {
   student?: string;
   quantize?: string;
   tier?: string;
+  /** Files and data that are not there are no error: for plans, which estimate them. */
+  absentFiles?: boolean;
 }
 
 function namesIn(folder: string): string[] {
@@ -53,14 +55,14 @@ function findDocument(name: string, from = '.'): { document: unknown; base: stri
   if ((PRESET_NAMES as string[]).includes(name)) {
     return { document: structuredClone(preset(name)), base: experimentsFolder() };
   }
-  for (const folder of [experimentsFolder(), seriesFolder()]) {
+  for (const folder of [experimentsFolder(), seriesFolder(), gridsFolder()]) {
     const bundled = join(folder, `${name}.json`);
     if (/^[A-Za-z0-9._-]+$/.test(name) && existsSync(bundled)) return { document: readDocument(bundled), base: folder };
   }
   throw new PupilError(
     'usage',
     `run: expected an experiment file or a preset, there is no ${name}`,
-    `Presets: ${PRESET_NAMES.join(', ')}. Experiments: ${namesIn(experimentsFolder()).join(', ')}. Series: ${namesIn(seriesFolder()).join(', ')}. Or the path of a JSON file.`,
+    `Presets: ${PRESET_NAMES.join(', ')}. Experiments: ${namesIn(experimentsFolder()).join(', ')}. Series: ${namesIn(seriesFolder()).join(', ')}. Grids: ${namesIn(gridsFolder()).join(', ')}. Or the path of a JSON file.`,
   );
 }
 
@@ -127,21 +129,29 @@ function withBundledStudent(experiment: Experiment): Experiment {
   return { ...experiment, student: { ...experiment.student, source: { kind: 'directory', path } } };
 }
 
+/** Where nothing lies: stands for a data root that nobody has set. */
+const NO_DATA = '/data-of-the-plan';
+
 /**
  * A checked experiment with the paths of this machine; relative ones start from the folder `base`.
  *
  * @throws PupilError `source` naming every file that is not there.
  */
-export function locate(checked: Experiment, base: string, options: Pick<LoadOptions, 'data'>): LoadedExperiment {
-  const data = options.data ?? process.env['PUPIL_DATA'];
-  if (data !== undefined && data !== '' && !existsSync(data)) {
+export function locate(
+  checked: Experiment,
+  base: string,
+  options: Pick<LoadOptions, 'data' | 'absentFiles'>,
+): LoadedExperiment {
+  const named = options.data ?? process.env['PUPIL_DATA'];
+  const data = options.absentFiles === true && (named ?? '') === '' ? NO_DATA : named;
+  if (data !== undefined && data !== '' && data !== NO_DATA && !existsSync(data)) {
     throw new PupilError('source', `--data: expected a folder, ${data} does not exist`, 'Check --data and PUPIL_DATA.');
   }
   const roots = { base, ...(data === undefined || data === '' ? {} : { data: resolve(data) }) };
   const absolute = withBundledStudent(resolvePaths(checked, roots));
   const inputs = localPaths(absolute).map((path) => resolve(path));
   const missing = inputs.filter((path) => !existsSync(path));
-  if (missing.length > 0) {
+  if (missing.length > 0 && options.absentFiles !== true) {
     throw new PupilError(
       'source',
       `${checked.name}: expected ${missing.length} file${missing.length === 1 ? '' : 's'} that ${missing.length === 1 ? 'is' : 'are'} not there:\n` +

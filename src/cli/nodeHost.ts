@@ -7,6 +7,7 @@ import { join, parse } from 'node:path';
 import { PupilError } from '../base/errors';
 import type { Experiment, ScorerName, TaskId } from '../config/experiment';
 import type { Series, SeriesCell, SeriesRun } from '../config/series';
+import type { JsonObject } from '../formats/jsonText';
 import type { AnswerRow } from '../report/answers';
 import type { PaperReport } from '../report/paperReport';
 import { summariseSeries, type SeriesRunResult } from '../report/series';
@@ -88,14 +89,20 @@ export type { RunPlan };
 
 /** What a run would need: read from the student's header, the tokenizer and the data. Needs no GPU. */
 export async function planExperiment(experiment: Experiment): Promise<RunPlan> {
-  const [{ planRun }, { openDiskRoot }, { RemoteFiles }] = await Promise.all([
+  const [{ planRun }, { openDiskRoot }, { RemoteFiles }, { SHAPES }] = await Promise.all([
     import('../session/plan'),
     import('../sources/disk'),
     import('../session/remoteFiles'),
+    import('../../scripts/studentShapes.mjs'),
   ]);
   const remote = new RemoteFiles();
   remote.set(hubFromEnvironment(() => undefined) ?? {});
-  return planRun(experiment, remote.beside(openDiskRoot(parse(process.cwd()).root)));
+  // Llama-2-7b-hf, Mistral-7B-Instruct-v0.1: the published shape whose name the folder's begins with.
+  const shapeOf = (name: string): JsonObject | undefined => {
+    const known = Object.keys(SHAPES).find((shape) => name.toLowerCase().startsWith(shape));
+    return known === undefined ? undefined : SHAPES[known];
+  };
+  return planRun(experiment, remote.beside(openDiskRoot(parse(process.cwd()).root)), { shapeOf });
 }
 
 /** What a student in a folder of this machine would need. Needs no GPU. */

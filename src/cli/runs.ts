@@ -5,6 +5,7 @@ import { PupilError } from '../base/errors';
 import type { Experiment } from '../config/experiment';
 import type { CacheUse, EvaluationRow, PhaseName, RunSummary, SessionApi, SessionEvent } from '../session/protocol';
 import { PATIENCE } from './full/patience';
+import type { PlanFlags } from './full/planVerb';
 import type { Host } from './host';
 import type { CommonFlags, RelaunchFlags } from './options';
 import { rowText, type Output } from './output';
@@ -16,15 +17,13 @@ export interface Shard {
   of: number;
 }
 
-export interface RunFlags extends CommonFlags, RelaunchFlags {
+export interface RunFlags extends CommonFlags, RelaunchFlags, PlanFlags {
   out?: string;
   seed?: number;
   seeds?: number;
   shard?: Shard;
   resume?: boolean;
   force?: boolean;
-  plan?: boolean;
-  gflops: number;
   data?: string;
   student?: string;
   quantize?: string;

@@ -172,32 +172,3 @@ function tellRun(
   if (!output.json) output.note(text);
   else output.result('series-run', { run: index + 1, runs: total, id, cell: cell.labels, seed, state }, () => text);
 }
-
-/** `--plan`: what each cell needs, and all runs together; nothing started. */
-export async function planSeries(
-  output: Output,
-  { series, cells, runs }: LoadedSeries,
-  gflops: number,
-): Promise<ExitCode> {
-  const { planExperiment } = await import('./nodeHost');
-  const rows: { id: string; cell: string[]; seeds: number; flops: number; gpuBytes: number }[] = [];
-  for (const cell of cells) {
-    const own = runs.filter((run) => run.cell.id === cell.id);
-    const { totalFlops, phases } = await planExperiment(own[0]!.experiment);
-    const gpuBytes = phases.reduce((most, phase) => Math.max(most, phase.gpuBytes), 0);
-    rows.push({ id: cell.id, cell: cell.labels, seeds: own.length, flops: totalFlops, gpuBytes });
-  }
-  const totalFlops = rows.reduce((sum, { flops, seeds }) => sum + flops * seeds, 0);
-  const hours = totalFlops / (gflops * 1e9) / 3600;
-  output.result('series-plan', { name: series.name, runs: runs.length, cells: rows, totalFlops, gflops, hours }, () =>
-    [
-      `${series.name}: ${runs.length} runs`,
-      ...rows.map(
-        ({ id, seeds, flops, gpuBytes }) =>
-          `  ${id}: ${seeds} × ${(flops / 1e12).toFixed(3)} TFLOP, ${(gpuBytes / 2 ** 20).toFixed(1)} MiB on the GPU`,
-      ),
-      `${(totalFlops / 1e12).toFixed(2)} TFLOP at most: ${hours < 0.1 ? `${(hours * 3600).toPrecision(3)} seconds` : `${hours.toFixed(2)} hours`} at ${gflops} GFLOP/s`,
-    ].join('\n'),
-  );
-  return 0;
-}

@@ -284,7 +284,9 @@ export class Gpu {
    * error of a buffer that can no longer be mapped or of a kernel that no longer compiles. Other errors as they are.
    */
   async causeOf(error: unknown): Promise<unknown> {
-    if (this.closed || (error instanceof PupilError && error.code !== 'gpu-validation')) return error;
+    // A kernel that the device refuses is `validation`; `internal`: the device may be gone before it has said so.
+    const isInternal = ((error as Error).cause as GPUPipelineError | undefined)?.reason === 'internal';
+    if (this.closed || (error instanceof PupilError && !isInternal)) return error;
     const moment = new Promise((resolve) => setTimeout(resolve, LOST_KNOWN_MS));
     await Promise.race([this.device.lost, moment]);
     await Promise.resolve(); // the listener of device.lost above has run then

@@ -42,6 +42,8 @@ export interface FoundRuns {
 
 const REPORT = 'report.json';
 const RATINGS = 'judge.json';
+/** In the folder of a job that ended early, as it should. */
+const ENDED = 'ended.json';
 
 /** As long as the reports themselves are read. */
 interface Reading extends Gathered {
@@ -131,6 +133,7 @@ async function readZip(reading: Reading, { from, open }: FoundFile): Promise<{ f
 }
 
 async function readFolder(reading: Reading, { from, read }: FoundFolder): Promise<void> {
+  if ((await read(ENDED)) !== undefined) return; // of a full run, what other runs share: they have its results
   const bytes = await read(REPORT);
   if (bytes === undefined) {
     const { id, pending } = await unfinished(from, read);
@@ -326,7 +329,8 @@ function readJudge(reading: Reading, from: string, bytes: Uint8Array): void {
 /** A series' document by itself, or what a series wrote about itself. */
 async function readGrid(reading: Reading, { from, open }: FoundFile): Promise<void> {
   const json = parseJsonObject(await wholeOf(await open()), from);
-  const series = parseSeries(json['format'] === 'pupil-series-report' ? json['series'] : json);
+  // A full run's document and a series' own report hold the series as a part.
+  const series = parseSeries(typeof json['format'] === 'string' ? json['series'] : json);
   const known = reading.grids.some(({ name }) => name === series.name);
   if (known) return; // the same series in another folder (shards, copies): its runs are counted together
   reading.grids.push(gridProgress(from, series, reading.found));

@@ -189,6 +189,8 @@ export interface VariantsReport {
   milliseconds: Record<string, Record<string, number>>;
   /** What tier `auto` means here, and why. */
   autoTier: { tier: string; reason: string };
+  /** Multiply-adds of one dispatch at the most, as measured; absent where it was not. */
+  multiplyAddsPerDispatch?: number;
 }
 
 export interface CheckResult {

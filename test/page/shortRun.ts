@@ -8,23 +8,26 @@ import type { Visit } from './openPage';
 /** Of the preset `smoke`: no baselines, more steps to be disturbed in, few answers. */
 const CHANGES = {
   'phases.baseline': false,
-  'phases.instruct.epochs': 6,
-  'phases.selfRefine.maxSteps': 8,
+  'phases.instruct.epochs': 5,
+  'phases.selfRefine.maxSteps': 4,
+  'phases.selfRefine.sampling.maxNewTokens': 32,
   'evaluation.prompts': ['cot'],
   'evaluation.probing': false,
-  'evaluation.maxNewTokens': 24,
+  'evaluation.maxNewTokens': 16,
 };
 
-/** The address of the Lab with the short experiment. */
-export const shortLab = async ({ address }: Visit): Promise<string> =>
-  `${address}?place=lab&experiment=smoke&changes=${await encodeChanges(CHANGES)}`;
-
-/** Opens the Lab and begins the short run; resolves when it learns. */
-export async function startShort(visit: Visit, page = visit.page): Promise<void> {
-  await page.goto(await shortLab(visit));
+/** Opens the Lab with the short experiment, changed further, and begins the run. */
+export async function startChanged({ page, address }: Visit, changes: Record<string, unknown>): Promise<void> {
+  const packed = await encodeChanges({ ...CHANGES, ...changes });
+  await page.goto(`${address}?place=lab&experiment=smoke&changes=${packed}`);
   await ready(page);
   await mainButton(page, 'Run').click();
-  await inPhase(page, INSTRUCT);
+}
+
+/** Begins the short run; resolves when it learns. */
+export async function startShort(visit: Visit): Promise<void> {
+  await startChanged(visit, {});
+  await inPhase(visit.page, INSTRUCT);
 }
 
 /** How the run that goes on in this page ended, with what it says of a failure; a run that finished says nothing. */
@@ -74,7 +77,7 @@ export function outcomeOf(page: Page): Promise<Record<string, string>> {
 }
 
 /** Sets how much this page may store, and lifts it again: the browser's own quota. */
-export async function limitStorage({ context, page, address }: Visit): Promise<() => Promise<void>> {
+export async function limitStorage({ context, address }: Visit, page: Page): Promise<() => Promise<void>> {
   const browser = await context.newCDPSession(page);
   const origin = address.replace(/\/$/, '');
   const usage = await page.evaluate(async () => (await navigator.storage.estimate()).usage ?? 0);

@@ -40,7 +40,11 @@ const STROKES: readonly (string | undefined)[] = [
 export const MOST_CURVES = STROKES.length;
 const TABLE_ROWS = 200;
 
-const shortName = (key: string): string => key.slice(key.indexOf('/') + 1);
+/** `rewards/chosen` → `chosen`; whole where two of a figure would be called the same. */
+function shortName(key: string, keys: readonly string[]): string {
+  const short = (one: string): string => one.slice(one.indexOf('/') + 1);
+  return keys.filter((one) => short(one) === short(key)).length > 1 ? key : short(key);
+}
 
 function lineOf(points: readonly MetricPoint[], key: string): XY[] {
   return points.flatMap(({ step, values }) => {
@@ -86,7 +90,7 @@ export function curveFigures(
 }
 
 function ofOneRun(where: string, run: CurveRun, { id, title, note, keys }: MetricFigure): PaperFigure & { id: string } {
-  const label = (key: string): string => (keys.length === 1 ? key : shortName(key));
+  const label = (key: string): string => (keys.length === 1 ? key : shortName(key, keys));
   const lines = keys.map((key) => ({ label: label(key), mark: '', points: lineOf(run.points, key) }));
   return {
     id,
@@ -101,7 +105,7 @@ function ofSeveral(
   { id, title, note, keys }: MetricFigure,
   key: string,
 ): PaperFigure & { id: string } {
-  const own = keys.length === 1 ? title : `${title}: ${shortName(key)}`;
+  const own = keys.length === 1 ? title : `${title}: ${shortName(key, keys)}`;
   const lines = runs.map(({ name, points }, i) => ({
     label: `${i + 1} ${name}`,
     mark: String(i + 1),

@@ -49,11 +49,30 @@ export function smallerSettings(experiment: Experiment, phase: string | undefine
       add('evaluation.batchSize', evaluation.batchSize, to, { evaluation: { ...evaluation, batchSize: to } });
     }
   }
+  // The batches change no number that a run computes; what follows does.
+  if (student.tier !== 'f16') add('student.tier', student.tier, 'f16', { student: { ...student, tier: 'f16' } });
+  if (phase === 'generate-pairs' && selfRefine !== false) {
+    const { sampling } = selfRefine;
+    for (let to = halved(sampling.maxNewTokens); to >= 32; to = halved(to)) {
+      const changed = { ...selfRefine, sampling: { ...sampling, maxNewTokens: to } };
+      const change = { phases: { ...phases, selfRefine: changed } };
+      add('phases.selfRefine.sampling.maxNewTokens', sampling.maxNewTokens, to, change);
+    }
+  }
+  if (phase === 'baseline' || phase === 'evaluate') {
+    for (let to = halved(evaluation.maxNewTokens); to >= 32; to = halved(to)) {
+      const change = { evaluation: { ...evaluation, maxNewTokens: to } };
+      add('evaluation.maxNewTokens', evaluation.maxNewTokens, to, change);
+    }
+  }
   for (let to = halved(adapter.rank); to >= 4; to = halved(to)) {
     add('adapter.rank', adapter.rank, to, { adapter: { ...adapter, rank: to } });
   }
   if (student.quantize === 'none') {
     add('student.quantize', 'none', 'nf4', { student: { ...student, quantize: 'nf4' } });
+  }
+  if (student.quantize !== 'nf4-double') {
+    add('student.quantize', student.quantize, 'nf4-double', { student: { ...student, quantize: 'nf4-double' } });
   }
   return out;
 }

@@ -22,7 +22,8 @@ const SOURCES: Record<VariantsReport['source'], string> = {
 };
 
 /** Which kernel variants the session computes with, whence that is known, and the times behind it. */
-export function variantLines({ source, reason, choice, milliseconds, autoTier }: VariantsReport): string[] {
+export function variantLines(report: VariantsReport): string[] {
+  const { source, reason, choice, milliseconds, autoTier, multiplyAddsPerDispatch: bound } = report;
   const times = (name: string): string =>
     Object.entries(milliseconds[name] ?? {})
       .sort((a, b) => a[1] - b[1])
@@ -34,6 +35,7 @@ export function variantLines({ source, reason, choice, milliseconds, autoTier }:
       `  ${name.padEnd(18)} ${variant.padEnd(18)} ${times(name)}`.trimEnd(),
     ),
     `tier auto   ${autoTier.tier} (${autoTier.reason})`,
+    `dispatches  ${bound === undefined ? 'cut at what stands without a measurement' : `cut at ${bound.toExponential(1)} multiply-adds, a quarter of a second at the most as measured`}`,
   ];
 }
 

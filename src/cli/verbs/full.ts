@@ -7,10 +7,12 @@ import { slug } from '../../base/slug';
 import { perform, type VerbContext } from '../context';
 import { loadSeries } from '../experimentFile';
 import { runGridHere } from '../full/local';
+import { withStoreFlags } from '../full/openStore';
+import { tellGridPlan, withPlanFlags } from '../full/planVerb';
 import { runQueueVerb, withQueueVerbFlags, type QueueVerbFlags } from '../full/queueVerb';
 import { slotsOf } from '../full/slots';
-import { withStoreFlags } from '../full/openStore';
-import { integerIn, withCacheFlags, withCardFlags, withDeviceFlags, withRelaunchFlags } from '../options';
+import { STUDENT_HELP } from '../modelFolder';
+import { integerIn, QUANTIZE, withCacheFlags, withCardFlags, withDeviceFlags, withRelaunchFlags } from '../options';
 import { resumeCommand, type RunFlags } from '../runs';
 
 interface FullFlags extends Omit<RunFlags, 'resume'>, QueueVerbFlags {
@@ -30,7 +32,7 @@ export function registerFull(program: Command, context: VerbContext): void {
       ),
     ),
   );
-  withStoreFlags(withQueueVerbFlags(command))
+  withPlanFlags(withStoreFlags(withQueueVerbFlags(command)))
     .argument('[grid]', 'a series document: a JSON file, or the name of one in experiments/series/ or grids/')
     .option('--out <dir>', 'folder for runs, shared results and tables (default: runs/<name>)')
     .option('--local', 'work the grid here and now; the same command goes on with what is missing')
@@ -41,10 +43,13 @@ export function registerFull(program: Command, context: VerbContext): void {
     )
     .option('--seeds <n>', 'how many seeds each cell runs with, in place of the grid’s number', integerIn(1, 10_000))
     .option('--data <dir>', 'what {data} stands for in the experiments (default: PUPIL_DATA)')
+    .option('--student <student>', `replaces the experiments' student: ${STUDENT_HELP}`)
+    .addOption(new Option('--quantize <kind>', "replaces the experiments' quantisation").choices(QUANTIZE))
     .option('--force', 'go on with runs although adapter, tier or student differ; no longer exact')
     .action((name: string | undefined, flags: FullFlags) =>
       perform(context, flags.json === true, async (output) => {
-        const loaded = name === undefined ? undefined : loadSeries(name, flags);
+        const plans = flags.plan === true;
+        const loaded = name === undefined ? undefined : loadSeries(name, { ...flags, absentFiles: plans });
         if (name !== undefined && loaded === undefined) {
           throw new PupilError(
             'usage',
@@ -52,6 +57,7 @@ export function registerFull(program: Command, context: VerbContext): void {
             'Use: pupil run.',
           );
         }
+        if (plans && loaded !== undefined) return tellGridPlan({ context, output }, loaded, flags, true);
         if (flags.queue !== undefined) return runQueueVerb(output, flags, loaded);
         if (name === undefined || loaded === undefined) {
           throw new PupilError('usage', 'full: expected a grid', 'Name a series document, or a --queue to look after.');

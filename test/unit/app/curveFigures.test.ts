@@ -51,6 +51,13 @@ describe('a figure', () => {
     expect(figure!.description).toContain('at step 5000');
   });
 
+  it('calls no two of its lines the same', () => {
+    const both = figuresOf(['rewards/accuracies', 'eval_rewards/accuracies']);
+    const [figure] = curveFigures('self-refine', [{ name: 'Mine', points }], both);
+    const titles = figure!.table.columns.map(({ title }) => title);
+    expect(titles).toEqual(['step', 'rewards/accuracies', 'eval_rewards/accuracies']);
+  });
+
   it('of several runs is one for each metric, a numbered line a run; a run without it leaves gaps', () => {
     const other = { name: 'Other, "x"', points: [{ step: 2, values: { loss: 1 } }] };
     const made = curveFigures('self-refine', [{ name: 'Mine', points: points.slice(0, 3) }, other], figures);
