@@ -33,7 +33,7 @@ import { results, writeShortExperiment } from './killedRuns';
 /** Quick to give up and to begin again, slow to believe that something hangs: the machine may be busy. */
 export const QUICK: NonNullable<SuperviseOptions['limits']> = {
   patience: { baseMs: 50, longestMs: 200 },
-  hang: { leastMs: 60_000, everyMs: 250 },
+  hang: { leastMs: 300_000, everyMs: 250 },
   room: { spareBytes: 8 * 2 ** 20, everyMs: 200, longestMs: 60_000 },
   ends: { stopMs: 30_000, closeMs: 20_000 },
 };
@@ -234,7 +234,8 @@ export interface Launched {
 /** Starts `pupil run`; the command line must be built. */
 export function launched(experimentFile: string, out: string, flags: readonly string[]): Launched {
   const args = [join(ROOT, 'dist/cli/pupil.js'), 'run', experimentFile, '--out', out, '--json', ...flags];
-  const child = spawn(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...vulkanEnvironment() } });
+  const env = { ...process.env, ...(flags.includes('node') ? vulkanEnvironment() : {}) };
+  const child = spawn(process.execPath, args, { cwd: ROOT, env });
   let err = '';
   let said = '';
   const waiting = new Set<() => void>();

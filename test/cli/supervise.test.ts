@@ -61,6 +61,10 @@ describe('patience', () => {
     expect(patience.after(failure('storage-full'), 'running', 'has room').do).toBe('relaunch');
     expect(patience.after(failure('storage-full'), 'running', 'has room').do).toBe('give up');
   });
+  it('a browser that dies of a full disk waits for room as well; a lost device does not', () => {
+    expect(decide('browser', 'running', 'full')).toBe('wait for room');
+    expect(decide('gpu-device-lost', 'running', 'full')).toBe('relaunch');
+  });
   it('relaunches three times in vain, then no more; a checkpoint begins the count anew; the wait doubles', () => {
     const patience = new Patience({ ...PATIENCE, baseMs: 10, longestMs: 25 });
     const next = (): unknown => {

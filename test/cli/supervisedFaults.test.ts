@@ -57,7 +57,7 @@ describe('in Node', { timeout: 600_000 }, () => {
   let undisturbed: Record<string, string>;
   beforeAll(async () => {
     undisturbed = (await story(experiment, join(folder, 'node'), { host: 'node' })).results;
-  });
+  }, 600_000);
 
   it('the newest checkpoint is damaged in both places: the one before it is used, and the log says so; then the device is lost', async () => {
     const out = join(folder, 'damaged');

@@ -37,6 +37,9 @@ const MENDED: ReadonlySet<Code> = new Set<Code>(['browser', 'hung', 'gpu-device-
 /** These may have been chance: memory that leaked is free after a relaunch, a network file system is back. Twice is none. */
 const ONCE: ReadonlySet<Code> = new Set<Code>(['gpu-out-of-memory', 'gpu-validation', 'internal', 'source', 'storage']);
 
+/** What a full disk may look like from where it failed. */
+const OF_A_FULL_DISK: ReadonlySet<Code> = new Set<Code>(['storage-full', 'storage', 'browser', 'source', 'internal']);
+
 export class Patience {
   /** Of this run so far. */
   relaunches = 0;
@@ -55,14 +58,14 @@ export class Patience {
 
   /**
    * The next thing to do. A relaunch is counted as made.
-   * @param disk whether the folder's disk lacks the room that a checkpoint needs
+   * @param disk whether the folder's disk lacks room
    */
   after(failure: Pick<PlainError, 'code'>, stage: Stage, disk: 'full' | 'has room' = 'has room'): Remedy {
     const { code } = failure;
     const { retries, most, baseMs, longestMs } = this.limits;
     if (retries === 0) return { do: 'give up', why: 'relaunching is switched off (--retries 0)' };
     if (stage === 'first opening') return { do: 'give up', why: 'it could not be started at all' };
-    if (code === 'storage-full' && disk === 'full') return { do: 'wait for room' };
+    if (disk === 'full' && OF_A_FULL_DISK.has(code)) return { do: 'wait for room' };
     // Room that a quota or another disk lacks cannot be measured here: as an error that may pass.
     const once = ONCE.has(code) || code === 'storage-full';
     if (!once && !MENDED.has(code)) return { do: 'give up', why: 'a relaunch would not mend it' };

@@ -13,7 +13,6 @@ export interface LogEntry {
   event:
     | 'start'
     | 'opened'
-    | 'resumed'
     | 'failed'
     | 'relaunch'
     | 'waiting'

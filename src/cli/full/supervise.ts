@@ -186,7 +186,9 @@ class Supervision {
     const { folder } = this.run;
     const needed = neededBytes(folder, this.checkpointBytes, this.room.spareBytes);
     const free = freeBytes(folder) ?? Infinity;
-    const remedy = this.patience.after(failure, this.stage, free < needed ? 'full' : 'has room');
+    // A browser dies of a full disk, not of one on which only a whole checkpoint finds no room.
+    const wanted = failure.code.startsWith('storage') ? needed : this.room.spareBytes / 4;
+    const remedy = this.patience.after(failure, this.stage, free < wanted ? 'full' : 'has room');
     if (remedy.do === 'give up') return remedy.why;
     this.tell(`${failure.message}`);
     await this.close();
