@@ -32,7 +32,7 @@ const DISTURBANCES: Readonly<Record<string, (visited: Visit, page: Page) => Prom
     return next;
   },
   'it was held still': async (visited, page) => {
-    await freeze(visited, page, 2000);
+    expect(await freeze(visited, page, 2000)).toBe(1);
     expect(await page.getByRole('alert').count()).toBe(0);
     return page;
   },
@@ -42,7 +42,7 @@ describe('a run of the page that is disturbed in every phase', () => {
   let visited: Visit;
   let leftAlone: Record<string, string>;
   beforeAll(async () => {
-    visited = await visit();
+    visited = await visit({ mayBeHidden: true });
     await startChanged(visited, { 'phases.baseline': true });
     await finished(visited.page);
     leftAlone = await outcomeOf(visited.page);
