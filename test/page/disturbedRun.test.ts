@@ -55,22 +55,25 @@ describe('a run of the page', { timeout: 600_000 }, () => {
     expect(problems).toEqual([]);
   });
 
-  it.runIf(LONG)('out of sight and held still for a while, goes on when it is seen again, and ends the same', async () => {
-    const hidden = await visit({ mayBeHidden: true });
-    try {
-      const { page } = hidden;
-      await startShort(hidden);
-      await page.getByText('Tokens per second now').waitFor();
-      const step = page.locator('.facts dd').first();
-      expect(await freeze(hidden, page, 4000)).toBe(1);
-      expect(await step.innerText(), 'it did nothing meanwhile').toMatch(/^[1-9] of \d+$/);
-      await finished(page);
-      expect(await page.getByRole('alert').count()).toBe(0);
-      expect(await outcomeOf(page)).toEqual(leftAlone);
-    } finally {
-      await hidden.end();
-    }
-  });
+  it.runIf(LONG)(
+    'out of sight and held still for a while, goes on when it is seen again, and ends the same',
+    async () => {
+      const hidden = await visit({ mayBeHidden: true });
+      try {
+        const { page } = hidden;
+        await startShort(hidden);
+        await page.getByText('Tokens per second now').waitFor();
+        const step = page.locator('.facts dd').first();
+        expect(await freeze(hidden, page, 4000)).toBe(1);
+        expect(await step.innerText(), 'it did nothing meanwhile').toMatch(/^[1-9] of \d+$/);
+        await finished(page);
+        expect(await page.getByRole('alert').count()).toBe(0);
+        expect(await outcomeOf(page)).toEqual(leftAlone);
+      } finally {
+        await hidden.end();
+      }
+    },
+  );
 
   describe('one run, each part going on from what the one before left', () => {
     let other: Page;
