@@ -2,6 +2,7 @@
 // a few times a second, one chart a frame, and only while it is seen. Reports draw theirs in report/chart.ts, without scripts.
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { axisNumber } from './format';
 import { FrameQueue } from './frameQueue';
 
 export interface ChartLine {
@@ -93,7 +94,11 @@ function options(
     scales: { x: { time: false }, ...(logarithmic ? { y: { distr: 3 } } : {}) },
     axes: [
       { ...axis, size: 2.4 * typeSize, incrs: STEP_INCREMENTS },
-      { ...axis, size: 4.4 * typeSize, values: (_, values) => values.map(axisNumber) },
+      {
+        ...axis,
+        size: 4.4 * typeSize,
+        values: (_, values) => values.map((value) => (value === null ? '' : axisNumber(value))),
+      },
     ],
     series: [
       { label: 'step' },
@@ -108,14 +113,6 @@ function options(
       })),
     ],
   };
-}
-
-/** Short enough for the axis: 0.00002 → `2e-5`. */
-function axisNumber(value: number | null): string {
-  if (value === null) return '';
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential().replace('e+', 'e');
-  return String(Number(value.toPrecision(6)));
 }
 
 /** Points instead of a line where there are too few for one. */

@@ -30,6 +30,8 @@ export interface LegendEntry {
   label: string;
   colour: string;
   mark?: 'square' | 'line' | 'dash';
+  /** Of a line: lengths of strokes and gaps, where it is not the plain dash. */
+  strokes?: string;
 }
 
 /** A plot's options, and the words for its colours. */
@@ -97,7 +99,10 @@ function legendLines(entries: readonly LegendEntry[], width: number, fontSize: n
   return lines;
 }
 
-const entryWidth = ({ label }: LegendEntry, fontSize: number): number => fontSize * (2.6 + 0.58 * label.length);
+/** Long enough for its strokes to be told apart. */
+const LINE_EMS = 2.2;
+const entryWidth = ({ label }: LegendEntry, fontSize: number): number =>
+  fontSize * (1.3 + LINE_EMS + 0.58 * label.length);
 
 function drawLegend(lines: readonly (readonly LegendEntry[])[], theme: FigureTheme, left: number): SVGElement {
   const { fontSize } = theme;
@@ -107,22 +112,22 @@ function drawLegend(lines: readonly (readonly LegendEntry[])[], theme: FigureThe
     let x = left;
     const y = fontSize * (1 + 1.5 * row);
     for (const entry of line) {
-      const { colour, mark = 'square', label } = entry;
+      const { colour, mark = 'square', label, strokes = mark === 'dash' ? '4 3' : undefined } = entry;
       const size = fontSize * 0.8;
       group.append(
         mark === 'square'
           ? svgElement('rect', { x, y: y - size, width: size, height: size, fill: colour, rx: 2 })
           : svgElement('line', {
               x1: x,
-              x2: x + 1.3 * fontSize,
+              x2: x + LINE_EMS * fontSize,
               y1: y - size / 2,
               y2: y - size / 2,
               stroke: colour,
               'stroke-width': 2,
-              ...(mark === 'dash' ? { 'stroke-dasharray': '4 3' } : {}),
+              ...(strokes === undefined ? {} : { 'stroke-dasharray': strokes }),
             }),
       );
-      const text = svgElement('text', { x: x + (mark === 'square' ? 1.2 : 1.7) * fontSize, y });
+      const text = svgElement('text', { x: x + (mark === 'square' ? 1.2 : LINE_EMS + 0.4) * fontSize, y });
       text.textContent = label;
       group.append(text);
       x += entryWidth(entry, fontSize);

@@ -82,3 +82,10 @@ export function formatSeconds(seconds: number): string {
   if (seconds < 90) return `${Math.ceil(seconds)} s`;
   return seconds < 5400 ? `${Math.ceil(seconds / 60)} min` : `${(seconds / 3600).toFixed(1)} h`;
 }
+
+/** Short enough for the axis of a chart: 0.00002 → `2e-5`. */
+export function axisNumber(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential().replace('e+', 'e');
+  return String(Number(value.toPrecision(6)));
+}

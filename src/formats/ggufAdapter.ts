@@ -46,7 +46,7 @@ export function ggufAdapter(
   const metadata = new Map<string, GgufValue>([
     ['general.architecture', { type: 'string', value: architecture.name }],
     ['general.type', { type: 'string', value: 'adapter' }],
-    ['general.name', { type: 'string', value: adapter.name ?? 'adapter' }],
+    ['general.name', { type: 'string', value: lastPart(adapter.name) ?? 'adapter' }],
     ['general.quantization_version', { type: 'u32', value: 2 }],
     ['adapter.type', { type: 'string', value: 'lora' }],
     ['adapter.lora.alpha', { type: 'f32', value: alpha }],
@@ -79,3 +79,6 @@ export async function* factorBytes(tensor: GgufTensor & { data: Float32Array }):
   }
   yield await Promise.resolve(bytes);
 }
+
+/** Of a folder: the rest says where it lay on somebody's machine. */
+const lastPart = (path: string | undefined): string | undefined => path?.split('/').filter(Boolean).at(-1);

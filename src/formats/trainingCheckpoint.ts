@@ -102,10 +102,25 @@ export async function decodeCommit(bytes: Uint8Array, label: string): Promise<Co
     );
   }
   if (sha256 !== (await sha256Of(new TextEncoder().encode(JSON.stringify(commit))))) return undefined;
-  const whole = await encodeCommit(commit as unknown as Commit);
+  if (!isCommit(commit)) return undefined;
+  const whole = await encodeCommit(commit);
   const same = whole.byteLength === bytes.byteLength && whole.every((byte, i) => byte === bytes[i]);
-  return same ? (commit as unknown as Commit) : undefined;
+  return same ? commit : undefined;
 }
+
+/** Its checksum says that nobody damaged it, not that we wrote it. */
+function isCommit(value: object): value is Commit {
+  const { runId, sequence, parts } = value as Partial<Record<keyof Commit, unknown>>;
+  return typeof runId === 'string' && isCount(sequence) && Array.isArray(parts) && parts.every(isCommittedPart);
+}
+
+function isCommittedPart(value: unknown): boolean {
+  if (!isJsonObject(value)) return false;
+  const { name, sha256, sizeBytes, number } = value;
+  return typeof name === 'string' && typeof sha256 === 'string' && isCount(sizeBytes) && isCount(number);
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** JSON that reads back as what was given; JSON.stringify alone turns NaN into null and a Map into {}. */
 function plainJson(name: string, value: unknown): string {

@@ -34,8 +34,8 @@ export class RunBook {
     readonly state: RunState,
     private readonly listener: (event: SessionEvent) => void,
     private readonly checkpointEverySteps: number,
-    /** What a person calls the run; it outlives a resume. */
-    private readonly label?: string,
+    /** What a person calls the run, and where it was made: these outlive a resume. */
+    private readonly before: Pick<RunRecord, 'label' | 'imported'> = {},
   ) {}
 
   emit(event: SessionEvent): void {
@@ -104,6 +104,7 @@ export class RunBook {
   }
 
   record(state: SessionRunState): RunRecord {
+    const { label, imported } = this.before;
     return {
       runId: this.runId,
       name: this.name,
@@ -113,7 +114,8 @@ export class RunBook {
       updatedAt: new Date().toISOString(),
       sizeBytes: this.state.checkpointBytes,
       sequence: this.state.sequence,
-      ...(this.label === undefined ? {} : { label: this.label }),
+      ...(label === undefined ? {} : { label }),
+      ...(imported === undefined ? {} : { imported }),
     };
   }
 

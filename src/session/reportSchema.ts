@@ -9,18 +9,18 @@ import { decodeUtf8, parseJsonObject, parseStrictJson } from '../formats/jsonTex
 import type { PhaseName, RunReport } from '../report/types';
 import { PHASES } from './runState';
 
-const text = v.string();
-const number = v.pipe(v.number(), v.finite());
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+export const text = v.string();
+export const number = v.pipe(v.number(), v.finite());
+export const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
-const optional = v.exactOptional;
-const system = v.picklist(SYSTEM_NAMES);
-const prompt = v.picklist(['plain', 'cot']);
+export const optional = v.exactOptional;
+export const system = v.picklist(SYSTEM_NAMES);
+export const prompt = v.picklist(['plain', 'cot']);
 const phase = v.picklist(['load', ...PHASES] satisfies PhaseName[]);
-const time = v.pipe(text, v.isoTimestamp());
-const counts = v.record(text, number);
+export const time = v.pipe(text, v.isoTimestamp());
+export const counts = v.record(text, number);
 
-const EvaluationSchema = v.object({
+export const EvaluationSchema = v.object({
   system,
   taskId: text,
   prompt,
@@ -105,7 +105,7 @@ const PairSampleSchema = v.object({
   chosenFrom: v.picklist(['student', 'teacher']),
 });
 
-const EnvironmentSchema = v.object({
+export const EnvironmentSchema = v.object({
   vendor: text,
   architecture: text,
   device: text,
@@ -118,7 +118,7 @@ const EnvironmentSchema = v.object({
   pupilVersion: text,
 });
 
-const StudentSchema = v.object({
+export const StudentSchema = v.object({
   source: text,
   parameters: count,
   layers: count,
@@ -128,12 +128,37 @@ const StudentSchema = v.object({
   fingerprint: text,
 });
 
+export const MetricsSchema = v.array(v.object({ phase, step: count, totalSteps: count, values: counts }));
+export const TimingsSchema = v.array(
+  v.object({ phase, seconds: number, steps: optional(count), tokens: optional(count) }),
+);
+export const LogSchema = v.array(v.object({ level: v.picklist(['info', 'warning']), message: text }));
+/** Which checkpoint of phase 2 is the best, and by what. */
+export const KeptSchema = v.object({
+  step: count,
+  validationLoss: optional(number),
+  validationChosenLogp: optional(number),
+});
+
+const tokens = v.looseObject({ text, ids: v.array(count) });
+/** A preference pair; what it was made from stays. */
+export const PairSchema = v.looseObject({
+  taskId: text,
+  itemId: text,
+  target: text,
+  prompt: tokens,
+  chosen: tokens,
+  rejected: tokens,
+  cases: v.array(text),
+});
+
 const ReportSchema = v.object({
   format: v.literal('pupil-report'),
   version: v.literal(1),
   runId: text,
   name: v.pipe(text, v.nonEmpty(), v.maxLength(500)),
   state: v.picklist(['finished', 'stopped', 'failed']),
+  error: optional(v.object({ code: text, message: text })),
   startedAt: time,
   finishedAt: time,
   experiment: v.looseObject({ seed: count }),
@@ -144,21 +169,14 @@ const ReportSchema = v.object({
   evaluations: v.array(EvaluationSchema),
   comparisons: v.array(ComparisonSchema),
   scorers: optional(v.array(ScorerSchema)),
-  curves: v.array(v.object({ phase, step: count, totalSteps: count, values: counts })),
+  curves: MetricsSchema,
   pairs: optional(v.object({ counts, meanings: optional(v.record(text, text)), samples: v.array(PairSampleSchema) })),
-  kept: optional(
-    v.object({
-      rule: text,
-      step: count,
-      validationLoss: optional(number),
-      validationChosenLogp: optional(number),
-    }),
-  ),
+  kept: optional(v.object({ ...KeptSchema.entries, rule: text })),
   samples: v.array(SampleSchema),
-  timings: v.array(v.object({ phase, seconds: number, steps: optional(count), tokens: optional(count) })),
+  timings: TimingsSchema,
   bytes: v.object({ gpuPeak: number, gpuParts: counts, adapterFile: number, checkpoint: number }),
   artefacts: v.array(text),
-  log: v.array(v.object({ level: v.picklist(['info', 'warning']), message: text })),
+  log: LogSchema,
 });
 
 /** Lines of the files beside the report, as far as the page uses them; what else is in a line stays. */
@@ -174,16 +192,7 @@ const LINES: Readonly<Record<string, v.GenericSchema>> = {
     teacher: text,
     correct: v.boolean(),
   }),
-  'pairs.jsonl': v.looseObject({
-    taskId: text,
-    itemId: text,
-    target: text,
-    prompt: v.looseObject({ text, ids: v.array(count) }),
-    chosen: v.looseObject({ text, ids: v.array(count) }),
-    rejected: v.looseObject({ text, ids: v.array(count) }),
-    cases: v.array(text),
-    split: v.picklist(['training', 'validation']),
-  }),
+  'pairs.jsonl': v.looseObject({ ...PairSchema.entries, split: v.picklist(['training', 'validation']) }),
   'predictions.jsonl': v.looseObject({
     system,
     taskId: text,
@@ -237,7 +246,8 @@ export function checkLines(bytes: Uint8Array, name: string, label: string): void
     });
 }
 
-function notAsExpected(label: string, issues: readonly v.BaseIssue<unknown>[]): PupilError {
+/** The first few things that are not as they should be, in one message. */
+export function notAsExpected(label: string, issues: readonly v.BaseIssue<unknown>[]): PupilError {
   const problems = listProblems(issues);
   const shown = problems
     .slice(0, SHOWN)

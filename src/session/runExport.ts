@@ -1,6 +1,6 @@
 // runExport.ts: a stored run as one file: one of its artefacts, rows as CSV, its experiment, an adapter, or all of it as a zip that
 // is laid out as a folder of `pupil run --out`. What is large is never held whole outside the browser's blobs.
-import { PupilError } from '../base/errors';
+import { PupilError, toPlainError } from '../base/errors';
 import type { Progress } from '../base/progress';
 import { slug } from '../base/slug';
 import type { Experiment } from '../config/experiment';
@@ -52,10 +52,8 @@ export async function exportPlain(run: RunToExport, what: PlainExport): Promise<
       };
     }
     case 'csv': {
-      const text = new TextDecoder().decode(await storedArtefact(store, runId, what.path));
-      const { rows } = readRows({ path: what.path, text });
-      const fileName = savedName(runId, what.path.replace(/\.jsonl$/, '.csv'));
-      return { fileName, blob: new Blob([writeCsv(rows.map(({ value }) => value))], { type: 'text/csv' }), notes: [] };
+      const fileName = savedName(runId, csvName(what.path));
+      return { fileName, blob: new Blob([await csvOf(run, what.path)], { type: 'text/csv' }), notes: [] };
     }
     case 'experiment': {
       const { name, seed } = experimentOf(run);
@@ -75,6 +73,15 @@ export async function exportPlain(run: RunToExport, what: PlainExport): Promise<
   }
 }
 
+const csvName = (path: string): string => path.replace(/\.jsonl$/, '.csv');
+
+/** Rows of JSON lines as a table; the results of all systems are those of the run's document. */
+async function csvOf({ store, record, details }: RunToExport, path: string): Promise<string> {
+  if (path === RESULTS) return writeCsv(details.evaluations.map((row) => ({ ...row })));
+  const text = new TextDecoder().decode(await storedArtefact(store, record.runId, path));
+  return writeCsv(readRows({ path, text }).rows.map(({ value }) => value));
+}
+
 export function noAdapter({ record, details }: RunToExport, phase: string): PupilError {
   const there = details.adapters.length === 0 ? 'none' : details.adapters.join(', ');
   return new PupilError(
@@ -86,6 +93,10 @@ export function noAdapter({ record, details }: RunToExport, phase: string): Pupi
 /** Files of a folder of the command line that are made from the others, and so no artefacts. */
 export const RUN_FOLDER = 'run-folder.json';
 export const EXPERIMENT = 'experiment.json';
+/** Rows and results once more, for spreadsheets. */
+export const CSV_FOLDER = 'csv';
+/** Accuracies of all systems, as a table alone. */
+export const RESULTS = 'results.csv';
 
 /** All files of the run below one folder of its name, so that unpacking it spills nothing. */
 async function everything(run: RunToExport, withCheckpoint: boolean): Promise<Pick<ExportedFile, 'blob' | 'notes'>> {
@@ -96,14 +107,24 @@ async function everything(run: RunToExport, withCheckpoint: boolean): Promise<Pi
     throw new PupilError('storage', `run ${record.runId}: expected a checkpoint to export, there is none`);
   }
   const inside = (path: string): string => `${record.runId}/${path}`;
+  const notes: string[] =
+    details.from === 'report' || checkpoint !== undefined
+      ? []
+      : ['The run has no report yet: without its checkpoint it can neither be imported nor gone on with.'];
   async function* files(): AsyncGenerator<ZipInput> {
     yield* contentsOf(run, paths, inside);
     if (details.experiment !== undefined) yield { path: inside(EXPERIMENT), bytes: experimentBytes(run) };
+    const lines = paths.filter((path) => path.endsWith('.jsonl'));
+    for (const path of [...lines, ...(details.evaluations.length > 0 ? [RESULTS] : [])]) {
+      const text = await csvOf(run, path).catch((error: unknown) => {
+        // The lines themselves are in the zip, damaged as they are.
+        notes.push(`${path} is not there as CSV: ${toPlainError(error).message}.`);
+      });
+      if (text !== undefined) yield { path: inside(`${CSV_FOLDER}/${csvName(path)}`), bytes: encoder.encode(text) };
+    }
     if (checkpoint === undefined) return;
     yield* checkpointFiles(run, checkpoint, inside);
   }
-  const notes =
-    details.from === 'report' ? [] : ['The run has no report yet: it is read only where it is gone on with.'];
   return { blob: await zipped(files(), record.updatedAt), notes };
 }
 

@@ -81,7 +81,7 @@ export type PlainExport =
   | { kind: 'everything'; /** With the newest checkpoint, so that `--resume` goes on from it. */ checkpoint?: boolean }
   /** One artefact as it is. */
   | { kind: 'file'; path: string }
-  /** JSON lines as CSV. */
+  /** JSON lines as CSV, or `results.csv`: the accuracies of all systems. */
   | { kind: 'csv'; path: string }
   /** The experiment file, as the command line and the page read it. */
   | { kind: 'experiment' }
@@ -125,8 +125,6 @@ export type ImportOutcome =
       state: 'imported';
       runId: string;
       name: string;
-      /** As its report has it. */
-      experiment: unknown;
       /** How many files were not taken, since no run has such. */
       leftOut: number;
       notes: string[];

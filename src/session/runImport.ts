@@ -13,33 +13,53 @@ import { openBlobsRoot } from '../sources/blobs';
 import { openMemoryRoot } from '../sources/memory';
 import { expectRunId, IMPORTING, type RunRecord, type RunStore } from '../storage/runStore';
 import { checkLines, readReport } from './reportSchema';
-import { EXPERIMENT, RUN_FOLDER } from './runExport';
+import { CSV_FOLDER, EXPERIMENT, RUN_FOLDER } from './runExport';
 import type { ImportOutcome, ImportRunRequest } from './runFilesProtocol';
+import {
+  CHECKPOINT_FILE,
+  COMMITS,
+  isCheckpointIndex,
+  readCheckpoint,
+  type TakenCheckpoint,
+} from './runImportCheckpoint';
 
 const REPORT = 'report.json';
 const DRAWN = 'report.html';
 /** Of a run; a command line's folder holds a browser's profile as well. */
-const LIMITS = { entries: 50_000, fileBytes: 2 ** 30, totalBytes: 2 ** 32 };
+export const LIMITS = { entries: 50_000, fileBytes: 2 ** 30, totalBytes: 2 ** 32 };
 const LINES_BYTES = 2 ** 28;
+const INDEX_BYTES = 2 ** 24;
 const ADAPTER =
   /^(adapters\/(?:instruct|control|self-refine))\/(?:adapter_config\.json|adapter_model\.safetensors|pupil\.json)$/;
 /** What others beside the report may be called, all of them data that no part of the page runs. */
 const COMPANION = /^[a-z0-9][a-z0-9._-]{0,99}\.jsonl?$/;
 /** Made from the others, or of the machine that the run was on. */
 const NOT_TAKEN = new Set([RUN_FOLDER, EXPERIMENT, DRAWN]);
+const isMade = (path: string): boolean => NOT_TAKEN.has(path) || path.startsWith(`${CSV_FOLDER}/`);
 /** An import that was broken off leaves its files without a run; after this long no tab goes on with it. */
 const STALE_MS = 3_600_000;
 
 /** A run's files as they may be taken in: named, sized, not yet read. */
 interface Taken {
+  /** Its artefacts. */
   entries: readonly ZipEntry[];
+  checkpoint: readonly ZipEntry[];
   leftOut: number;
 }
 
+/** What is known of the run: its report, its last checkpoint, or both. */
+interface Found {
+  report: RunReport | undefined;
+  reportBytes: Uint8Array | undefined;
+  checkpoint: TakenCheckpoint | undefined;
+  /** Why its checkpoint is not taken, or not its newest; a sentence each. */
+  problems: string[];
+}
+
 /**
- * Takes the run in.
- * @throws PupilError `format` for archives and files that are damaged or hostile, `data` for what is no run's, `storage-full`;
- *   nothing of it is then stored
+ * Takes the run in, its checkpoint as well where that is intact.
+ * @throws PupilError `format` for archives and files that are damaged or hostile, `data` for what is no run's, `checkpoint` for a
+ *   run without a report whose checkpoints are all damaged, `storage-full`; nothing of it is then stored
  */
 export async function importRun(
   store: RunStore,
@@ -48,20 +68,19 @@ export async function importRun(
   now = new Date(),
 ): Promise<ImportOutcome> {
   await sweep(store, now);
-  const { entries, leftOut } = taken(
-    source.kind === 'zip' ? await zipEntries(from, source.blob) : fileEntries(source.files),
-    from,
-  );
-  const reportBytes = await entries.find(({ path }) => path === REPORT)!.read();
-  const report = readReport(reportBytes, `${from}: ${REPORT}`);
+  const files = taken(source.kind === 'zip' ? await zipEntries(from, source.blob) : fileEntries(source.files), from);
+  const { entries } = files;
+  const found = await readFound(files, from);
+  const { report, checkpoint } = found;
+  const own = expectRunId(report?.runId ?? checkpoint!.runId);
   const records = await store.listRuns();
-  const here = records.find(({ runId }) => runId === report.runId);
+  const here = records.find(({ runId }) => runId === own);
   if (here !== undefined && existing === 'ask') {
-    const known = await store.loadArtefact(here.runId, REPORT);
-    return { state: 'exists', runId: here.runId, name: here.label ?? here.name, same: equal(known, reportBytes) };
+    const same = await isSame(store, here, found);
+    return { state: 'exists', runId: here.runId, name: here.label ?? here.name, same };
   }
-  const runId = here === undefined ? expectRunId(report.runId) : freeId(report.runId, records);
-  const record = recordOf(report, runId, { from, at: now.toISOString() });
+  const runId = here === undefined ? own : freeId(own, records);
+  const record = recordOf(found, runId, { from, at: now.toISOString() });
   const total = entries.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   let done = 0;
   const advance = ({ sizeBytes }: ZipEntry, task: string): void => {
@@ -69,21 +88,44 @@ export async function importRun(
   };
   // Twice: once to look at all of it, once to store it. So no file need be held while the others are looked at.
   await checkFiles(entries, from, (entry) => advance(entry, 'Checking'));
-  await storeWhole(store, record, async () => {
+  await storeWhole(store, record, async (importing) => {
     for (const entry of entries) {
       await store.saveArtefact(runId, entry.path, await entry.read());
       advance(entry, 'Storing');
     }
-    await store.saveArtefact(runId, DRAWN, drawn(report, from));
+    if (report !== undefined) await store.saveArtefact(runId, DRAWN, drawn(report, from));
+    if (checkpoint !== undefined) await store.saveCheckpoint(importing, checkpoint.parts);
   });
   return {
     state: 'imported',
     runId,
     name: record.name,
-    experiment: report.experiment,
-    leftOut,
-    notes: notesOf(report, entries),
+    leftOut: files.leftOut,
+    notes: notesOf(found, entries),
   };
+}
+
+/** The report and the checkpoint, read and checked. A checkpoint that is damaged is told where there is a report. */
+async function readFound({ entries, checkpoint: files }: Taken, from: string): Promise<Found> {
+  const reportBytes = await entries.find(({ path }) => path === REPORT)?.read();
+  const report = reportBytes && readReport(reportBytes, `${from}: ${REPORT}`);
+  let checkpoint: TakenCheckpoint | undefined;
+  const problems: string[] = [];
+  try {
+    checkpoint = await readCheckpoint(files, from, report?.runId);
+    problems.push(...(checkpoint?.problems ?? []).map((problem) => `Its newest checkpoint is damaged: ${problem}.`));
+  } catch (error) {
+    if (report === undefined || !(error instanceof PupilError) || error.code !== 'checkpoint') throw error;
+    problems.push(`Its checkpoint was not taken: ${error.message}.`);
+  }
+  if (report !== undefined || checkpoint !== undefined) return { report, reportBytes, checkpoint, problems };
+  throw new PupilError('checkpoint', `${from}: expected a run with a report or a checkpoint, it has neither`);
+}
+
+async function isSame(store: RunStore, here: RunRecord, { reportBytes, checkpoint }: Found): Promise<boolean> {
+  if (checkpoint !== undefined && here.sequence !== checkpoint.sequence) return false;
+  const known = await store.loadArtefact(here.runId, REPORT);
+  return reportBytes === undefined ? known === undefined : equal(known, reportBytes);
 }
 
 async function zipEntries(name: string, blob: Blob): Promise<ZipEntry[]> {
@@ -108,16 +150,18 @@ function blobEntry(path: string, blob: Blob): ZipEntry {
 
 /** The files of the one run that is in it, by their paths within the run. */
 function taken(all: readonly ZipEntry[], from: string): Taken {
-  const folders = all.flatMap(({ path }) =>
-    path === REPORT || path.endsWith(`/${REPORT}`) ? [path.slice(0, -REPORT.length)] : [],
-  );
+  const foldersWith = (name: string): string[] =>
+    all.flatMap(({ path }) => (path === name || path.endsWith(`/${name}`) ? [path.slice(0, -name.length)] : []));
+  const reported = foldersWith(REPORT);
+  // A run that was killed, or goes on, has a checkpoint before it has a report.
+  const folders = reported.length > 0 ? reported : [...new Set(COMMITS.flatMap(foldersWith))];
   const depth = (folder: string): number => folder.split('/').length;
   const [folder, ...others] = folders.filter((one) => depth(one) === Math.min(...folders.map(depth)));
   if (folder === undefined) {
     throw new PupilError(
       'data',
-      `${from}: expected a run, there is no ${REPORT} among its ${all.length} files`,
-      'Pick a zip that a page exported, the --out folder of a run that has ended or was stopped, or a report.json.',
+      `${from}: expected a run, there is no ${REPORT} among its ${all.length} files, and no checkpoint`,
+      'Pick a zip that a page exported, the --out folder of a run, or a report.json.',
     );
   }
   if (others.length > 0) {
@@ -127,21 +171,27 @@ function taken(all: readonly ZipEntry[], from: string): Taken {
       'Pick the folder of one of them.',
     );
   }
-  const own = all.filter(({ path }) => path.startsWith(folder));
-  const entries = own
-    .map((entry) => ({ ...entry, path: entry.path.slice(folder.length) }))
-    .filter(({ path }) => isTaken(path));
-  for (const { path, sizeBytes } of entries) {
-    const limit = ADAPTER.test(path) ? LIMITS.fileBytes : LINES_BYTES;
+  const own = all
+    .filter(({ path }) => path.startsWith(folder))
+    .map((entry) => ({ ...entry, path: entry.path.slice(folder.length) }));
+  const entries = own.filter(({ path }) => isTaken(path));
+  const checkpoint = own.filter(({ path }) => CHECKPOINT_FILE.test(path));
+  for (const { path, sizeBytes } of [...entries, ...checkpoint]) {
+    const limit = limitOf(path);
     if (sizeBytes <= limit) continue;
     throw new PupilError('data', `${from}: ${path}: expected at most ${limit} bytes, it has ${sizeBytes}`);
   }
-  const made = own.filter(({ path }) => NOT_TAKEN.has(path.slice(folder.length))).length;
-  return { entries, leftOut: all.length - entries.length - made };
+  const made = own.filter(({ path }) => isMade(path)).length;
+  return { entries, checkpoint, leftOut: all.length - entries.length - checkpoint.length - made };
 }
 
 const isTaken = (path: string): boolean =>
   isPlainPath(path) && !NOT_TAKEN.has(path) && (ADAPTER.test(path) || COMPANION.test(path));
+
+function limitOf(path: string): number {
+  if (isCheckpointIndex(path)) return INDEX_BYTES;
+  return ADAPTER.test(path) || CHECKPOINT_FILE.test(path) ? LIMITS.fileBytes : LINES_BYTES;
+}
 
 /** Every file once: lines as lines, adapters as adapters with both their files. */
 async function checkFiles(
@@ -170,10 +220,15 @@ async function checkFiles(
 }
 
 /** The record that lists go by is written last. Whatever fails before, nothing stays. */
-async function storeWhole(store: RunStore, record: RunRecord, write: () => Promise<void>): Promise<void> {
+async function storeWhole(
+  store: RunStore,
+  record: RunRecord,
+  write: (importing: RunRecord) => Promise<void>,
+): Promise<void> {
+  const importing = { ...record, state: IMPORTING, updatedAt: record.imported!.at };
   try {
-    await store.saveRecord({ ...record, state: IMPORTING, updatedAt: record.imported!.at });
-    await write();
+    await store.saveRecord(importing);
+    await write(importing);
     await store.saveRecord(record);
   } catch (error) {
     await store.deleteRun(record.runId).catch(() => undefined); // what stays is swept later
@@ -188,19 +243,37 @@ async function sweep(store: RunStore, now: Date): Promise<void> {
   }
 }
 
-function recordOf(report: RunReport, runId: string, imported: NonNullable<RunRecord['imported']>): RunRecord {
-  return {
-    runId,
+function recordOf(
+  { report, checkpoint }: Found,
+  runId: string,
+  imported: NonNullable<RunRecord['imported']>,
+): RunRecord {
+  const base = { runId, step: 0, sizeBytes: 0, sequence: 0, imported };
+  const ofReport = report && {
+    ...base,
     name: report.name,
     state: report.state,
     phase: report.state === 'finished' ? 'report' : (report.timings.at(-1)?.phase ?? 'load'),
-    step: 0,
     updatedAt: report.finishedAt,
-    sizeBytes: 0,
-    sequence: 0,
-    imported,
+  };
+  if (checkpoint === undefined) return ofReport!;
+  const { state, sequence, sizeBytes, runState } = checkpoint;
+  const size = { sizeBytes, sequence };
+  if (ofReport?.state === 'finished') return { ...ofReport, ...size };
+  return {
+    ...base,
+    ...size,
+    name: report?.name ?? nameOf(state.experiment),
+    // A run that was killed is called running: with no tab that holds it, lists say that it was interrupted.
+    state: runState ?? report?.state ?? 'running',
+    phase: state.phase,
+    step: state.step,
+    updatedAt: state.savedAt ?? report?.finishedAt ?? state.startedAt,
   };
 }
+
+/** Of an experiment that has been checked. */
+const nameOf = (experiment: TakenCheckpoint['state']['experiment']): string => String(experiment['name']);
 
 /** `<id>-2`, `-3`, …: the first that is free. */
 function freeId(runId: string, records: readonly RunRecord[]): string {
@@ -224,13 +297,18 @@ function drawn(report: RunReport, from: string): Uint8Array {
   }
 }
 
-function notesOf(report: RunReport, entries: readonly ZipEntry[]): string[] {
+function notesOf({ report, checkpoint, problems }: Found, entries: readonly ZipEntry[]): string[] {
   const has = (path: RegExp | string): boolean =>
     entries.some((entry) => (typeof path === 'string' ? entry.path === path : path.test(entry.path)));
+  const evaluations = report?.evaluations ?? checkpoint?.state.evaluations ?? [];
+  const lacksAnswers = !has('predictions.jsonl') && evaluations.length > 0;
+  const unfinished = checkpoint !== undefined && report?.state !== 'finished';
   return [
-    ...(has('predictions.jsonl') || report.evaluations.length === 0
-      ? []
-      : ['Without predictions.jsonl the answers to single questions are those of the report’s samples only.']),
+    ...problems,
+    ...(unfinished ? [`It came with checkpoint ${checkpoint.sequence}, from which it can be resumed here.`] : []),
+    ...(lacksAnswers && report !== undefined
+      ? ['Without predictions.jsonl the answers to single questions are those of the report’s samples only.']
+      : []),
     ...(has(ADAPTER) ? [] : ['It came without adapters: its students cannot be asked.']),
   ];
 }

@@ -13,8 +13,8 @@ import type { ExportedFile, MergedExport } from './runFilesProtocol';
 import { storedArtefact } from './stored';
 import { readExperiment } from './taskItems';
 
-/** The adapter's folder among the files; a name that no experiment has. */
-const ADAPTER = 'run:adapter';
+/** The adapter's folder among the files: a name that no experiment has, and its own at the end, which a GGUF repeats. */
+const adapterAt = (phase: string): string => `run:adapters/${phase}`;
 /** A zip is made of whole files: none may be too large for a worker's memory. */
 const SHARD_BYTES = 2 ** 29;
 
@@ -36,10 +36,10 @@ export async function exportMergedRun(
   for (const path of paths) adapter[path.slice(folder.length)] = await storedArtefact(store, record.runId, path);
   const out = openBlobOutput();
   const { notes } = await exportStudent({
-    files: openMountedRoot(ADAPTER, openMemoryRoot(adapter), files),
+    files: openMountedRoot(adapterAt(what.phase), openMemoryRoot(adapter), files),
     out: out.root,
     student: studentFolder(readExperiment(what.experiment).student.source),
-    adapter: ADAPTER,
+    adapter: adapterAt(what.phase),
     format: what.kind,
     gpu,
     shardBytes: SHARD_BYTES,

@@ -7,7 +7,18 @@ import { arrayPart, jsonPart, readArrayPart, readJsonPart, type CheckpointPart }
 import type { RunState, RunTensors } from './runState';
 
 /** The parts of the state that lie in lists, and how many entries a part holds. */
-const LISTS = { metrics: 256, predictions: 1, votes: 1, pendingAnswers: 64, plainAnswers: 64 } as const;
+export const LISTS = { metrics: 256, predictions: 1, votes: 1, pendingAnswers: 64, plainAnswers: 64 } as const;
+/** The arrays of numbers that a state may have. */
+export const TENSORS = [
+  'adapter',
+  'm',
+  'v',
+  'instructed',
+  'control',
+  'best',
+  'refined',
+  'reference',
+] as const satisfies readonly (keyof RunTensors)[];
 type ListName = keyof typeof LISTS;
 
 /** The part that says which others there are. */

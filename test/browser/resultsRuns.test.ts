@@ -212,7 +212,6 @@ it('imports: a run of the same id is asked about, a refusal says why and what to
       state: 'imported',
       runId: 'a-1-2',
       name: 'Smoke',
-      experiment: {},
       leftOut: 3,
       notes: ['no adapters'],
     });

@@ -104,8 +104,15 @@ export function runReport(changes: Partial<RunReport> = {}): RunReport {
   };
 }
 
+/** Of the student that the adapters belong to: those of unit tests are of a tiny one, tests of pages have the lesson's. */
+export interface AdapterSizes {
+  hidden: number;
+  inner: number;
+}
+export const LESSON_SIZES: AdapterSizes = { hidden: 128, inner: 384 };
+
 /** PEFT's two files and the note, below a folder. */
-function adapter(folder: string, value: number): Files {
+function adapter(folder: string, value: number, { hidden, inner }: AdapterSizes): Files {
   const files = {
     ...writePeftAdapter({
       r: 2,
@@ -118,8 +125,11 @@ function adapter(folder: string, value: number): Files {
         [
           'model.layers.1.mlp.up_proj',
           {
-            a: { shape: [2, 32] as const, data: new Float32Array(64).fill(value) },
-            b: { shape: [48, 2] as const, data: new Float32Array(96).fill(-value) },
+            a: { shape: [2, hidden] as const, data: new Float32Array(2 * hidden).fill(value) },
+            b: {
+              shape: [inner, 2] as const,
+              data: Float32Array.from({ length: 2 * inner }, (_, i) => -value / (1 + i)),
+            },
           },
         ],
       ]),
@@ -132,7 +142,7 @@ function adapter(folder: string, value: number): Files {
 const about = { taskId: 'A stories', itemId: 'i0', target: '8' };
 
 /** Every file that a run leaves, by its path. */
-export function runFiles(report = runReport()): Files {
+export function runFiles(report = runReport(), sizes: AdapterSizes = { hidden: 32, inner: 48 }): Files {
   return {
     'report.json': json(report),
     'report.html': encoder.encode(renderReport(report)),
@@ -173,8 +183,8 @@ export function runFiles(report = runReport()): Files {
         correct: { strict: true },
       })),
     ),
-    ...adapter('adapters/instruct', 0.25),
-    ...adapter('adapters/self-refine', 0.5),
+    ...adapter('adapters/instruct', 0.25, sizes),
+    ...adapter('adapters/self-refine', 0.5, sizes),
   };
 }
 

@@ -1,8 +1,8 @@
 // insideRun.svelte.ts: which run Inside looks into, what it was made from, and when its files are to be read again. It reads
 // none of them but the report.
-import { PupilError } from '../../base/errors';
-import type { FileRoot, StoredRun } from '../../session/protocol';
+import type { StoredRun } from '../../session/protocol';
 import type { Playground } from '../state/playground.svelte';
+import type { Needs, RunSource } from '../state/runPlaces.svelte';
 
 /** As much of report.json as is needed here. */
 export interface ReportedRun {
@@ -69,19 +69,14 @@ export class InsideRun {
     return JSON.parse(new TextDecoder().decode(await session.artefact(runId, 'report.json'))) as ReportedRun;
   }
 
-  /** The experiment that the run was started with, and where its files are. */
-  async source(): Promise<{ experiment: unknown; files: FileRoot }> {
-    const { stored, pageBase } = this.playground;
-    const kept = stored.recall(this.runId);
-    const experiment = kept?.experiment ?? (await this.report())?.experiment;
-    if (experiment === undefined) {
-      throw new PupilError(
-        'storage',
-        `run ${this.runId}: expected the experiment that it was started with, this browser has kept none`,
-        'It was started elsewhere and has not ended: its report will say it.',
-      );
-    }
-    return { experiment, files: kept?.files ?? { kind: 'http', base: pageBase } };
+  /** The experiment that the run was started with. */
+  experiment(): Promise<unknown> {
+    return this.playground.places.experiment(this.runId);
+  }
+
+  /** The same, and where its files are. Throws `source` naming those that lie elsewhere. */
+  source(needs: Needs): Promise<RunSource> {
+    return this.playground.places.source(this.runId, needs);
   }
 }
 

@@ -147,7 +147,7 @@ export class KernelsView {
   async run(): Promise<void> {
     const { playground, phase } = this;
     await this.task.do(async () => {
-      const source = await engineSource(playground);
+      const source = await engineSource(playground, 'everything');
       this.profile = await playground.session.profileStep({ ...source, phase }, this.task.report);
       const slowest = this.segments.reduce((best, one) => (one.ms > best.ms ? one : best), this.segments[0]!);
       this.segment = slowest.index;

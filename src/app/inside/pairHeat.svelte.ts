@@ -47,7 +47,7 @@ export class PairHeat {
     this.progress = { words: 'Looking for the run’s student …' };
     try {
       await playground.wake();
-      const source = await this.inside.source();
+      const source = await this.inside.source('student');
       this.summary = await playground.session.pairTokens({ ...source, runId, pairs: missing }, (event) => {
         if (this.of !== of) return;
         if (event.type === 'pair') this.keep(event.pair);

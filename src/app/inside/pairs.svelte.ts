@@ -101,8 +101,7 @@ export class PairsState {
     try {
       const report = await this.inside.report();
       this.reported = report?.pairs?.counts;
-      const { experiment } = await this.inside.source();
-      const { phases } = experiment as { phases?: { selfRefine?: { direction?: string } } };
+      const { phases } = (await this.inside.experiment()) as { phases?: { selfRefine?: { direction?: string } } };
       this.direction = phases?.selfRefine?.direction === 'answer' ? 'answer' : 'cot';
     } catch {
       // The file of pairs says what is wrong, where anything is.

@@ -220,7 +220,7 @@ export class WeightsView {
   async measure(options: { original?: boolean; quantize?: 'nf4' | 'nf4-double' } = {}): Promise<void> {
     const { playground, runId } = this;
     await this.task.do(async () => {
-      const { experiment, files } = await engineSource(playground);
+      const { experiment, files } = await engineSource(playground, 'student');
       this.measured = undefined;
       this.arriving = [];
       this.of = runId;

@@ -23,7 +23,8 @@ interface Place {
   stored: { readonly runs: readonly StoredRun[] };
 }
 
-type Points = Map<PhaseName, MetricPoint[]>;
+/** By phase, in the order of the steps. */
+export type Points = Map<PhaseName, MetricPoint[]>;
 type Row = { phase: PhaseName; step: number; values: Record<string, number> };
 
 export class Overlays {
@@ -69,7 +70,7 @@ export class Overlays {
     let loaded: Overlay;
     try {
       const known = this.place.stored.runs.find((run) => run.runId === runId);
-      const points = await this.read(runId, known?.state === 'finished');
+      const points = await readPoints(this.place.session, runId, known?.state === 'finished');
       loaded =
         points === undefined
           ? {
@@ -86,23 +87,26 @@ export class Overlays {
     }
     this.loaded = { ...this.loaded, [runId]: loaded };
   }
+}
 
-  /** A finished run's rows are a file; those of one that was interrupted are in its checkpoint alone. */
-  private async read(runId: string, finished: boolean): Promise<Points | undefined> {
-    const { session } = this.place;
-    const ofFile = async (): Promise<Points | undefined> => {
-      try {
-        return pointsOf(rowsOf(new TextDecoder().decode(await session.artefact(runId, 'metrics.jsonl'))));
-      } catch {
-        return undefined;
-      }
-    };
-    const ofCheckpoint = async (): Promise<Points | undefined> => {
-      const history = await session.runHistory(runId);
-      return history && pointsOf(history.history.metrics);
-    };
-    return finished ? ((await ofFile()) ?? (await ofCheckpoint())) : ((await ofCheckpoint()) ?? (await ofFile()));
-  }
+/** A finished run's rows are a file; those of one that was interrupted are in its checkpoint alone. Undefined where it has none. */
+export async function readPoints(
+  session: Pick<SessionApi, 'artefact' | 'runHistory'>,
+  runId: string,
+  finished: boolean,
+): Promise<Points | undefined> {
+  const ofFile = async (): Promise<Points | undefined> => {
+    try {
+      return pointsOf(rowsOf(new TextDecoder().decode(await session.artefact(runId, 'metrics.jsonl'))));
+    } catch {
+      return undefined;
+    }
+  };
+  const ofCheckpoint = async (): Promise<Points | undefined> => {
+    const history = await session.runHistory(runId);
+    return history && pointsOf(history.history.metrics);
+  };
+  return finished ? ((await ofFile()) ?? (await ofCheckpoint())) : ((await ofCheckpoint()) ?? (await ofFile()));
 }
 
 /** The rows of metrics.jsonl; a line that is none is left out. */

@@ -69,7 +69,6 @@ export class RunImport {
     }
     this.request = undefined;
     if (outcome === undefined) return;
-    playground.stored.rememberImported(outcome.runId, outcome.experiment, playground.pageBase);
     this.done = outcome;
     await Promise.all([playground.stored.refresh(), playground.device.refresh()]);
   }

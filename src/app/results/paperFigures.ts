@@ -13,6 +13,9 @@ export interface PaperFigure {
   description: string;
   plot: (theme: FigureTheme, plot: Plot, width: number) => FigurePlot;
   table: FigureTable;
+  /** All numbers, where the table shows some. */
+  csv?: () => string;
+  note?: string;
   fileName: string;
 }
 

@@ -1,18 +1,8 @@
 // runPage.svelte.ts: one stored run with all that is known of it, and what is saved of it as files. It reads; the session does.
-import type { PhaseName, RunDetails, RunExport } from '../../session/protocol';
-import type { Overlay } from '../lab/overlays.svelte';
-import { figuresOf, type MetricFigure, type MetricPoint } from '../lab/metricFigures';
+import type { RunDetails, RunExport } from '../../session/protocol';
 import type { Playground } from '../state/playground.svelte';
 import { toNotice, type Notice } from '../state/notice';
 import { Working } from './working.svelte';
-
-/** The charts of one phase. */
-export interface PhaseCurves {
-  phase: PhaseName;
-  figures: MetricFigure[];
-}
-
-const ORDER: readonly PhaseName[] = ['instruct', 'control', 'self-refine'];
 
 export class RunPage {
   /** Of the run that is shown, once they are read. */
@@ -41,29 +31,15 @@ export class RunPage {
     }
   }
 
-  /** Its curves as those of a run laid over none. */
-  readonly overlay = $derived.by((): Overlay => {
-    const points = new Map<PhaseName, MetricPoint[]>();
-    for (const { phase, step, values } of this.details?.curves ?? []) {
-      points.set(phase, [...(points.get(phase) ?? []), { step, values }]);
-    }
-    return { runId: this.details?.runId ?? '', name: '', points };
-  });
-
-  readonly curves = $derived.by((): PhaseCurves[] =>
-    [...(this.overlay.points ?? [])]
-      .sort(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b))
-      .map(([phase, points]) => ({
-        phase,
-        figures: figuresOf(new Set(points.flatMap(({ values }) => Object.keys(values)))),
-      })),
-  );
-
   /** Makes a file of the run and hands it to the person. */
-  async save(runId: string, words: string, what: RunExport): Promise<void> {
+  save(runId: string, words: string, what: RunExport): Promise<void> {
+    return this.saved(words, () => Promise.resolve(what), runId);
+  }
+
+  private async saved(words: string, what: () => Promise<RunExport>, runId: string): Promise<void> {
     this.notes = [];
-    const file = await this.working.run(words, (onProgress) =>
-      this.playground.session.exportRun({ runId, what }, onProgress),
+    const file = await this.working.run(words, async (onProgress) =>
+      this.playground.session.exportRun({ runId, what: await what() }, onProgress),
     );
     if (file === undefined) return;
     this.notes = file.notes;
@@ -77,10 +53,10 @@ export class RunPage {
     kind: 'merged' | 'gguf' | 'gguf-adapter',
     phase: string,
   ): Promise<void> {
-    const kept = this.playground.stored.recall(runId);
-    const { pageBase } = this.playground;
-    const experiment = kept?.experiment ?? this.details?.experiment;
-    const files = kept?.files ?? ({ kind: 'http', base: pageBase } as const);
-    await this.save(runId, words, { kind, phase, experiment, files });
+    await this.saved(
+      words,
+      async () => ({ kind, phase, ...(await this.playground.places.source(runId, 'student')) }),
+      runId,
+    );
   }
 }

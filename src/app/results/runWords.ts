@@ -57,7 +57,8 @@ export function studentWords({ student }: Pick<RunOverview, 'student'>): string 
 /** Why a run cannot be resumed here; '' where it can. */
 export function whyNotResumed(run: StoredRun, sizes: Pick<RunDetails, 'checkpointBytes'> | undefined): string {
   if (run.state === 'finished') return 'It has finished.';
-  if (run.imported !== undefined) return 'It was made elsewhere, and its checkpoint stayed there: resume it there.';
-  if (run.sizeBytes === 0 || sizes?.checkpointBytes === 0) return 'Its checkpoints are deleted.';
-  return '';
+  if (run.sizeBytes > 0 && sizes?.checkpointBytes !== 0) return '';
+  return run.imported === undefined
+    ? 'Its checkpoints are deleted.'
+    : 'It came without a checkpoint: resume it where it was made, or import it with one.';
 }

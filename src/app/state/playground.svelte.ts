@@ -2,7 +2,7 @@
 // each part does is in its own file beside this one.
 import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
-import type { FileRoot, SessionApi } from '../../session/protocol';
+import type { SessionApi } from '../../session/protocol';
 import { Awake, type WakeLocks } from '../lab/awake.svelte';
 import { WorkerState, type WorkerHold } from '../lab/workerState.svelte';
 import { RunLocks, type Locks } from '../runLocks';
@@ -16,6 +16,7 @@ import { InterruptedRuns } from './interrupted.svelte';
 import type { KeyValue } from './keyValue';
 import { toNotice, type Notice } from './notice';
 import { RunView } from './run.svelte';
+import { RunPlaces } from './runPlaces.svelte';
 import { SelfCheck } from './selfCheck.svelte';
 import { StoredRuns } from './storedRuns.svelte';
 import { StudentBox } from './student.svelte';
@@ -30,6 +31,8 @@ export class Playground {
   readonly experiments: Experiments;
   readonly run: RunView;
   readonly stored: StoredRuns;
+  /** Where the files of stored runs are. */
+  readonly places: RunPlaces;
   readonly cachedStudents: CachedStudents;
   readonly check: SelfCheck;
   readonly ask: AskBox;
@@ -94,6 +97,12 @@ export class Playground {
     this.run = new RunView(session);
     this.locks = new RunLocks(place.locks);
     this.stored = new StoredRuns(session, place.memory, this.locks);
+    this.places = new RunPlaces({
+      session,
+      stored: this.stored,
+      pageBase: this.pageBase,
+      experiments: this.experiments,
+    });
     this.cachedStudents = new CachedStudents(session);
     this.interrupted = new InterruptedRuns(place.memory, this.locks);
     void this.interrupted.look();
@@ -189,17 +198,9 @@ export class Playground {
 
   async resumeRun(runId: string): Promise<void> {
     await this.guarded(async () => {
-      const kept = this.stored.recall(runId) ?? (await this.keptByCheckpoint(runId));
-      if (kept === undefined) {
-        throw new PupilError(
-          'storage',
-          `run ${runId}: this browser has no checkpoint of it`,
-          'It was deleted, or it ended before its first checkpoint: start it again.',
-        );
-      }
-      const files = kept.files ?? (await this.filesAgain());
-      const name = (kept.experiment as { name?: string }).name ?? runId;
-      return { request: { runId, experiment: kept.experiment, files, resume: true }, name };
+      const source = await this.places.source(runId, 'everything');
+      const name = (source.experiment as { name?: string }).name ?? runId;
+      return { request: { runId, ...source, resume: true }, name };
     });
   }
 
@@ -244,27 +245,18 @@ export class Playground {
    */
   private async askPlace(): Promise<AskPlace> {
     await this.wake();
+    const { asked } = this.stored;
+    // Its own experiment, seed and all: the one that is chosen may have been changed since, or lack its files.
+    if (asked !== '') return { ...(await this.places.source(asked, 'student')), runId: asked };
     const prepared = await this.experiments.prepare(this.pageBase);
     const { name } = prepared.experiment;
     const newest = [...this.stored.runs]
       .filter((run) => run.name === name && run.state === 'finished')
       .sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1))[0];
-    const { asked } = this.stored;
-    const shown = asked !== '' ? asked : this.run.name === name && this.run.runId !== '' ? this.run.runId : undefined;
+    const shown = this.run.name === name && this.run.runId !== '' ? this.run.runId : undefined;
     const runId = shown ?? newest?.runId;
     if (runId === undefined) return prepared;
-    const kept = this.stored.recall(runId);
-    // Its own experiment, seed and all: the selected one may have been changed since.
-    return { experiment: kept?.experiment ?? prepared.experiment, files: kept?.files ?? prepared.files, runId };
-  }
-
-  /**
-   * What a run was started with where this browser's short memory lacks it: its checkpoint has the experiment; its files
-   * are taken to be those that are served with the page, and a resume refuses others.
-   */
-  private async keptByCheckpoint(runId: string): Promise<{ experiment: unknown; files: FileRoot } | undefined> {
-    const history = await this.session.runHistory(runId);
-    return history && { experiment: history.experiment, files: { kind: 'http', base: this.pageBase } };
+    return { ...(await this.places.source(runId, 'student')), runId };
   }
 
   /** Shows a run that rests, as far as it got: its curves, rows and log. */
@@ -279,19 +271,6 @@ export class Playground {
     } catch (error) {
       this.notice = toNotice(error);
     }
-  }
-
-  /** Picked files do not outlive the page: they must have been picked again. */
-  private async filesAgain(): Promise<FileRoot> {
-    const { picked, pickedStudents } = this.experiments;
-    if (picked.length === 0 && Object.keys(pickedStudents).length === 0) {
-      throw new PupilError(
-        'source',
-        'resume: this run read files from a picked folder',
-        'Choose its experiment above, pick the same folder again (that of a student under Student), then resume.',
-      );
-    }
-    return (await this.experiments.prepare(this.pageBase)).files;
   }
 
   private async guarded(

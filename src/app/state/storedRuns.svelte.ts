@@ -1,7 +1,6 @@
 // storedRuns.svelte.ts: the runs that this browser keeps, and what is needed to go on with one: its experiment and where
 // its files were. Checkpoints are the session's; here is only the request they belong to.
 import { PupilError } from '../../base/errors';
-import { parseExperiment, type Experiment } from '../../config/experiment';
 import type { FileRoot, RunOverview, SessionApi, StoredRun } from '../../session/protocol';
 import type { RunLocks } from '../runLocks';
 import type { PreparedRun } from './experimentFiles';
@@ -100,20 +99,6 @@ export class StoredRuns {
     }
   }
 
-  /** What a run from elsewhere is asked with here; one whose student is in a folder elsewhere needs it picked. */
-  rememberImported(runId: string, document: unknown, pageBase: string): void {
-    try {
-      const experiment = experimentHere(parseExperiment(document));
-      const isHere = experiment.student.source.kind !== 'directory';
-      this.remember(runId, {
-        experiment,
-        files: isHere ? { kind: 'http', base: pageBase } : { kind: 'blobs', files: {} },
-      });
-    } catch {
-      // It was imported all the same; to ask its students, its experiment is chosen in the lab.
-    }
-  }
-
   async remove(runId: string): Promise<void> {
     const removed = await this.changed(runId, () => this.session.deleteRun(runId));
     if (!removed) return;
@@ -157,13 +142,4 @@ export class StoredRuns {
     if (bytes.byteLength === 0) throw new PupilError('storage', `run ${runId}: its report is empty`);
     return URL.createObjectURL(new Blob([bytes.slice()], { type: 'text/html' }));
   }
-}
-
-/** A student that comes with Pupil, by its name: the command line names the folder where it lay. */
-function experimentHere(experiment: Experiment): Experiment {
-  const { source } = experiment.student;
-  const name =
-    source.kind === 'directory' ? /(?:^|\/)students\/([A-Za-z0-9][\w.-]*)\/?$/.exec(source.path)?.[1] : undefined;
-  if (name === undefined) return experiment;
-  return { ...experiment, student: { ...experiment.student, source: { kind: 'bundled', name } } };
 }

@@ -1,81 +1,31 @@
-// runFiles.test.ts: what leaves a session as a file and comes back: a zip, a folder and a lone report, into every kind of store,
-// byte for byte; a run under way, one that is here already, renamed, without checkpoints; what is hostile or damaged is refused
-// and nothing of it stays.
-import { createHash } from 'node:crypto';
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+// runFiles.test.ts: what is shown of a stored run and how it leaves a session: whole and back, byte for byte, in every kind of store;
+// single files, tables, and what the command line reads of them. What comes from elsewhere is runImport.test.ts.
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { strToU8, unzipSync, zipSync } from 'fflate';
-import { afterAll, describe, expect, it } from 'vitest';
+import { strToU8, unzipSync } from 'fflate';
+import { describe, expect, it } from 'vitest';
 import { main } from '../../../src/cli/program';
 import { prepareRunFolder } from '../../../src/cli/runFolder';
 import { parseCsvRecords } from '../../../src/formats/csv';
-import type { ExportedFile, ImportRunRequest, RunExport } from '../../../src/session/protocol';
-import type { RunReport } from '../../../src/report/types';
+import type { ExportedFile, RunExport } from '../../../src/session/protocol';
 import { importRun } from '../../../src/session/runImport';
-import { Session } from '../../../src/session/session';
 import { openFileRoot } from '../../../src/sources/fileRoot';
-import { DiskRunStore } from '../../../src/storage/disk';
-import { MemoryRunStore } from '../../../src/storage/memory';
-import { IMPORTING, type RunStore } from '../../../src/storage/runStore';
 import { Checkpoints } from '../../../src/storage/checkpoints';
+import { DiskRunStore } from '../../../src/storage/disk';
 import { FilesPlace } from '../../../src/storage/filesPlace';
+import { MemoryRunStore } from '../../../src/storage/memory';
+import type { RunStore } from '../../../src/storage/runStore';
 import { Kept } from '../../cli/fakeSession';
-import { asBlobs, json, runFiles, runReport } from '../../support/runFiles';
+import { runFiles, runReport } from '../../support/runFiles';
 import { part, record } from '../storage/parts';
-
-type Files = Record<string, Uint8Array>;
-
-const folders: string[] = [];
-function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), 'pupil-runfiles-'));
-  folders.push(path);
-  return path;
-}
-afterAll(() => folders.forEach((path) => rmSync(path, { recursive: true, force: true })));
-
-const noGpu = (): never => {
-  throw new Error('no GPU is needed');
-};
-const sessionOver = (store: RunStore): Session => new Session(noGpu, store);
-const ignore = (): void => undefined;
+import { digests, folder, folderOf, ignore, stored, withRun } from './runFilesCases';
 
 const STORES: [string, () => RunStore][] = [
   ['memory', () => new MemoryRunStore()],
   ['disk', () => new DiskRunStore(folder())],
 ];
 
-/** Files as their digests: quick to compare, and to the byte. */
-const digests = (files: Files): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(files).map(([path, bytes]) => [path, createHash('sha256').update(bytes).digest('hex')]),
-  );
-
-async function stored(store: RunStore, runId: string): Promise<Record<string, string>> {
-  const out: Files = {};
-  for (const path of await store.listArtefacts(runId)) out[path] = (await store.loadArtefact(runId, path))!;
-  return digests(out);
-}
-
-const folderOf = (files: Files, from = 'a folder'): ImportRunRequest => ({
-  from,
-  source: { kind: 'files', files: asBlobs(files) },
-  existing: 'ask',
-});
-const zipOf = (files: Files): ImportRunRequest => ({
-  from: 'run.zip',
-  source: { kind: 'zip', blob: new Blob([zipSync(files).slice()]) },
-  existing: 'ask',
-});
-
 const bytesOf = async ({ blob }: ExportedFile): Promise<Uint8Array> => new Uint8Array(await blob.arrayBuffer());
-
-/** A session whose store has the run. */
-async function withRun(store: RunStore = new MemoryRunStore(), files = runFiles()): Promise<Session> {
-  const session = sessionOver(store);
-  await session.importRun(folderOf(files), ignore);
-  return session;
-}
 
 /** The zip's files without the folder around them, written where the command line reads. */
 function unpacked(zip: Uint8Array): string {
@@ -87,7 +37,6 @@ function unpacked(zip: Uint8Array): string {
   }
   return to;
 }
-
 for (const [name, make] of STORES) {
   describe(`a run in a ${name} store`, () => {
     it('exported as a zip, deleted and imported again is the same to the byte', async () => {
@@ -276,202 +225,5 @@ describe('the command line reads an unpacked export', () => {
       ['state', [1, 2]],
       ['tensors/adapter', [3]],
     ]);
-  });
-});
-
-describe('a folder of the command line', () => {
-  it('is taken in with its browser’s profile and checkpoints left where they are', async () => {
-    const store = new MemoryRunStore();
-    const more = {
-      'run-folder.json': strToU8('{}'),
-      'checkpoints/commit-0.json': strToU8('x'),
-      '.store/profile/Default/Cookies': strToU8('x'),
-      'adapters/instruct/README.md': strToU8('x'),
-    };
-    const outcome = await sessionOver(store).importRun(folderOf({ ...runFiles(), ...more }), ignore);
-    expect(outcome).toMatchObject({ state: 'imported', leftOut: 3 });
-    expect(await stored(store, 'smoke-1')).toEqual(digests(runFiles()));
-  });
-
-  it('is found one folder down, but not where there are two', async () => {
-    const inFolder = (name: string): Files =>
-      Object.fromEntries(Object.entries(runFiles()).map(([path, bytes]) => [`${name}/${path}`, bytes]));
-    const store = new MemoryRunStore();
-    await sessionOver(store).importRun(zipOf(inFolder('deep/er')), ignore);
-    expect(await stored(store, 'smoke-1')).toEqual(digests(runFiles()));
-    const two = sessionOver(new MemoryRunStore()).importRun(zipOf({ ...inFolder('a'), ...inFolder('b') }), ignore);
-    await expect(two).rejects.toThrow('expected one run, there are 2 (a/, b/)');
-  });
-
-  it('may be a report alone, whatever it is called; what it lacks is told', async () => {
-    const store = new MemoryRunStore();
-    const session = sessionOver(store);
-    const outcome = await session.importRun(folderOf({ 'their-run.json': runFiles()['report.json']! }), ignore);
-    expect(outcome).toMatchObject({
-      state: 'imported',
-      notes: [/predictions/, /adapters/].map((text) => expect.stringMatching(text) as string),
-    });
-    expect(await store.listArtefacts('smoke-1')).toEqual(['report.html', 'report.json']);
-    expect(await session.runDetails('smoke-1')).toMatchObject({ adapters: [], from: 'report' });
-  });
-});
-
-describe('a run that is here already', () => {
-  it('is asked about, and nothing happens to it; as a copy it gets an id of its own', async () => {
-    const store = new MemoryRunStore();
-    const session = await withRun(store);
-    const other = runFiles(runReport({ name: 'Other' }));
-    expect(await session.importRun(folderOf(runFiles()), ignore)).toEqual({
-      state: 'exists',
-      runId: 'smoke-1',
-      name: 'Smoke',
-      same: true,
-    });
-    expect(await session.importRun(folderOf(other), ignore)).toMatchObject({ state: 'exists', same: false });
-    expect(await stored(store, 'smoke-1')).toEqual(digests(runFiles()));
-    const copy = await session.importRun({ ...folderOf(other), existing: 'copy' }, ignore);
-    expect(copy).toMatchObject({ state: 'imported', runId: 'smoke-1-2', name: 'Other' });
-    expect(await stored(store, 'smoke-1-2')).toEqual(digests(other));
-    expect(await session.importRun({ ...folderOf(other), existing: 'copy' }, ignore)).toMatchObject({
-      runId: 'smoke-1-3',
-    });
-  });
-
-  it('that was half taken in when its tab was closed shows nowhere, and is swept after an hour', async () => {
-    const store = new MemoryRunStore();
-    const session = sessionOver(store);
-    const half = { ...record(1, 'half'), state: IMPORTING, updatedAt: '2026-01-01T00:00:00.000Z' };
-    await store.saveRecord(half);
-    await store.saveArtefact('half', 'report.json', runFiles()['report.json']!);
-    expect([await session.listRuns(), await session.runOverviews()]).toEqual([[], []]);
-    const request = folderOf(runFiles());
-    await importRun(store, request, ignore, new Date('2026-01-01T00:50:00Z'));
-    expect(await store.listArtefacts('half')).toHaveLength(1); // perhaps another tab goes on with it
-    await importRun(store, request, ignore, new Date('2026-01-01T01:10:00Z'));
-    expect(await store.listArtefacts('half')).toEqual([]);
-  });
-});
-
-describe('a hostile or damaged run is refused, and nothing of it is stored', () => {
-  const refused = async (request: ImportRunRequest, words: RegExp, code = 'data'): Promise<void> => {
-    const store = new MemoryRunStore();
-    await expect(sessionOver(store).importRun(request, ignore)).rejects.toMatchObject({
-      code,
-      message: expect.stringMatching(words) as string,
-    });
-    expect([await store.listRuns(), await store.listArtefacts('smoke-1')]).toEqual([[], []]);
-  };
-  const withFile = (path: string, bytes: Uint8Array): ImportRunRequest => folderOf({ ...runFiles(), [path]: bytes });
-  const withReport = (change: (report: RunReport) => unknown): ImportRunRequest => {
-    const report = JSON.parse(JSON.stringify(runReport())) as RunReport;
-    change(report);
-    return folderOf({ 'report.json': json(report) });
-  };
-
-  it('what is no run', async () => {
-    await refused(
-      folderOf({ 'a.txt': strToU8('x'), 'b.json': strToU8('{}') }),
-      /there is no report.json among its 2 files/,
-    );
-    await refused(folderOf({ 'x.json': strToU8('{"name":"Smoke"}') }), /expected the report of a run/);
-    await refused(folderOf({ 'x.json': strToU8('not json') }), /expected/, 'format');
-    await refused(
-      { ...zipOf({}), source: { kind: 'zip', blob: new Blob(['no zip']) } },
-      /expected a zip file/,
-      'format',
-    );
-    await refused(
-      withReport((report) => ((report as { version: number }).version = 2)),
-      /expected version 1/,
-    );
-  });
-
-  it('names that lead out of a zip, and one that comes twice', async () => {
-    await refused(zipOf({ ...runFiles(), '../../evil.json': strToU8('x') }), /inside the archive/, 'format');
-    await refused(zipOf({ ...runFiles(), 'REPORT.json': strToU8('x') }), /comes twice/, 'format');
-  });
-
-  it('an id that is no id, or the name of a prototype', async () => {
-    for (const id of ['../x', '', 'a/b', '.x']) {
-      await refused(
-        withReport((report) => (report.runId = id)),
-        /run id/,
-        'usage',
-      );
-    }
-    const store = new MemoryRunStore();
-    const report = runFiles(runReport({ runId: '__proto__' }));
-    await sessionOver(store).importRun(folderOf(report), ignore);
-    expect((await store.listRuns()).map(({ runId }) => runId)).toEqual(['__proto__']);
-  });
-
-  it('numbers that are markup, and systems, phases and times that do not exist', async () => {
-    const markup = '<img src=x onerror=alert(1)>' as never;
-    await refused(
-      withReport((report) => (report.evaluations[0]!.n = markup)),
-      /evaluations\[0\]\.n: expected/,
-    );
-    await refused(
-      withReport((report) => (report.student.layers = markup)),
-      /student\.layers/,
-    );
-    await refused(
-      withReport((report) => (report.experiment.seed = markup)),
-      /experiment\.seed/,
-    );
-    await refused(
-      withReport((report) => (report.evaluations[0]!.system = markup)),
-      /evaluations\[0\]\.system/,
-    );
-    await refused(
-      withReport((report) => (report.timings[0]!.phase = markup)),
-      /timings\[0\]\.phase/,
-    );
-    await refused(
-      withReport((report) => (report.startedAt = markup)),
-      /startedAt/,
-    );
-    await refused(
-      withReport((report) => (report.state = markup)),
-      /state/,
-    );
-    await refused(
-      withReport((report) => Object.assign(report.experiment, { more: 1 })),
-      /more/,
-      'config',
-    );
-  });
-
-  it('a page of its own: the report is drawn from its numbers, texts escaped', async () => {
-    const store = new MemoryRunStore();
-    const evil = strToU8('<!doctype html><script>alert(document.cookie)</script>');
-    const report = runReport({
-      name: '<script>alert(1)</script>',
-      log: [{ level: 'info', message: '<img onerror=1>' }],
-    });
-    await sessionOver(store).importRun(folderOf({ ...runFiles(report), 'report.html': evil }), ignore);
-    const html = new TextDecoder().decode(await store.loadArtefact('smoke-1', 'report.html'));
-    expect(html).not.toMatch(/<script|<img/);
-    expect(html).toContain('&lt;script&gt;alert(1)');
-  });
-
-  it('lines that are none of a run’s, and adapters that are none', async () => {
-    await refused(
-      withFile('metrics.jsonl', strToU8('{"phase":"instruct","step":1,"totalSteps":2,"loss":"low"}\n')),
-      /metrics\.jsonl:1: loss/,
-    );
-    await refused(withFile('predictions.jsonl', strToU8('{"system":"Baseline"\n')), /predictions\.jsonl:1/, 'format');
-    await refused(withFile('pairs.jsonl', strToU8('\n{"taskId":"A"}\n')), /pairs\.jsonl:2: itemId/);
-    await refused(withFile('other.jsonl', strToU8('not json\n')), /other\.jsonl:1/, 'format');
-    await refused(withFile('demonstrations.jsonl', Uint8Array.of(0xff, 0xfe)), /UTF-8/, 'format');
-    const { 'adapters/instruct/adapter_config.json': _, ...torn } = runFiles();
-    await refused(folderOf(torn), /adapter_config/, 'checkpoint');
-    const weights = runFiles()['adapters/instruct/adapter_model.safetensors']!;
-    await refused(
-      withFile('adapters/instruct/adapter_model.safetensors', weights.subarray(0, 200)),
-      /adapter_model/,
-      'format',
-    );
-    await refused(withFile('adapters/instruct/pupil.json', strToU8('{}')), /pupil\.json/, 'format');
   });
 });
