@@ -22,7 +22,11 @@ const LATE = ['@observablehq/plot', '@huggingface/transformers'];
 const projects: TestProjectInlineConfiguration[] = [
   {
     extends: true,
-    test: { name: 'node', include: ['test/{architecture,unit,kernels,gradients,golden,cli,page}/**/*.test.ts'] },
+    test: {
+      name: 'node',
+      include: ['test/{architecture,unit,kernels,gradients,golden,cli,page}/**/*.test.ts'],
+      css: { include: [/\.css\?raw$/] }, // Vitest empties style sheets, also those that are read as text
+    },
   },
   {
     extends: true,

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
+import { aptInstall, mayUseApt } from './apt.mjs';
 
 /** No usable browser. `hint` says what to install. */
 export class BrowserMissingError extends Error {
@@ -121,11 +122,6 @@ export function findBrowser(env = process.env) {
   return found ?? downloadedBrowser(env);
 }
 
-/** True on Debian, Ubuntu and their kin, when we may install packages. */
-function mayUseApt() {
-  return process.platform === 'linux' && process.getuid?.() === 0 && spawnSync('apt-get', ['--version']).status === 0;
-}
-
 /**
  * A browser's executable; gets one where none is found: apt as root on Debian and Ubuntu, otherwise a download of Chrome
  * into {@link cacheFolder}.
@@ -141,12 +137,7 @@ export async function ensureBrowser({ env = process.env, log = (line) => console
   const apt = mayUseApt();
   if (apt) {
     log('No browser found: installing chromium with apt-get …');
-    const aptEnv = { ...env, DEBIAN_FRONTEND: 'noninteractive' };
-    for (const args of [['update'], ['install', '-y', 'chromium']]) {
-      // stdout belongs to whoever called us (it may be JSON); apt talks to stderr.
-      const result = spawnSync('apt-get', args, { env: aptEnv, stdio: ['ignore', 2, 2], timeout: 900_000 });
-      if (result.status !== 0) tried.push(`apt-get ${args.join(' ')} ended with ${result.status ?? result.signal}`);
-    }
+    tried.push(...aptInstall('chromium', env));
     const installed = findBrowser(env);
     if (installed !== undefined) return installed;
   }

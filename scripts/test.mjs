@@ -2,10 +2,11 @@
 // test.mjs: `npm test`: types, lint, then every test project, one after the other; a failing part does not stop the next.
 // Its last line is `N passed, N failed` (and `, N skipped` where there are any); the exit status is that of the count.
 // It takes `--long` (test/long as well) and `--only PART[,PART]`.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { aptInstall, mayUseApt } from './apt.mjs';
 import { ensureBrowser } from './browser.mjs';
 import { buildIfStale, ROOT } from './build.mjs';
 import { lavapipeIcd, vulkanEnvironment } from './vulkan.mjs';
@@ -136,11 +137,24 @@ function parts(long) {
   ];
 }
 
+/** Redis, without which the tests of the queue are skipped: installed where we may, as the browser is. */
+function prepareRedis() {
+  const there = () => spawnSync('redis-server', ['--version']).status === 0;
+  if (there()) return;
+  if (mayUseApt()) {
+    console.error('No redis-server found: installing it with apt-get …');
+    for (const failure of aptInstall('redis-server')) console.error(failure);
+  }
+  if (!there())
+    console.log('No redis-server: the tests of the queue are skipped. Debian: apt-get install redis-server.');
+}
+
 /** Browser and builds, which several parts need: made once here, so that two tests never build at the same time. */
 async function prepare() {
   try {
     process.env['PUPIL_BROWSER'] = await ensureBrowser();
     console.log(`Browser: ${process.env['PUPIL_BROWSER']}`);
+    prepareRedis();
     buildIfStale('page');
     buildIfStale('cli');
     return true;

@@ -43,7 +43,7 @@ function detailText(row: BoardRow): string {
 }
 
 const aboutText = ({ namespace, paused, workers }: Board): string =>
-  `${namespace}${paused ? ' (paused)' : ''}, ${workers.length} workers busy`;
+  `${namespace}${paused ? ' (paused)' : ''}, ${workers.length} ${workers.length === 1 ? 'worker' : 'workers'} busy`;
 
 /** A board for the page, with all its texts. */
 export function boardForPage(board: Board): object {

@@ -31,9 +31,11 @@ export interface S3Options {
   region?: string;
   /** The bucket in the path and not in the host's name; absent: where an endpoint is named. */
   pathStyle?: boolean;
+  /** Largest file that goes up in one request, and the size of a part where that suffices; absent: {@link PART_BYTES}. */
+  partBytes?: number;
 }
 
-/** Largest file that goes up in one request, and the size of a part where that suffices. */
+/** S3 takes no smaller parts than 5 MiB. */
 const PART_BYTES = 16 * 2 ** 20;
 /** S3 takes so many parts at most. */
 const MOST_PARTS = 10_000;
@@ -61,6 +63,7 @@ export class S3Store implements ArtefactStore {
     private readonly client: S3Client,
     private readonly bucket: string,
     private readonly prefix: string,
+    private readonly partBytes: number,
   ) {
     this.description = `s3://${bucket}/${prefix}`;
   }
@@ -80,7 +83,7 @@ export class S3Store implements ArtefactStore {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
     });
-    const store = new S3Store(client, bucket, prefix);
+    const store = new S3Store(client, bucket, prefix, options.partBytes ?? PART_BYTES);
     try {
       await client.send(new HeadBucketCommand({ Bucket: bucket }));
     } catch (cause) {
@@ -107,11 +110,11 @@ export class S3Store implements ArtefactStore {
 
   async putFile(name: string, file: string, content: Content): Promise<void> {
     try {
-      if (content.sizeBytes > PART_BYTES) return await this.putInParts(name, file, content);
+      if (content.sizeBytes > this.partBytes) return await this.putInParts(name, file, content);
       const meter = new ContentMeter();
       const blocks: Buffer[] = [];
       // One block more than announced would show that the file grew.
-      for await (const block of blocksOf(file, PART_BYTES)) {
+      for await (const block of blocksOf(file, this.partBytes)) {
         meter.add(block);
         blocks.push(block);
         if (blocks.length > 1) break;
@@ -216,7 +219,7 @@ export class S3Store implements ArtefactStore {
 
   /** The object appears with the last request; a process that dies before leaves parts, which the bucket's rules clear. */
   private async putInParts(name: string, file: string, content: Content): Promise<void> {
-    const partBytes = Math.max(PART_BYTES, Math.ceil(content.sizeBytes / MOST_PARTS / 2 ** 20) * 2 ** 20);
+    const partBytes = Math.max(this.partBytes, Math.ceil(content.sizeBytes / MOST_PARTS / 2 ** 20) * 2 ** 20);
     const at = this.at(name);
     const { UploadId } = await this.client.send(new CreateMultipartUploadCommand(at));
     try {

@@ -81,6 +81,7 @@ export async function makeTable(
     const ids = grid.runs.map(({ id }) => id);
     // Runs lie under a name that stays here: the store has them already.
     const finished = await fetchRuns(store, area, ids, join(folder, '.runs'), (path) => FOR_TABLE.includes(path));
+    await mkdir(join(folder, '.runs'), { recursive: true }); // where nothing has finished
     const text = await writeGridTable(grid, join(folder, '.runs'));
     const states = new Map<string, { state: JobState; error?: string }>();
     for (const { id } of grid.jobs) states.set(id, await stateOf(id));

@@ -112,7 +112,7 @@ export class GridWorker {
     for (const slot of options.slots) this.free.push(this.takeSlot(slot));
     const slots = [...this.free];
     const leaveSignals = stopOnInterrupt(
-      { stop: () => Promise.resolve(this.end('asked')) },
+      { stop: () => Promise.resolve(this.stop()) },
       this.output,
       'writing checkpoints and giving the jobs back',
     );
@@ -138,7 +138,7 @@ export class GridWorker {
     try {
       const why = await this.ended;
       await worker.pause(true); // takes no more
-      for (const one of this.running.values()) this.stop(one, 'shutdown');
+      for (const one of this.running.values()) this.stopOne(one, 'shutdown');
       await worker.close();
       return why === 'asked' ? 130 : why === 'ill' ? 1 : 0;
     } finally {
@@ -150,6 +150,11 @@ export class GridWorker {
         release();
       }
     }
+  }
+
+  /** Takes no more; runs write a checkpoint, and their jobs are given back. */
+  stop(): void {
+    this.end('asked');
   }
 
   /** A folder of its own on this machine, kept for later jobs: the browser's profile, with what it has compiled. */
@@ -275,13 +280,13 @@ export class GridWorker {
     if (this.redis.status !== 'ready') return;
     try {
       await one.job.updateProgress({ ...meter.progress });
-      if (await this.queue.isCancelled(one.job.id!)) this.stop(one, 'cancelled');
+      if (await this.queue.isCancelled(one.job.id!)) this.stopOne(one, 'cancelled');
     } catch {
       // away in this very moment, or the job is no longer there: its lock will tell
     }
   }
 
-  private stop(one: Running, reason: Reason): void {
+  private stopOne(one: Running, reason: Reason): void {
     one.reason ??= reason;
     one.stop.abort();
   }
@@ -302,7 +307,7 @@ export class GridWorker {
     }
     if (this.running.get(id) !== one || one.reason !== undefined) return; // it has just ended
     this.tell(id, 'its lock was lost: another worker goes on with it', { state: 'lock-lost' });
-    this.stop(one, 'lost');
+    this.stopOne(one, 'lost');
   }
 
   private hearError(error: Error): void {
