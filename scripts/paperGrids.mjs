@@ -94,11 +94,18 @@ const STUDENTS = [
 const ALL_TASKS = [...TASKS, ...ADDITIONAL];
 const MAIN = TASKS.map((_, i) => i);
 
+/** @param {number} i */
+function taskAt(i) {
+  const task = ALL_TASKS[i];
+  if (task === undefined) throw new Error(`paperGrids: there is no task ${i}`);
+  return task;
+}
+
 /** @param {{ label: string, folder: string }} teacher @param {'in-family' | 'out-family'} family @param {number} task */
 const demonstrations = (teacher, family, task) => ({
   label: teacher.label,
-  task: ALL_TASKS[task].name,
-  files: [`{data}/teachers/${teacher.folder}/${ALL_TASKS[task].id}.jsonl`],
+  task: taskAt(task).name,
+  files: [`{data}/teachers/${teacher.folder}/${taskAt(task).id}.jsonl`],
   format: 'jsonl',
   family,
   keepWrong: true,
@@ -106,7 +113,7 @@ const demonstrations = (teacher, family, task) => ({
 
 /**
  * What each task is used for: `instruct` and `refine` are trained on, `tested` evaluated. A task that is used for nothing must
- * name something: without demonstrations, "instruct" is nothing.
+ * name something: without demonstrations, "selfRefine" is nothing, and phase 1 stays what other cells share.
  * @param {{ instruct?: number, refine?: number, tested: readonly number[] }} of
  */
 function uses({ instruct, refine, tested }) {
@@ -117,7 +124,7 @@ function uses({ instruct, refine, tested }) {
         ...(i === refine ? ['selfRefine'] : []),
         ...(tested.includes(i) ? ['evaluate'] : []),
       ];
-      return [`tasks[${i}].use`, use.length === 0 ? ['instruct'] : use];
+      return [`tasks[${i}].use`, use.length === 0 ? ['selfRefine'] : use];
     }),
   );
 }
@@ -130,14 +137,17 @@ function cellsOf({ inFamily }) {
     [inFamily, 'in-family'],
     [OUT_FAMILY, 'out-family'],
   ]);
-  const name = (/** @type {number} */ i) => ALL_TASKS[i].name;
+  const name = (/** @type {number} */ i) => taskAt(i).name;
   const noBaseline = { 'phases.baseline': false };
   for (const [teacher, family] of families) {
     // Table 1, 10, 11 and Figures 2 and 3: trained on one task, tested on all.
     for (const i of MAIN) {
       cells.push({
         label: `${name(i)}, ${teacher.label}`,
-        set: { ...uses({ instruct: i, refine: i, tested: MAIN }), demonstrations: [demonstrations(teacher, family, i)] },
+        set: {
+          ...uses({ instruct: i, refine: i, tested: MAIN }),
+          demonstrations: [demonstrations(teacher, family, i)],
+        },
       });
     }
     // Figure 4: less of the demonstrations, and self-refine alone; tested on the task itself.

@@ -161,7 +161,7 @@ export function wrapperScript(sandbox: readonly string[], executable: string): s
 export function dockerCommand({ index, uuid }: Card, command: string): string {
   return (
     `docker run --rm --gpus '"device=${uuid ?? index}"' -e NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility ` +
-    `--shm-size=1g -v "$PWD":/work -w /work pupil ${command}`
+    `--shm-size=1g -v "$PWD":/pupil -w /pupil pupil ${command}`
   );
 }
 

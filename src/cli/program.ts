@@ -5,6 +5,7 @@ import type { ExitCode, VerbContext } from './context';
 import type { Host, HostOptions } from './host';
 import { Output, type OutputStreams } from './output';
 import { projectVersion } from './project';
+import { registerBoard } from './verbs/board';
 import { registerCheck } from './verbs/check';
 import { registerDoctor } from './verbs/doctor';
 import { registerEval } from './verbs/eval';
@@ -20,6 +21,7 @@ import { registerRun } from './verbs/run';
 import { registerScore } from './verbs/score';
 import { registerStudents } from './verbs/students';
 import { registerTeach } from './verbs/teach';
+import { registerWorker } from './verbs/worker';
 
 /** Hosts are loaded when one is asked for: Dawn and the browser's driver are large, and `score` needs neither. */
 async function openHost(options: HostOptions): Promise<Host> {
@@ -43,6 +45,8 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerCheck(program, context);
   registerRun(program, context);
   registerFull(program, context);
+  registerWorker(program, context);
+  registerBoard(program, context);
   registerEval(program, context);
   registerScore(program, context);
   registerTeach(program, context);

@@ -44,6 +44,8 @@ export interface RunPlan {
   phases: PhasePlan[];
   totalTokens: number;
   totalFlops: number;
+  /** config.json, as planned by. */
+  config: JsonObject;
   /** On the disk: one adapter's file, and what the checkpoints take at most, the last good one beside the newest. */
   disk: { adapterBytes: number; adapters: number; checkpointBytes: number };
   /** Warnings of the data, as a run would log them. */
@@ -164,6 +166,7 @@ export async function planRun(asked: Experiment, root: OpenRoot, options: PlanOp
   return {
     name: experiment.name,
     parameters,
+    config: config.raw,
     bytes,
     phases: phases.map((plan) => ({
       ...plan,

@@ -97,7 +97,10 @@ export async function standIns(experiment: Experiment, root: OpenRoot): Promise<
     return false;
   };
   const tasks: TaskConfig[] = [];
+  const isShown = ({ name }: TaskConfig): boolean => experiment.demonstrations.some(({ task }) => task === name);
   for (const task of experiment.tasks) {
+    // Neither trained on nor tested: a run reads it and does nothing with it.
+    if (!task.use.includes('evaluate') && !isShown(task)) continue;
     const { files } = task;
     const paths = 'all' in files ? files.all : [...files.train, ...files.test];
     if (!(await isMissing(paths))) {
@@ -106,6 +109,8 @@ export async function standIns(experiment: Experiment, root: OpenRoot): Promise<
     }
     const typical = TYPICAL[task.id] ?? UNKNOWN;
     const pool = typical.pool ?? typical.train + typical.test;
+    // No more than the split takes, some to spare where letters are balanced.
+    const train = Math.min(typical.train, 2 * (task.split.trainCount ?? Infinity));
     const add = (part: string, count: number, from: number): string => {
       const path = `stand-in/${task.name}/${part}.jsonl`;
       added.set(path, lines(Array.from({ length: count }, (_, i) => typicalRow(typical, from + i))));
@@ -114,9 +119,11 @@ export async function standIns(experiment: Experiment, root: OpenRoot): Promise<
     estimates.push(
       `${task.name}: its files are not here (first ${paths[0]!}); counted as published, ${'all' in files ? `${pool} questions` : `${typical.train} to train, ${typical.test} to test`}, with typical lengths`,
     );
+    const { trainCount: _, trainFraction: _share, ...whole } = task.split;
     tasks.push({
       ...task,
       id: 'custom',
+      split: isShown(task) || 'all' in files ? task.split : whole,
       mapping: {
         id: 'id',
         question: 'question',
@@ -127,7 +134,7 @@ export async function standIns(experiment: Experiment, root: OpenRoot): Promise<
         'all' in files
           ? { all: [add('all', pool, 0)] }
           : {
-              train: files.train.length === 0 ? [] : [add('train', typical.train, 0)],
+              train: files.train.length === 0 || !isShown(task) ? [] : [add('train', train, 0)],
               test: [add('test', typical.test, typical.train)],
             },
     });

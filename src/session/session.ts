@@ -97,6 +97,7 @@ export class Session extends SessionShelves implements SessionApi {
 
   weightErrors: SessionApi['weightErrors'] = (request, onWeight) => this.engine.weightErrors(request, onWeight);
   adapterNorms: SessionApi['adapterNorms'] = (runId, onProgress) => this.engine.adapterNorms(runId, onProgress);
+  measureSpeed: SessionApi['measureSpeed'] = (request, onProgress) => this.engine.measureSpeed(request, onProgress);
   profileStep: SessionApi['profileStep'] = (request, onProgress) => this.engine.profileStep(request, onProgress);
   shaderFiles: SessionApi['shaderFiles'] = () => this.engine.shaderFiles();
   checkFamilies: SessionApi['checkFamilies'] = () => this.engine.checkFamilies();

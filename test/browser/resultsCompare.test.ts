@@ -16,6 +16,7 @@ import type {
   TeachEvent,
 } from '../../src/session/protocol';
 import ResultsPlace from '../../src/app/places/ResultsPlace.svelte';
+import { resultsChoice } from '../../src/app/results/choice.svelte';
 import type { AnswerRow } from '../../src/report/answers';
 import { comparePaired } from '../../src/report/paired';
 import { paperResults } from '../../src/report/paperResults';
@@ -78,18 +79,7 @@ class ComparedSession extends FakeSession {
   asked: JudgeRunsRequest[] = [];
   tell: (event: TeachEvent) => void = () => undefined;
   end: (summary: Partial<JudgeSummary>) => void = () => undefined;
-  judged = false;
-  paperResults = (): Promise<PaperAnswer> => {
-    const empty = paperResults([]);
-    const cell = { runs: [{ seed: 0, mean: 2.43, n: 50 }], mean: 2.43, unparsable: 1, missing: 0 };
-    const row = { judge: 'big', detail: '', system: HOSTILE, cells: { one: cell }, all: cell };
-    return Promise.resolve({
-      ...empty,
-      judge: this.judged ? { tasks: ['one'], rows: [row] } : empty.judge,
-      runs: [],
-      left: [],
-    });
-  };
+  paperResults = (): Promise<PaperAnswer> => Promise.resolve({ ...paperResults([]), runs: [], left: [] });
   estimateJudgingRuns = (request: JudgeRunsRequest): Promise<TeachEstimate> => {
     this.asked.push(request);
     return Promise.resolve({
@@ -268,7 +258,7 @@ it('asks a judge about chosen runs: estimate, progress, stop, ratings; the key i
   expect(session.calls).toContain('stop');
   expect(judge.innerText).toContain('60 are not asked yet');
   expect(playground.busy).toBe(false);
-  expect(rowsOf(judge)).toEqual([expect.stringContaining('| 2.43 | 2.43 | – | 50 | 1 unreadable reply, 0 not rated')]);
+  expect(resultsChoice(playground).rated).toBe(1); // the paper's tables, which show ratings, are read again
   expect(judge.querySelector('img')).toBeNull();
   expect(
     JSON.stringify(

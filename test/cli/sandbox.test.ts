@@ -12,6 +12,7 @@ import { startFileServer } from '../../src/cli/fileServer';
 import { thisMachine, type Machine } from '../../src/cli/machine';
 import { sandboxed } from '../../src/cli/pinnedBrowser';
 import { madeUpMachine, nvidiaFiles } from './madeUpMachine';
+import { pupil } from './process';
 
 const machine = thisMachine();
 const card: Card = cardOf(madeUpMachine({ files: nvidiaFiles() }), 1); // /dev/nvidia0, the second on the bus
@@ -107,6 +108,20 @@ describe.skipIf(obstacle !== undefined)(`bubblewrap${obstacle === undefined ? ''
     } finally {
       program.close();
       await server.close();
+    }
+  });
+
+  it('runs the built page: the self-check of some kernels passes in it', async () => {
+    const program = sandboxed(machine, card, mounts(), findBrowser()!);
+    try {
+      const env = { PUPIL_BROWSER: program.executablePath };
+      const { code, lines } = await pupil(['check', '--filter', 'rmsnorm', '--gpu', 'software', '--json'], { env });
+      expect(code).toBe(0);
+      const results = lines.filter(({ status }) => status !== undefined);
+      expect(results.length).toBeGreaterThan(3);
+      expect(results.every(({ status }) => status === 'passed')).toBe(true);
+    } finally {
+      program.close();
     }
   });
 });

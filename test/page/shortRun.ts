@@ -8,11 +8,12 @@ import type { Visit } from './openPage';
 /** Of the preset `smoke`: no baselines, more steps to be disturbed in, few answers. */
 const CHANGES = {
   'phases.baseline': false,
-  'phases.instruct.epochs': 6,
-  'phases.selfRefine.maxSteps': 8,
+  'phases.instruct.epochs': 5,
+  'phases.selfRefine.maxSteps': 4,
+  'phases.selfRefine.sampling.maxNewTokens': 32,
   'evaluation.prompts': ['cot'],
   'evaluation.probing': false,
-  'evaluation.maxNewTokens': 24,
+  'evaluation.maxNewTokens': 16,
 };
 
 /** Opens the Lab with the short experiment, changed further, and begins the run. */
@@ -76,7 +77,7 @@ export function outcomeOf(page: Page): Promise<Record<string, string>> {
 }
 
 /** Sets how much this page may store, and lifts it again: the browser's own quota. */
-export async function limitStorage({ context, page, address }: Visit): Promise<() => Promise<void>> {
+export async function limitStorage({ context, address }: Visit, page: Page): Promise<() => Promise<void>> {
   const browser = await context.newCDPSession(page);
   const origin = address.replace(/\/$/, '');
   const usage = await page.evaluate(async () => (await navigator.storage.estimate()).usage ?? 0);

@@ -7,6 +7,9 @@ import type { Playground } from '../state/playground.svelte';
 export const RUN_ID = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
 
 export class ResultsChoice {
+  /** Counts the times that a judge's ratings were stored with runs: the tables are then read again. */
+  rated = $state(0);
+
   constructor(private readonly address: Address) {}
 
   /** Run ids, each once; empty: nobody chose, all finished runs are meant. */

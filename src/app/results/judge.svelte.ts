@@ -1,16 +1,8 @@
 // judge.svelte.ts: a judge that is asked about the answers of chosen runs, as the page shows it: what it would need, how far it
 // is, what came of it. Asking, keeping replies and storing ratings with the runs are the session's.
-import type {
-  JudgeRunsRequest,
-  JudgeSummary,
-  PaperAnswer,
-  SessionApi,
-  TeachEstimate,
-  TeachEvent,
-} from '../../session/protocol';
+import type { JudgeRunsRequest, JudgeSummary, SessionApi, TeachEstimate, TeachEvent } from '../../session/protocol';
 import { ApiAccess, type AccessSettings } from '../state/apiAccess.svelte';
 import type { KeyValue } from '../state/keyValue';
-import { Latest } from '../state/latest';
 import { toNotice, type Notice } from '../state/notice';
 import { typedNumber } from '../state/typedNumber';
 
@@ -36,7 +28,7 @@ const DEFAULTS: JudgeSettings = {
 const MEMORY = 'pupil-judge';
 const MAX_LOG = 100;
 
-type JudgeSession = Pick<SessionApi, 'estimateJudgingRuns' | 'judgeRuns' | 'paperResults' | 'stop'>;
+type JudgeSession = Pick<SessionApi, 'estimateJudgingRuns' | 'judgeRuns' | 'stop'>;
 
 export class Judge {
   settings = $state<JudgeSettings>({ ...DEFAULTS });
@@ -49,9 +41,6 @@ export class Judge {
   progress = $state.raw<Extract<TeachEvent, { type: 'teach-progress' }>>();
   summary = $state.raw<JudgeSummary>();
   log = $state.raw<readonly string[]>([]);
-  /** What was stored with the runs, of this time or earlier. */
-  ratings = $state.raw<PaperAnswer['judge']>();
-  private readonly latest = new Latest();
   notice = $state.raw<Notice>();
   readonly access: ApiAccess;
 
@@ -60,6 +49,8 @@ export class Judge {
     private readonly memory: KeyValue,
     /** Told when asking begins and ends: no other work goes on meanwhile. */
     private readonly working: (is: boolean) => void = () => undefined,
+    /** Told when ratings may have been stored with the runs. */
+    private readonly onRated: () => void = () => undefined,
   ) {
     this.recall();
     this.access = new ApiAccess(
@@ -105,22 +96,7 @@ export class Judge {
     }
     this.running = this.stopping = false;
     this.working(false);
-    await this.readRatings(runs);
-  }
-
-  /** Reads the stored ratings of these runs. Never rejects. */
-  async readRatings(runs: readonly string[]): Promise<void> {
-    if (runs.length === 0) {
-      this.latest.cancel();
-      this.ratings = undefined;
-      return;
-    }
-    try {
-      const answer = await this.latest.run(() => this.session.paperResults({ runs: [...runs] }));
-      if (answer !== undefined) this.ratings = answer.value.judge;
-    } catch (error) {
-      this.notice = toNotice(error);
-    }
+    this.onRated();
   }
 
   /** What has been rated is stored. */

@@ -289,7 +289,8 @@ export class Playground {
         const running = this.run.start(request, name);
         this.preparing = false;
         await running;
-        this.interrupted.rest(request.runId, wasInterrupted(this.run));
+        const hasCheckpoint = request.resume === true || this.run.checkpoint !== undefined;
+        this.interrupted.rest(request.runId, hasCheckpoint && wasInterrupted(this.run));
         if (this.run.state === 'finished') this.stored.rememberFinished(request.runId);
       });
       await Promise.all([this.stored.refresh(), this.cachedStudents.refresh(), this.device.refresh()]);

@@ -1,7 +1,7 @@
 // runPlaces.svelte.ts: what a stored run was made from, as far as this page has it: its experiment, and where the files that it names
 // are. Those that lie on another machine a person gives here, once a visit: picked files cannot be remembered.
 import { PupilError } from '../../base/errors';
-import { parseExperiment } from '../../config/experiment';
+import { parseExperiment, type Experiment } from '../../config/experiment';
 import type { FileRoot, SessionApi } from '../../session/protocol';
 import type { PickedFile, PickedFolder } from '../pickedFiles';
 import type { Experiments } from './experiments.svelte';
@@ -37,11 +37,7 @@ export class RunPlaces {
     if (kept?.files !== undefined) return [];
     const document = kept?.experiment ?? experiment;
     if (document === undefined) return [];
-    try {
-      return this.needed(runId, document).filter(({ from }) => from !== 'page');
-    } catch {
-      return []; // of another version: whoever works with it is told
-    }
+    return this.needed(runId, document).filter(({ from }) => from !== 'page');
   }
 
   /** Files for a run; those that it does not name are left alone. */
@@ -98,6 +94,12 @@ export class RunPlaces {
   private needed(runId: string, experiment: unknown): NeededFile[] {
     const { pageBase, experiments } = this.place;
     const { picked, pickedStudents } = experiments;
-    return neededFiles(parseExperiment(experiment), { files: this.given[runId] ?? picked, pickedStudents, pageBase });
+    let parsed: Experiment;
+    try {
+      parsed = parseExperiment(experiment);
+    } catch {
+      return []; // of another version: whoever works with it is told by the session
+    }
+    return neededFiles(parsed, { files: this.given[runId] ?? picked, pickedStudents, pageBase });
   }
 }

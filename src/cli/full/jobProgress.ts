@@ -19,7 +19,7 @@ export interface JobProgress {
   /** Where it runs. */
   host: string;
   worker: string;
-  slot: number;
+  slot: string;
   gpu?: string;
   /** Checkpoints written in this sitting, and the time of the last one that the store has. */
   checkpoints: number;

@@ -133,7 +133,7 @@ class JobRun {
   }
 
   private async conclude(end: Awaited<ReturnType<typeof runJob>>): Promise<QueuedJobEnd> {
-    const { at, job } = this;
+    const { job } = this;
     await this.putShared();
     if (end.state === 'done') {
       // A job that ends early has put what others need among the shared results; nobody goes on with its run.

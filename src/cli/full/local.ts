@@ -16,13 +16,8 @@ import { jobOutput } from './jobOutput';
 import { gridJobs, type GridJob } from './jobs';
 import { nextJob, settled, type JobState } from './order';
 import { SessionPlace } from './sessionPlace';
+import type { Slot } from './slots';
 import { superviseRun, type SuperviseOptions } from './supervise';
-
-/** Where a job may run: a GPU of its own, or just a place in the line. */
-export interface Slot {
-  name: string;
-  card?: number;
-}
 
 export interface LocalGrid {
   out: string;

@@ -3,6 +3,9 @@
 import type { RunPlan } from '../nodeHost';
 import type { GridPlan, PlannedJob } from './plan';
 
+/** What a run's plan tells people. */
+type PlannedRun = Omit<RunPlan, 'config'>;
+
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
 
 export function bytesText(size: number): string {
@@ -34,7 +37,7 @@ function columns(rows: readonly (readonly string[])[]): string[] {
 }
 
 /** Of one run: parts on the GPU, and its phases. */
-export function runPlanText(plan: RunPlan): string[] {
+export function runPlanText(plan: PlannedRun): string[] {
   const parts = Object.entries(plan.bytes).filter(([name]) => name.endsWith('Bytes') && name !== 'totalBytes');
   return [
     ...columns([
@@ -85,7 +88,7 @@ function jobLines(jobs: readonly PlannedJob[]): string[] {
 }
 
 /** @param run the plan of the one run, where it is one */
-export function planText(plan: GridPlan, run?: RunPlan): string {
+export function planText(plan: GridPlan, run?: PlannedRun): string {
   const { disk, schedule, speeds, fit, peak } = plan;
   const jobs = plan.jobs.length === 1 ? '1 run' : `${count(plan.runs)} runs, ${count(plan.jobs.length)} jobs`;
   const estimated = speeds.isEstimate ? ' (estimate)' : '';

@@ -23,13 +23,13 @@ import { runQueuedJob, type QueuedJobEnd } from './jobRun';
 import { QUEUE_PREFIX, type GridQueue, type RunJob } from './queue';
 import { tableId, withForerunners, type JobData, type QueuedJob } from './queueJobs';
 import { SessionPlace } from './sessionPlace';
+import type { Slot } from './slots';
 import { SharedResults } from './sharedResults';
 import { makeTable, type TableResult } from './tableJob';
 
 export interface WorkerOptions {
   flags: RunFlags;
-  /** Cards, one a slot; undefined: whatever adapter the browser finds. */
-  cards: readonly (number | undefined)[];
+  slots: readonly Slot[];
   /** Folder for jobs on this machine. */
   work: string;
   lockSeconds: number;
@@ -69,10 +69,8 @@ const FINAL: ReadonlySet<string> = new Set<ErrorCode>([
 /** Why a job that runs is to end. */
 type Reason = 'shutdown' | 'cancelled' | 'lost';
 
-interface Slot {
-  name: string;
-  index: number;
-  card: number | undefined;
+/** A slot with its folder on this machine. */
+interface TakenSlot extends Slot {
   place: SessionPlace;
   release: () => void;
 }
@@ -86,7 +84,7 @@ interface Running {
 
 export class GridWorker {
   readonly name = `${hostname()}-${process.pid}`;
-  private readonly free: Slot[] = [];
+  private readonly free: TakenSlot[] = [];
   private readonly running = new Map<string, Running>();
   private readonly shared: SharedResults;
   private readonly work: string;
@@ -111,7 +109,7 @@ export class GridWorker {
   async run(): Promise<ExitCode> {
     const { options, queue } = this;
     mkdirSync(this.work, { recursive: true });
-    for (const card of options.cards) this.free.push(this.takeSlot(card));
+    for (const slot of options.slots) this.free.push(this.takeSlot(slot));
     const slots = [...this.free];
     const leaveSignals = stopOnInterrupt(
       { stop: () => Promise.resolve(this.end('asked')) },
@@ -155,17 +153,15 @@ export class GridWorker {
   }
 
   /** A folder of its own on this machine, kept for later jobs: the browser's profile, with what it has compiled. */
-  private takeSlot(card: number | undefined): Slot {
-    for (let index = 1; ; index++) {
-      const name = card === undefined ? `slot-${index}` : `gpu-${card}${index > 1 ? `-${index}` : ''}`;
-      const folder = join(this.work, `.${name}`);
+  private takeSlot({ name, card }: Slot): TakenSlot {
+    for (let n = 1; ; n++) {
+      const folder = join(this.work, n === 1 ? `.${name}` : `.${name}-${n}`); // another worker of this machine has it
       const { release } = takeProcessLock(`${folder}.lock`);
-      // Within one process a lock locks nothing.
-      if (release === undefined || this.free.some((slot) => slot.name === name)) continue;
+      if (release === undefined) continue;
       const { flags } = this.options;
       const own = card === undefined ? flags : { ...flags, gpus: [card] };
       const place = new SessionPlace(this.context, own, this.output, folder);
-      return { name, index: this.free.length, card, place, release };
+      return { name, ...(card === undefined ? {} : { card }), place, release };
     }
   }
 
@@ -196,7 +192,7 @@ export class GridWorker {
     return made;
   }
 
-  private async runOne(one: Running, queued: QueuedJob, slot: Slot): Promise<unknown> {
+  private async runOne(one: Running, queued: QueuedJob, slot: TakenSlot): Promise<unknown> {
     const { job, token, stop } = one;
     const { queue } = this;
     if (await queue.isCancelled(queued.id)) throw new UnrecoverableError('cancelled');
@@ -205,7 +201,7 @@ export class GridWorker {
       {
         host: hostname(),
         worker: this.name,
-        slot: slot.index,
+        slot: slot.name,
         ...(slot.card === undefined ? {} : { gpu: String(slot.card) }),
       },
       queued.until,

@@ -4,56 +4,36 @@ import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
-import { cardOf, expectSandbox } from '../cards';
-import { machineOf, perform, type VerbContext } from '../context';
+import { perform, type VerbContext } from '../context';
 import { loadSeries } from '../experimentFile';
-import { runGridHere, type Slot } from '../full/local';
+import { runGridHere } from '../full/local';
+import { withStoreFlags } from '../full/openStore';
 import { tellGridPlan, withPlanFlags } from '../full/planVerb';
+import { runQueueVerb, withQueueVerbFlags, type QueueVerbFlags } from '../full/queueVerb';
+import { slotsOf } from '../full/slots';
 import { STUDENT_HELP } from '../modelFolder';
-import {
-  cardOfSession,
-  integerIn,
-  QUANTIZE,
-  withCacheFlags,
-  withCardFlags,
-  withDeviceFlags,
-  withRelaunchFlags,
-} from '../options';
+import { integerIn, QUANTIZE, withCacheFlags, withCardFlags, withDeviceFlags, withRelaunchFlags } from '../options';
 import { resumeCommand, type RunFlags } from '../runs';
 
-interface FullFlags extends RunFlags {
+interface FullFlags extends Omit<RunFlags, 'resume'>, QueueVerbFlags {
   local?: boolean;
   slots?: number;
 }
 
-/** Where jobs run: a card each, or `slots` places in the line. @throws PupilError `usage`, `browser` for cards */
-function slotsOf(context: VerbContext, { slots = 1, gpus, host }: FullFlags): Slot[] {
-  if (gpus !== undefined) {
-    const machine = machineOf(context);
-    const cards = gpus.map((card) => cardOf(machine, cardOfSession({ host, gpus: [card] })!));
-    expectSandbox(machine, cards[0]!); // before the first run, not in the middle of it
-    return cards.map(({ index }) => ({ name: `gpu-${index}`, card: index }));
-  }
-  return Array.from({ length: slots }, (_, i) => ({ name: `slot-${i + 1}` }));
-}
-
 export function registerFull(program: Command, context: VerbContext): void {
-  withPlanFlags(
-    withRelaunchFlags(
-      withCacheFlags(
-        withCardFlags(
-          withDeviceFlags(
-            program
-              .command('full')
-              .description(
-                'run a grid of experiments, each on a GPU of its own; what its cells share is computed once',
-              ),
-          ),
+  const command = withRelaunchFlags(
+    withCacheFlags(
+      withCardFlags(
+        withDeviceFlags(
+          program
+            .command('full')
+            .description('run a grid of experiments, each on a GPU of its own; what its cells share is computed once'),
         ),
       ),
     ),
-  )
-    .argument('<grid>', 'a series document: a JSON file, or the name of one in experiments/series/ or grids/')
+  );
+  withPlanFlags(withStoreFlags(withQueueVerbFlags(command)))
+    .argument('[grid]', 'a series document: a JSON file, or the name of one in experiments/series/ or grids/')
     .option('--out <dir>', 'folder for runs, shared results and tables (default: runs/<name>)')
     .option('--local', 'work the grid here and now; the same command goes on with what is missing')
     .addOption(
@@ -66,20 +46,28 @@ export function registerFull(program: Command, context: VerbContext): void {
     .option('--student <student>', `replaces the experiments' student: ${STUDENT_HELP}`)
     .addOption(new Option('--quantize <kind>', "replaces the experiments' quantisation").choices(QUANTIZE))
     .option('--force', 'go on with runs although adapter, tier or student differ; no longer exact')
-    .action((name: string, flags: FullFlags) =>
+    .action((name: string | undefined, flags: FullFlags) =>
       perform(context, flags.json === true, async (output) => {
         const plans = flags.plan === true;
-        const loaded = loadSeries(name, { ...flags, absentFiles: plans });
-        if (loaded === undefined) {
+        const loaded = name === undefined ? undefined : loadSeries(name, { ...flags, absentFiles: plans });
+        if (name !== undefined && loaded === undefined) {
           throw new PupilError(
             'usage',
             `${name}: expected a grid (a series document), it is one experiment`,
             'Use: pupil run.',
           );
         }
-        if (plans) return tellGridPlan(output, loaded, flags, true);
+        if (plans && loaded !== undefined) return tellGridPlan({ context, output }, loaded, flags, true);
+        if (flags.queue !== undefined) return runQueueVerb(output, flags, loaded);
+        if (name === undefined || loaded === undefined) {
+          throw new PupilError('usage', 'full: expected a grid', 'Name a series document, or a --queue to look after.');
+        }
         if (flags.local !== true) {
-          throw new PupilError('usage', 'full: expected where the grid is to run', 'Add --local.');
+          throw new PupilError(
+            'usage',
+            'full: expected where the grid is to run',
+            'Add --local, or --queue redis://….',
+          );
         }
         const out = flags.out ?? join('runs', slug(loaded.series.name));
         const again = resumeCommand(name, out, flags)

@@ -65,7 +65,9 @@ export function registerRun(program: Command, context: VerbContext): void {
         const plans = flags.plan === true;
         const series = loadSeries(name, { ...flags, absentFiles: plans });
         if (series !== undefined) {
-          return plans ? tellGridPlan(output, series, flags, false) : runSeries(context, output, name, flags, series);
+          return plans
+            ? tellGridPlan({ context, output }, series, flags, false)
+            : runSeries(context, output, name, flags, series);
         }
         if (flags.shard !== undefined) {
           throw new PupilError(
@@ -75,7 +77,7 @@ export function registerRun(program: Command, context: VerbContext): void {
           );
         }
         const { experiment, inputs } = loadExperiment(name, { ...flags, absentFiles: plans });
-        if (plans) return tellRunPlan(output, experiment, flags);
+        if (plans) return tellRunPlan({ context, output }, experiment, flags);
         const out = flags.out ?? join('runs', `${slug(experiment.name)}-seed${experiment.seed}`);
         const resume = flags.resume === true;
         const { folder, record, release } = prepareRunFolder(out, experiment, resume, inputs);

@@ -1,9 +1,16 @@
 // A whole run on a tiny random student, in Node on Dawn: what it leaves, what it tells, and that it can be held.
-import { describe, expect, it } from 'vitest';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { unzipSync } from 'fflate';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { main } from '../../../src/cli/program';
 import type { RunReport } from '../../../src/report/types';
 import type { SessionEvent } from '../../../src/session/protocol';
+import { Session } from '../../../src/session/session';
+import { Kept } from '../../cli/fakeSession';
 import { expectSameAs, linesOf, run, session, undisturbed } from './runHarness';
-import { tinyExperiment } from './tinyRun';
+import { tinyExperiment, tinyFiles } from './tinyRun';
 
 describe('a run from beginning to end', () => {
   it('finishes and leaves every artefact, mirrored to the output folder', async () => {
@@ -120,6 +127,34 @@ describe('a run from beginning to end', () => {
     expect(counts['training_pairs']! + counts['validation_pairs']!).toBe(counts['pairs']);
     expect(counts['cot_correct']! + counts['teacher_fallback']!).toBe(12);
     expect(linesOf(out['pairs.jsonl'])).toHaveLength(counts['pairs']!);
+  });
+});
+
+describe('the command line over an unpacked export', () => {
+  let folder: string;
+  beforeEach(() => (folder = mkdtempSync(join(tmpdir(), 'pupil-run-eval-'))));
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('eval --adapter gives the run’s own answers to every question', async () => {
+    const { store, out } = await undisturbed();
+    const there = new Session(() => Promise.reject(new Error('no GPU is needed')), store);
+    const { blob } = await there.exportRun({ runId: 'tiny', what: { kind: 'everything' } }, () => undefined);
+    const files = Object.entries(unzipSync(new Uint8Array(await blob.arrayBuffer())));
+    // Beside the experiment lies what it names.
+    for (const [path, bytes] of [...files, ...Object.entries(tinyFiles()).map(([p, b]) => [`tiny/${p}`, b] as const)]) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      writeFileSync(join(folder, path), bytes);
+    }
+    const [run_, to] = [join(folder, 'tiny'), join(folder, 'answers')];
+    const err = new Kept();
+    const args = ['eval', join(run_, 'experiment.json'), '--adapter', join(run_, 'adapters', 'self-refine')];
+    const code = await main([...args, '--prompt', 'cot', '--host', 'node', '--out', to], {}, { out: new Kept(), err });
+    expect(code, err.text).toBe(0);
+    const own = linesOf(out['predictions.jsonl']).filter(
+      ({ system, prompt }) => system === 'Self-refined' && prompt === 'cot',
+    );
+    expect(own).toHaveLength(5);
+    expect(linesOf(readFileSync(join(to, 'predictions.jsonl')))).toEqual(own);
   });
 });
 
