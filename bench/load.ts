@@ -7,7 +7,7 @@ import type { Gpu } from '../src/gpu/device';
 import type { Quantization } from '../src/model/parameterShapes';
 import { Student } from '../src/model/student';
 import type { CachePlace } from '../src/storage/cachePlace';
-import { madeCheckpoint, type MadeDtype } from './madeCheckpoint';
+import { madeCheckpoint, type MadeDtype } from '../src/session/madeCheckpoint';
 import { benchCachedLoad } from './cachedLoad';
 import { inTurns } from './measure';
 import type { CachedLoads, LoadResult } from './results';

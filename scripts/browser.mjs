@@ -196,13 +196,13 @@ export const GPU_MODES = /** @type {const} */ (['software', 'vulkan', 'native'])
 /** @typedef {(typeof GPU_MODES)[number]} GpuMode */
 
 /**
- * Flags under which headless Chrome offers WebGPU. The vulkan set falls back to SwiftShader SILENTLY where no GPU works:
- * compare the adapter's vendor with what was asked for.
- * @param {{ gpu: GpuMode, noSandbox?: boolean }} options
+ * Flags under which Chrome offers WebGPU, headless or, for a display of its own, headed. The vulkan set falls back to
+ * SwiftShader SILENTLY where no GPU works: compare the adapter's vendor with what was asked for.
+ * @param {{ gpu: GpuMode, noSandbox?: boolean, headless?: boolean }} options
  * @returns {string[]}
  */
-export function browserFlags({ gpu, noSandbox = process.platform === 'linux' }) {
-  const flags = ['--headless=new', ...COMMON_FLAGS, ...(noSandbox ? ['--no-sandbox'] : [])];
+export function browserFlags({ gpu, noSandbox = process.platform === 'linux', headless = true }) {
+  const flags = [...(headless ? ['--headless=new'] : []), ...COMMON_FLAGS, ...(noSandbox ? ['--no-sandbox'] : [])];
   if (gpu === 'software') {
     // Since Chrome 137 software WebGPU must be allowed explicitly; older versions ignore the flag.
     flags.push('--enable-unsafe-swiftshader', '--use-webgpu-adapter=swiftshader');

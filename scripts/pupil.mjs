@@ -9,12 +9,13 @@ import { buildIfStale, ROOT } from './build.mjs';
 import { vulkanEnvironment } from './vulkan.mjs';
 
 /** Verbs that touch no GPU, and what only prints help. */
-const WITHOUT_HOST = new Set(['score', 'teach', 'judge', 'help']);
+const WITHOUT_HOST = new Set(['score', 'teach', 'judge', 'report', 'help']);
 
 /** @param {string[]} args */
 function needsPage(args) {
   if (args.length === 0 || args.some((arg) => ['--help', '-h', '--version', '-V'].includes(arg))) return false;
   if (WITHOUT_HOST.has(args[0] ?? '')) return false;
+  if (args.includes('--plan') && !args.includes('--measure')) return false;
   return !args.some((arg, i) => arg === '--host=node' || (arg === '--host' && args[i + 1] === 'node'));
 }
 

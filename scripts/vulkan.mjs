@@ -7,6 +7,8 @@ import path from 'node:path';
 import { cacheFolder, findBrowser } from './browser.mjs';
 
 const ICD_FOLDERS = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d', '/usr/local/share/vulkan/icd.d'];
+/** Where clusters and containers put NVIDIA's driver files; no loader looks there by itself. */
+const OTHER_ICD_FOLDERS = ['/usr/local/nvidia/share/vulkan/icd.d', '/usr/local/nvidia/vulkan/icd.d'];
 const SOFTWARE_ICD = /lvp|gfxstream|swiftshader|virtio/;
 
 /** @param {string} folder */
@@ -18,11 +20,33 @@ function list(folder) {
   }
 }
 
+/** @param {readonly string[]} folders */
+const hardwareIcds = (folders) =>
+  folders.flatMap(list).filter((file) => file.endsWith('.json') && !SOFTWARE_ICD.test(file));
+
+/** A GPU's device node. */
+function hasHardwareDevice() {
+  const nodes = [...list('/dev'), ...list('/dev/dri')];
+  return nodes.some((node) => /^\/dev\/(nvidia\d+|dri\/renderD\d+|dxg)$/.test(node));
+}
+
 /** A GPU's device node and a driver for it. A driver alone proves nothing: Mesa installs all of them at once. */
 export function hasHardwareVulkan() {
-  const nodes = [...list('/dev'), ...list('/dev/dri')];
-  const device = nodes.some((node) => /^\/dev\/(nvidia\d+|dri\/renderD\d+|dxg)$/.test(node));
-  return device && ICD_FOLDERS.flatMap(list).some((file) => file.endsWith('.json') && !SOFTWARE_ICD.test(file));
+  return hasHardwareDevice() && hardwareIcds([...ICD_FOLDERS, ...OTHER_ICD_FOLDERS]).length > 0;
+}
+
+/**
+ * The environment variables that show a Vulkan loader NVIDIA's driver file where it lies in none of the loader's folders;
+ * nothing where a loader finds a driver by itself or was told of one.
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Record<string, string>}
+ */
+export function hardwareDriver(env = process.env) {
+  if (process.platform !== 'linux' || env['VK_ICD_FILENAMES'] || env['VK_DRIVER_FILES']) return {};
+  const [icd] = hardwareIcds(OTHER_ICD_FOLDERS);
+  if (icd === undefined || !hasHardwareDevice() || hardwareIcds(ICD_FOLDERS).some((file) => /nvidia/.test(file)))
+    return {};
+  return driver(icd);
 }
 
 /**
@@ -96,7 +120,8 @@ export function vulkanEnvironment(env = process.env) {
     throw new Error(`PUPIL_NODE_ADAPTER: expected swiftshader, lavapipe or default, got ${wanted}`);
   }
   if (wanted === 'default') return {};
-  if (!wanted && (env['VK_ICD_FILENAMES'] || env['VK_DRIVER_FILES'] || hasHardwareVulkan())) return {};
+  if (!wanted && (env['VK_ICD_FILENAMES'] || env['VK_DRIVER_FILES'])) return {};
+  if (!wanted && hasHardwareVulkan()) return hardwareDriver(env);
   if (wanted !== 'lavapipe') {
     const icd = swiftshaderIcd(env);
     if (icd !== undefined) return { ...driver(icd), ...loaderEnvironment(icd, env) };

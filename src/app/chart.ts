@@ -1,8 +1,9 @@
 // chart.ts: one live line chart (uPlot) as an attachment. It follows its box's width and the page's colours, and draws at most
-// a few times a second, and only while it is seen. Reports draw theirs in report/chart.ts, without scripts.
+// a few times a second, one chart a frame, and only while it is seen. Reports draw theirs in report/chart.ts, without scripts.
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { axisNumber } from './format';
+import { FrameQueue } from './frameQueue';
 
 export interface ChartLine {
   label: string;
@@ -29,37 +30,51 @@ const DRAW_EVERY_MS = 200;
 /** Optimiser steps are whole: no tick between two of them. */
 const STEP_INCREMENTS = [1, 10, 100, 1000, 10_000, 100_000].flatMap((power) => [power, 2 * power, 5 * power]);
 
-/** Colours of the page as a canvas understands them: custom properties may hold `light-dark(…)`, which it does not. */
-function colours(element: HTMLElement): (name: string) => string {
+/** All charts of a page draw in turn: a phase that begins has several new ones, which together would hold up a frame for long. */
+const drawings = new FrameQueue();
+
+const COLOURS = ['--soft', '--rule', '--line-0', '--line-1', '--line-2', '--line-3'] as const;
+type Colours = Readonly<Record<(typeof COLOURS)[number], string>>;
+
+/** What decides the colours: the system's scheme, and what a person chose for the page (state/appearance.svelte.ts). */
+const SCHEMES = ['(prefers-color-scheme: dark)', '(forced-colors: active)'];
+const CHOSEN = ['style', 'data-projector'];
+
+let known: { of: string; colours: Colours } | undefined;
+
+/**
+ * Colours of the page as a canvas understands them: custom properties may hold `light-dark(…)`, which it does not. They are
+ * asked for once for all charts: each question makes the browser compute styles.
+ */
+function pageColours(): Colours {
+  const root = document.documentElement;
+  const of = [...SCHEMES.map((query) => matchMedia(query).matches), ...CHOSEN.map((name) => root.getAttribute(name))];
+  const key = of.join(' ');
+  if (known?.of === key) return known.colours;
   const probe = document.createElement('span');
-  element.append(probe);
-  const found = new Map<string, string>();
-  const colourOf = (name: string): string => {
-    let value = found.get(name);
-    if (value === undefined) {
+  document.body.append(probe);
+  const colours = Object.fromEntries(
+    COLOURS.map((name) => {
       probe.style.color = `var(${name})`;
-      value = getComputedStyle(probe).color;
-      found.set(name, value);
-    }
-    return value;
-  };
-  for (const name of ['--soft', '--rule', '--line-0', '--line-1', '--line-2', '--line-3']) colourOf(name);
+      return [name, getComputedStyle(probe).color];
+    }),
+  ) as Colours;
   probe.remove();
-  return colourOf;
+  known = { of: key, colours };
+  return colours;
 }
 
 function options(
-  element: HTMLElement,
   lines: readonly ChartLine[],
   width: number,
   { heightPx = HEIGHT, logarithmic = false, sync }: ChartOptions,
 ): uPlot.Options {
-  const colour = colours(element);
+  const colours = pageColours();
   const typeSize = Math.round(0.8 * parseFloat(getComputedStyle(document.documentElement).fontSize));
   const axis: uPlot.Axis = {
-    stroke: colour('--soft'),
-    grid: { stroke: colour('--rule'), width: 1 },
-    ticks: { stroke: colour('--rule'), width: 1, size: 4 },
+    stroke: colours['--soft'],
+    grid: { stroke: colours['--rule'], width: 1 },
+    ticks: { stroke: colours['--rule'], width: 1, size: 4 },
     font: `${typeSize}px system-ui, sans-serif`,
   };
   return {
@@ -89,7 +104,7 @@ function options(
       { label: 'step' },
       ...lines.map(({ label, colour: name, dash }) => ({
         label,
-        stroke: colour(name),
+        stroke: colours[name],
         width: 1.6,
         spanGaps: true,
         ...(dash === undefined ? {} : { dash: [...dash] }),
@@ -124,7 +139,6 @@ export function drawChart(
   onDraw: (data: ChartData) => void = () => undefined,
 ): { redraw: () => void; destroy: () => void } {
   let chart: uPlot | undefined;
-  let frame = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let lastDrawnMs = -Infinity;
   let dotted = false;
@@ -133,7 +147,6 @@ export function drawChart(
   const heightPx = settings.heightPx ?? HEIGHT;
 
   const draw = (): void => {
-    frame = 0;
     lastDrawnMs = performance.now();
     const width = Math.floor(element.clientWidth);
     if (width <= 0) return;
@@ -149,7 +162,7 @@ export function drawChart(
     }
     chart?.destroy();
     dotted = dots;
-    const made = options(element, lines, width, settings);
+    const made = options(lines, width, settings);
     for (const series of made.series.slice(1)) series.points = { show: dots, size: 5 };
     chart = new uPlot(made, now as uPlot.AlignedData, element);
     chart.setLegend({ idx: now[0].length - 1 });
@@ -157,13 +170,13 @@ export function drawChart(
   const redraw = (): void => {
     due = true;
     // What is out of sight is drawn once, so that a scroll or a print finds it; then it waits until it is seen.
-    if ((!visible && chart !== undefined) || frame !== 0 || timer !== undefined) return;
+    if ((!visible && chart !== undefined) || drawings.has(draw) || timer !== undefined) return;
     const waitMs = lastDrawnMs + DRAW_EVERY_MS - performance.now();
-    if (waitMs <= 0) frame = requestAnimationFrame(draw);
+    if (waitMs <= 0) drawings.add(draw);
     else {
       timer = setTimeout(() => {
         timer = undefined;
-        if (due && frame === 0) frame = requestAnimationFrame(draw);
+        if (due) drawings.add(draw);
       }, waitMs);
     }
   };
@@ -187,20 +200,20 @@ export function drawChart(
   );
   sights.observe(element);
   // The system's colours, those that a person chose for the page, and the size of its type.
-  const scheme = matchMedia('(prefers-color-scheme: dark)');
-  scheme.addEventListener('change', anew);
+  const schemes = SCHEMES.map((query) => matchMedia(query));
+  for (const scheme of schemes) scheme.addEventListener('change', anew);
   const root = new MutationObserver(anew);
-  root.observe(document.documentElement, { attributeFilter: ['style', 'data-projector'] });
+  root.observe(document.documentElement, { attributeFilter: CHOSEN });
   redraw();
   return {
     redraw,
     destroy: () => {
-      cancelAnimationFrame(frame);
+      drawings.remove(draw);
       clearTimeout(timer);
       resizes.disconnect();
       sights.disconnect();
       root.disconnect();
-      scheme.removeEventListener('change', anew);
+      for (const scheme of schemes) scheme.removeEventListener('change', anew);
       chart?.destroy();
     },
   };

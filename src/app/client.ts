@@ -7,7 +7,7 @@ import { PupilError } from '../base/errors';
 import type { SessionApi, TeacherModelApi } from '../session/protocol';
 import { hasWebGpu } from '../gpu/presence';
 import { SESSION_METHODS, TEACHER_METHODS } from '../worker/answering';
-import { Heartbeat, HEARTBEAT, type HeartbeatLimits } from './heartbeat';
+import { Heartbeat, HEARTBEAT, type HeartbeatLimits } from '../base/heartbeat';
 import type { WorkerNews } from './lab/workerNews';
 
 /** Known without a worker, so that the page can say so before anything is started. */

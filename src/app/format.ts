@@ -24,7 +24,8 @@ export function formatPercent(share: number): string {
 /** Four significant digits; large whole numbers with separators. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return String(value);
-  if (Number.isInteger(value)) return value.toLocaleString('en-US');
+  // Not by toLocaleString: the first call of a page reads the language's tables, 10 ms and more in the middle of a drawing.
+  if (Number.isInteger(value)) return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
   const size = Math.abs(value);
   return size < 1e-3 || size >= 1e6 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }

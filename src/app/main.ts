@@ -7,6 +7,7 @@ import { automationFor } from './automation';
 import { createSessionClient, createTeacherModelClient, webGpuIsMissing } from './client';
 import { guardLeaving } from './lab/leaving';
 import './page.css';
+import { INTERRUPTED_KEY } from './state/interrupted.svelte';
 import { Playground } from './state/playground.svelte';
 
 const session = createSessionClient();
@@ -66,9 +67,13 @@ if (new URL(location.href).searchParams.has('automation')) {
   }
   keepOffline();
   // Other tabs of this browser may have started, ended or deleted runs meanwhile, and loaded or deleted students.
+  window.addEventListener('storage', ({ key }) => {
+    if (key === INTERRUPTED_KEY) void playground.interrupted.look();
+  });
   document.addEventListener('visibilitychange', () => {
     if (document.visibilityState !== 'visible') return;
     void playground.awake.follow(playground.run.state === 'running');
+    void playground.interrupted.look();
     if (playground.device.status === 'asleep') return;
     void playground.stored.refresh();
     void playground.cachedStudents.refresh();

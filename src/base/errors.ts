@@ -20,9 +20,11 @@ export type ErrorCode =
   | 'storage' // IndexedDB, OPFS or disk refused
   | 'storage-full'
   | 'browser' // no browser, or it could not be driven
+  | 'hung' // nothing was heard for longer than any work may take
   | 'teacher'
   | 'training' // non-finite loss and the like
   | 'cancelled'
+  | 'queue' // the queue of full runs cannot be reached, or holds something else than expected
   | 'usage'; // a command line is wrong
 
 /** What crosses a worker border: Comlink loses every field of an Error but message, name and stack. */

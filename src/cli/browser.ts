@@ -1,12 +1,14 @@
-// browser.ts: launches the full Chrome or Chromium, headless, with WebGPU, on a profile of its own, opens the page in it
+// browser.ts: launches the full Chrome or Chromium, headless or on a display, with WebGPU, on a profile of its own, opens the page in it
 // and notices when it dies. How the page is spoken to is not decided here.
 import { rmSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium, type BrowserContext, type Page } from 'playwright-core';
 import { browserFlags, BrowserMissingError, ensureBrowser, type GpuMode } from '../../scripts/browser.mjs';
 import { PupilError } from '../base/errors';
+import { browserGroups, endGroups } from './browserProcesses';
 
 export type { GpuMode };
 
@@ -17,8 +19,14 @@ export interface LaunchOptions {
   userDataDir?: string;
   /** Executable; found, or installed, when absent. */
   executablePath?: string;
-  /** Further flags, e.g. from `--browser-flag`. */
+  /** Further flags; of a flag that is there twice, the browser takes the last. */
   extraFlags?: readonly string[];
+  /** How long it may take to close in order before it is killed. */
+  closeMs?: number;
+  /** A display to open a window on, `:7`, where headless gives no GPU; headless without. */
+  display?: string;
+  /** Beside this process's environment, e.g. which Vulkan driver to take. */
+  env?: Readonly<Record<string, string>>;
   /** Lines of the page's console and of the launcher (installing a browser). */
   onLog?: (level: string, text: string) => void;
 }
@@ -30,15 +38,21 @@ export interface LaunchedBrowser {
   readonly flags: readonly string[];
   /** e.g. `156.0.7801.2` */
   readonly version: string;
-  /** The browser's main process, for `doctor` and for tests that end it the hard way. */
+  /** The browser's main process, for tests that end it the hard way. */
   processId(): Promise<number>;
+  /** Its process that talks to the GPU, where there is one. */
+  gpuProcessId(): Promise<number | undefined>;
   /** Opens an address and waits for its load. @throws PupilError `browser` */
   open(url: string): Promise<Page>;
   /** The work's result, or a PupilError `browser` as soon as the browser or a page dies. */
   guard<T>(work: Promise<T>): Promise<T>;
-  /** Ends the browser; a fresh profile is removed. */
+  /** Has all waiting work fail: the browser is there and of no use any more. */
+  giveUp(what: string): void;
+  /** Ends the browser, by force where it does not close; a fresh profile is removed. */
   close(): Promise<void>;
 }
+
+const CLOSE_MS = 15_000;
 
 /** The browser's executable. @throws PupilError `browser` with what to install. */
 export async function browserExecutable(log: (line: string) => void): Promise<string> {
@@ -57,7 +71,7 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
   const log = options.onLog ?? (() => undefined);
   const executablePath = options.executablePath ?? (await browserExecutable((line) => log('info', line)));
   const fresh = options.userDataDir === undefined;
-  const userDataDir = options.userDataDir ?? (await mkdtemp(path.join(tmpdir(), 'pupil-profile-')));
+  const userDataDir = path.resolve(options.userDataDir ?? (await mkdtemp(path.join(tmpdir(), 'pupil-profile-'))));
   const removeProfile = async (): Promise<void> => {
     // The browser's helpers may write for a moment after its end.
     if (fresh) await rm(userDataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
@@ -65,7 +79,8 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
   // Where a signal ends this process, nothing is closed in order.
   const atExit = (): void => rmSync(userDataDir, { recursive: true, force: true });
   if (fresh) process.once('exit', atExit);
-  const flags = [...browserFlags({ gpu: options.gpu }), ...(options.extraFlags ?? [])];
+  const { display } = options;
+  const flags = [...browserFlags({ gpu: options.gpu, headless: display === undefined }), ...(options.extraFlags ?? [])];
 
   let context: BrowserContext;
   try {
@@ -73,6 +88,7 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
       executablePath,
       headless: false, // Playwright's own headless mode is a shell without WebGPU; --headless=new is among the flags
       args: flags,
+      env: { ...environment(), ...options.env, ...(display === undefined ? {} : { DISPLAY: display }) },
       viewport: { width: 1280, height: 900 },
       // Ctrl+C is the command line's to handle: it lets a run checkpoint before the browser goes.
       handleSIGINT: false,
@@ -90,6 +106,8 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
     process.off('exit', atExit);
     process.once('exit', atExit);
   }
+
+  const groups = browserGroups(userDataDir);
 
   let closing = false;
   let die: (error: PupilError) => void = () => undefined;
@@ -121,13 +139,11 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
     flags,
     version: context.browser()?.version() ?? '',
     processId: async () => {
-      const session = await context.browser()?.newBrowserCDPSession();
-      if (session === undefined) throw new PupilError('browser', 'browser: expected a running browser, it is gone');
-      const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-      const main = processInfo.find((process) => process.type === 'browser');
+      const main = await processOf(context, 'browser');
       if (main === undefined) throw new PupilError('browser', 'browser: it does not name its main process');
-      return main.id;
+      return main;
     },
+    gpuProcessId: () => processOf(context, 'GPU'),
     guard: (work) => Promise.race([work, death]).catch((error: unknown) => preferDeath(error, death)),
     open: async (url) => {
       const page = context.pages().find((open) => open.url() === 'about:blank') ?? (await context.newPage());
@@ -146,14 +162,32 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
       }
       return page;
     },
+    giveUp: died,
     close: async () => {
       closing = true;
-      await context.close().catch(() => undefined); // already gone
+      const closed = context.close().catch(() => undefined); // already gone
+      await Promise.race([closed, sleep(options.closeMs ?? CLOSE_MS, undefined, { ref: false })]);
+      await endGroups(groups); // what is stopped or hangs is left behind even by a browser that closed
       await removeProfile();
       process.off('exit', atExit);
     },
   };
   return browser;
+}
+
+/** The first of the browser's processes of a type. @throws PupilError `browser` where it is gone */
+async function processOf(context: BrowserContext, type: string): Promise<number | undefined> {
+  const session = await context.browser()?.newBrowserCDPSession();
+  if (session === undefined) throw new PupilError('browser', 'browser: expected a running browser, it is gone');
+  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+  return processInfo.find((process) => process.type === type)?.id;
+}
+
+/** This process's environment without what is not set: Playwright takes texts only. */
+function environment(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => entry[1] !== undefined),
+  );
 }
 
 /** Playwright's own "target closed" often arrives just before its close event: wait a moment for the better error. */

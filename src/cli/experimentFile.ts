@@ -4,13 +4,13 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { PupilError } from '../base/errors';
 import { parseExperiment, type Experiment } from '../config/experiment';
-import { localPaths, resolvePaths } from '../config/paths';
+import { isUrl, localPaths, mapPaths, resolvePaths } from '../config/paths';
 import { preset, PRESET_NAMES } from '../config/presets';
 import { expandSeries, isSeries, parseSeries, seriesCells } from '../config/series';
 import type { Series, SeriesCell, SeriesRun } from '../config/series';
 import { pathInRoot } from './host';
 import { expectStudent } from './modelFolder';
-import { experimentsFolder, seriesFolder, studentsFolder } from './project';
+import { experimentsFolder, gridsFolder, seriesFolder, studentsFolder } from './project';
 
 export interface LoadedExperiment {
   /** Paths as {@link pathInRoot} writes them. */
@@ -36,6 +36,8 @@ export interface LoadOptions {
   student?: string;
   quantize?: string;
   tier?: string;
+  /** Files and data that are not there are no error: for plans, which estimate them. */
+  absentFiles?: boolean;
 }
 
 function namesIn(folder: string): string[] {
@@ -53,14 +55,14 @@ function findDocument(name: string, from = '.'): { document: unknown; base: stri
   if ((PRESET_NAMES as string[]).includes(name)) {
     return { document: structuredClone(preset(name)), base: experimentsFolder() };
   }
-  for (const folder of [experimentsFolder(), seriesFolder()]) {
+  for (const folder of [experimentsFolder(), seriesFolder(), gridsFolder()]) {
     const bundled = join(folder, `${name}.json`);
     if (/^[A-Za-z0-9._-]+$/.test(name) && existsSync(bundled)) return { document: readDocument(bundled), base: folder };
   }
   throw new PupilError(
     'usage',
     `run: expected an experiment file or a preset, there is no ${name}`,
-    `Presets: ${PRESET_NAMES.join(', ')}. Experiments: ${namesIn(experimentsFolder()).join(', ')}. Series: ${namesIn(seriesFolder()).join(', ')}. Or the path of a JSON file.`,
+    `Presets: ${PRESET_NAMES.join(', ')}. Experiments: ${namesIn(experimentsFolder()).join(', ')}. Series: ${namesIn(seriesFolder()).join(', ')}. Grids: ${namesIn(gridsFolder()).join(', ')}. Or the path of a JSON file.`,
   );
 }
 
@@ -93,33 +95,6 @@ function withFlags(document: unknown, options: LoadOptions): unknown {
   return changed;
 }
 
-const isUrl = (path: string): boolean => /^[a-zA-Z][a-zA-Z0-9+.-]+:/.test(path);
-
-function mapPaths(experiment: Experiment, map: (path: string) => string): Experiment {
-  const one = (path: string): string => (isUrl(path) ? path : map(path));
-  const { source, tokenizer } = experiment.student;
-  return {
-    ...experiment,
-    student: {
-      ...experiment.student,
-      source: source.kind === 'directory' ? { ...source, path: one(source.path) } : source,
-      tokenizer: tokenizer.kind === 'student' ? tokenizer : { ...tokenizer, path: one(tokenizer.path) },
-    },
-    demonstrations: experiment.demonstrations.map((entry) => ({
-      ...entry,
-      files: entry.files.map(one),
-      ...(entry.alignedWith === undefined ? {} : { alignedWith: entry.alignedWith.map(one) }),
-    })),
-    tasks: experiment.tasks.map((task) => ({
-      ...task,
-      files:
-        'all' in task.files
-          ? { all: task.files.all.map(one) }
-          : { train: task.files.train.map(one), test: task.files.test.map(one) },
-    })),
-  };
-}
-
 /**
  * Loads, changes by flags, checks, and resolves.
  *
@@ -135,7 +110,7 @@ export function loadExperiment(name: string, options: LoadOptions): LoadedExperi
       'A series can be run. Here, name its experiment, or the experiment.json of one of its runs.',
     );
   }
-  return located(parseExperiment(withFlags(document, options)), base, options);
+  return locate(parseExperiment(withFlags(document, options)), base, options);
 }
 
 /** A bundled student is a folder of this installation. Throws `source` where there is none of that name. */
@@ -154,17 +129,29 @@ function withBundledStudent(experiment: Experiment): Experiment {
   return { ...experiment, student: { ...experiment.student, source: { kind: 'directory', path } } };
 }
 
-/** A checked experiment with the paths of this machine. Throws `source` naming every file that is not there. */
-function located(checked: Experiment, base: string, options: LoadOptions): LoadedExperiment {
-  const data = options.data ?? process.env['PUPIL_DATA'];
-  if (data !== undefined && data !== '' && !existsSync(data)) {
+/** Where nothing lies: stands for a data root that nobody has set. */
+const NO_DATA = '/data-of-the-plan';
+
+/**
+ * A checked experiment with the paths of this machine; relative ones start from the folder `base`.
+ *
+ * @throws PupilError `source` naming every file that is not there.
+ */
+export function locate(
+  checked: Experiment,
+  base: string,
+  options: Pick<LoadOptions, 'data' | 'absentFiles'>,
+): LoadedExperiment {
+  const named = options.data ?? process.env['PUPIL_DATA'];
+  const data = options.absentFiles === true && (named ?? '') === '' ? NO_DATA : named;
+  if (data !== undefined && data !== '' && data !== NO_DATA && !existsSync(data)) {
     throw new PupilError('source', `--data: expected a folder, ${data} does not exist`, 'Check --data and PUPIL_DATA.');
   }
   const roots = { base, ...(data === undefined || data === '' ? {} : { data: resolve(data) }) };
   const absolute = withBundledStudent(resolvePaths(checked, roots));
   const inputs = localPaths(absolute).map((path) => resolve(path));
   const missing = inputs.filter((path) => !existsSync(path));
-  if (missing.length > 0) {
+  if (missing.length > 0 && options.absentFiles !== true) {
     throw new PupilError(
       'source',
       `${checked.name}: expected ${missing.length} file${missing.length === 1 ? '' : 's'} that ${missing.length === 1 ? 'is' : 'are'} not there:\n` +
@@ -172,7 +159,7 @@ function located(checked: Experiment, base: string, options: LoadOptions): Loade
       'Check the paths in the experiment, --data and PUPIL_DATA.',
     );
   }
-  return { experiment: mapPaths(absolute, pathInRoot), inputs };
+  return { experiment: mapPaths(absolute, (path) => (isUrl(path) ? path : pathInRoot(path))), inputs };
 }
 
 /**
@@ -204,6 +191,6 @@ export function loadSeries(name: string, options: LoadOptions): LoadedSeries | u
 }
 
 function expanded(series: Series, document: unknown, base: string, options: LoadOptions): LoadedSeries {
-  const runs = expandSeries(series, document).map((run) => ({ ...run, ...located(run.experiment, base, options) }));
+  const runs = expandSeries(series, document).map((run) => ({ ...run, ...locate(run.experiment, base, options) }));
   return { series, cells: seriesCells(series), runs };
 }

@@ -9,8 +9,19 @@ export interface HostOptions {
   gpu: string;
   /** Folder that keeps the browser's profile (or the node store) and port, so that a later run finds its storage. */
   keepIn?: string;
+  /** How long a page may give no answer, and a browser take to close; absent: minutes and seconds that suit any machine. */
+  patience?: { answerMs: number; closeMs: number };
+  /** The one NVIDIA card that the browser may see, by nvidia-smi's number (cards.ts); all of them where absent. */
+  card?: number;
   /** For messages that matter to a person but are no result. */
   note: (text: string) => void;
+}
+
+/** A way in which the browser was started, and what it gave. */
+export interface TriedWay {
+  way: string;
+  flags: string;
+  gave: string;
 }
 
 /** One session and the way files reach it. */
@@ -18,6 +29,8 @@ export interface Host {
   readonly session: SessionApi;
   /** What it runs in: the browser with its version and flags, or Node. For `doctor`. */
   readonly about: Readonly<Record<string, string>>;
+  /** The ways in which the browser was started, the last of them kept; none in Node. */
+  readonly tried?: readonly TriedWay[];
   /**
    * A root under which the session may read these files and folders (absolute paths). Paths within it are made by
    * {@link pathInRoot}, the same for every host, so that a run's document does not depend on its host.

@@ -7,12 +7,15 @@ import { join, parse } from 'node:path';
 import { PupilError } from '../base/errors';
 import type { Experiment, ScorerName, TaskId } from '../config/experiment';
 import type { Series, SeriesCell, SeriesRun } from '../config/series';
+import type { JsonObject } from '../formats/jsonText';
 import type { AnswerRow } from '../report/answers';
+import type { PaperReport } from '../report/paperReport';
 import { summariseSeries, type SeriesRunResult } from '../report/series';
 import { renderSeries } from '../report/seriesHtml';
 import { seriesText } from '../report/seriesText';
 import type { RunReport } from '../report/types';
 import type { ApiWorkOptions } from '../session/apiWork';
+import type { FoundFile } from '../session/gatherRuns';
 import type { RunPlan } from '../session/plan';
 import type {
   JudgeRequest,
@@ -33,6 +36,7 @@ import { readScoreRows } from '../tasks/scoreInput';
 import { cacheFolder } from '../../scripts/browser.mjs';
 import type { Host, HostOptions } from './host';
 import { hubFromEnvironment } from './modelFolder';
+import type { RunPlaces } from './reportFolders';
 import { writeFileAtomically } from './runFolder';
 
 /** A session on Dawn. Which driver it finds is up to the environment (VK_ICD_FILENAMES). */
@@ -85,14 +89,20 @@ export type { RunPlan };
 
 /** What a run would need: read from the student's header, the tokenizer and the data. Needs no GPU. */
 export async function planExperiment(experiment: Experiment): Promise<RunPlan> {
-  const [{ planRun }, { openDiskRoot }, { RemoteFiles }] = await Promise.all([
+  const [{ planRun }, { openDiskRoot }, { RemoteFiles }, { SHAPES }] = await Promise.all([
     import('../session/plan'),
     import('../sources/disk'),
     import('../session/remoteFiles'),
+    import('../../scripts/studentShapes.mjs'),
   ]);
   const remote = new RemoteFiles();
   remote.set(hubFromEnvironment(() => undefined) ?? {});
-  return planRun(experiment, remote.beside(openDiskRoot(parse(process.cwd()).root)));
+  // Llama-2-7b-hf, Mistral-7B-Instruct-v0.1: the published shape whose name the folder's begins with.
+  const shapeOf = (name: string): JsonObject | undefined => {
+    const known = Object.keys(SHAPES).find((shape) => name.toLowerCase().startsWith(shape));
+    return known === undefined ? undefined : SHAPES[known];
+  };
+  return planRun(experiment, remote.beside(openDiskRoot(parse(process.cwd()).root)), { shapeOf });
 }
 
 /** What a student in a folder of this machine would need. Needs no GPU. */
@@ -198,6 +208,71 @@ export function writeSeriesReport(
   writeFileAtomically(join(folder, 'series.json'), `${JSON.stringify(report, null, 2)}\n`);
   writeFileAtomically(join(folder, 'series.html'), renderSeries(report));
   return seriesText(report);
+}
+
+/** What `pupil report` tells of what it wrote. */
+export interface WrittenPaper extends Pick<PaperReport, 'pending' | 'left' | 'again' | 'repeated' | 'grids'> {
+  runs: number;
+  students: string[];
+  /** Within the folder. */
+  files: string[];
+}
+
+/**
+ * The paper's tables and figures from runs of this machine, written into a folder.
+ * @throws PupilError `usage` where no run has the scorer or prompt that is asked for, `storage` where it cannot be written
+ */
+export async function writePaperReport(
+  places: RunPlaces,
+  out: string,
+  view: { prompt?: 'cot' | 'plain'; scorer?: string },
+): Promise<WrittenPaper> {
+  const [{ gatherRuns }, { paperReport }, { paperFiles }, { openDiskRoot }] = await Promise.all([
+    import('../session/gatherRuns'),
+    import('../report/paperReport'),
+    import('../report/paperFiles'),
+    import('../sources/disk'),
+  ]);
+  const root = openDiskRoot(parse(process.cwd()).root);
+  const file = (from: string): FoundFile => ({ from, open: async () => (await root.open(from))! });
+  const gathered = await gatherRuns({
+    folders: places.folders.map((from) => ({
+      from,
+      read: async (path) => {
+        const found = await root.open(join(from, path));
+        return found?.read(0, found.size);
+      },
+    })),
+    zips: places.zips.map(file),
+    judges: places.judges.map(file),
+    grids: places.grids.map(file),
+  });
+  const report = paperReport({ ...gathered, left: [...places.unread, ...gathered.left] }, view);
+  expectView(report, view);
+  const files = paperFiles(report);
+  for (const [path, text] of files) await root.write(join(out, path), new TextEncoder().encode(text));
+  const { runs, sections, pending, left, again, repeated, grids } = report;
+  const students = sections.map(({ student }) => student);
+  return { runs: runs.length, students, pending, left, again, repeated, grids, files: [...files.keys()] };
+}
+
+/** Silently showing another scorer than the one asked for would be a trap. */
+function expectView({ sections }: PaperReport, { prompt, scorer }: { prompt?: string; scorer?: string }): void {
+  const expectOne = (flag: string, wanted: string | undefined, there: readonly string[]): void => {
+    if (wanted === undefined || sections.length === 0 || there.includes(wanted)) return;
+    const known = [...new Set(there)].join(', ');
+    throw new PupilError('usage', `${flag}: expected one that the runs have (${known}), got ${wanted}`);
+  };
+  expectOne(
+    '--prompt',
+    prompt,
+    sections.flatMap(({ results }) => results.prompts),
+  );
+  expectOne(
+    '--scorer',
+    scorer,
+    sections.flatMap(({ results }) => results.scorers),
+  );
 }
 
 /**

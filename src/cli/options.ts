@@ -3,7 +3,9 @@
 import { join, resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { cacheFolder } from '../../scripts/browser.mjs';
+import { PupilError } from '../base/errors';
 import type { CacheUse, DeviceOptions } from '../session/protocol';
+import { PATIENCE } from './full/patience';
 import type { Host } from './host';
 
 export interface CommonFlags {
@@ -12,6 +14,9 @@ export interface CommonFlags {
   gpu: string;
   expectVendor?: string;
   requireHardware?: boolean;
+  allowSoftware?: boolean;
+  /** Cards of `--gpus`, by nvidia-smi's numbers; of one session at most one. */
+  gpus?: readonly number[];
   json?: boolean;
   /** A folder, or false for `--no-cache`. */
   cache?: string | false;
@@ -28,6 +33,28 @@ export function withCacheFlags(command: Command): Command {
       "keep the student in this folder as it is packed for the GPU, and take it from there; without it only students from a network are kept, in Pupil's cache (see: pupil students path)",
     )
     .option('--no-cache', 'neither keep a packed student nor take one from the cache');
+}
+
+export interface RelaunchFlags {
+  /** Relaunches without a new checkpoint. */
+  retries: number;
+  hangMinutes?: number;
+}
+
+/** Flags of every verb whose runs are supervised. */
+export function withRelaunchFlags(command: Command): Command {
+  return command
+    .option(
+      '--retries <n>',
+      'how often in a row a run is relaunched without getting as far as another checkpoint; 0: a failure ends it',
+      integerIn(0, 1000),
+      PATIENCE.retries,
+    )
+    .option(
+      '--hang-minutes <n>',
+      'how long a run may say nothing at least before it is taken for hung and relaunched (default: 20, or 8 times its longest silence)',
+      numberIn(0.01),
+    );
 }
 
 /** What the cache flags ask of a request. */
@@ -60,18 +87,61 @@ export function withDeviceFlags(command: Command, defaultTier?: 'f32' | 'auto'):
         .default('auto'),
     )
     .option('--expect-vendor <vendor>', 'fail unless the adapter is of this vendor, e.g. nvidia')
-    .option('--require-hardware', 'fail on a software adapter')
+    .addOption(
+      new Option(
+        '--require-hardware',
+        'fail on a software adapter; so it is anyway with --gpu vulkan, with --gpus, and where the machine has an NVIDIA card',
+      ).conflicts('allowSoftware'),
+    )
+    .option('--allow-software', 'go on in software where a GPU was expected and none works')
     .option('--json', 'one JSON object a line on stdout');
 }
 
+/** Flags of every verb that gives a run a card of its own. */
+export function withCardFlags(command: Command): Command {
+  return command.option(
+    '--gpus <list>',
+    "NVIDIA cards by nvidia-smi's numbers, e.g. 0,1,2,3: a browser sees one of them only (needs bubblewrap)",
+    cardsOf,
+  );
+}
+
+/** The one card of a session, if the flags name one. @throws PupilError `usage` for several, or without a browser. */
+export function cardOfSession({ gpus, host }: Pick<CommonFlags, 'gpus' | 'host'>): number | undefined {
+  if (gpus === undefined) return undefined;
+  if (host === 'node') {
+    throw new PupilError(
+      'usage',
+      '--gpus: expected --host chrome, got --host node: a process cannot hide cards from itself',
+      'Start the process in a sandbox or container of its own; see docs/full-runs.md.',
+    );
+  }
+  if (gpus.length === 1) return gpus[0];
+  throw new PupilError(
+    'usage',
+    `--gpus: expected one card for one run, got ${gpus.join(', ')}`,
+    '`pupil full … --local --gpus` works on several runs at once, one a card.',
+  );
+}
+
+/** Whether a software adapter is a fault: a GPU was asked for, or the machine has a card that a browser should find. */
+export function expectsHardware(flags: CommonFlags, hasCard: boolean, env: NodeJS.ProcessEnv = process.env): boolean {
+  if (flags.allowSoftware === true) return false;
+  if (flags.requireHardware === true || flags.gpus !== undefined) return true;
+  const software = /^(swiftshader|lavapipe)$/.test(env['PUPIL_NODE_ADAPTER'] ?? '');
+  if (flags.host === 'node') return hasCard && !software;
+  return flags.gpu === 'vulkan' || (flags.gpu !== 'software' && hasCard);
+}
+
 /** How a session opens its device. Measured kernel variants are remembered beside Pupil's other caches, for every host. */
-export function deviceOptions(flags: CommonFlags, host: Pick<Host, 'folder' | 'own'>): DeviceOptions {
+export function deviceOptions(flags: CommonFlags, host: Pick<Host, 'folder' | 'own'>, hasCard: boolean): DeviceOptions {
+  const expectVendor = flags.expectVendor ?? (flags.gpus === undefined ? undefined : 'nvidia');
   return {
     variantFiles: host.folder(join(cacheFolder(), 'variants')),
     studentFiles: host.own(typeof flags.cache === 'string' ? resolve(flags.cache) : studentFolder()),
     ...(flags.tier === undefined ? {} : { tier: flags.tier }),
-    ...(flags.requireHardware === true ? { requireHardware: true } : {}),
-    ...(flags.expectVendor === undefined ? {} : { expectVendor: flags.expectVendor }),
+    ...(expectsHardware(flags, hasCard) ? { requireHardware: true } : {}),
+    ...(expectVendor === undefined ? {} : { expectVendor }),
   };
 }
 
@@ -92,6 +162,16 @@ export function shardOf(text: string): { index: number; of: number } {
   const [index = 0, of = 0] = /^(\d+)\/(\d+)$/.exec(text.trim())?.slice(1).map(Number) ?? [];
   if (index >= 1 && index <= of && of <= 10_000) return { index, of };
   throw new InvalidArgumentError('Expected k/n with 1 ≤ k ≤ n, e.g. 2/4.');
+}
+
+/** Numbers of cards, each once: `0,1,2,3`. */
+export function cardsOf(text: string): number[] {
+  const parts = text.split(',').map((part) => part.trim());
+  const cards = parts.map((part) => (/^\d{1,3}$/.test(part) ? Number(part) : NaN));
+  if (cards.some(Number.isNaN)) throw new InvalidArgumentError('Expected numbers of cards, e.g. 0,1,2,3.');
+  const twice = cards.find((card, i) => cards.indexOf(card) !== i);
+  if (twice !== undefined) throw new InvalidArgumentError(`Expected each card once, ${twice} is named twice.`);
+  return cards;
 }
 
 /** A parser of finite numbers in [low, high] for one flag. */

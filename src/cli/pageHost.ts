@@ -1,14 +1,23 @@
 // pageHost.ts: the session in headless Chrome on the built page. Files reach it, and come back, through the file server;
 // calls and events go through window.pupil. What the page does with them is the page's business.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Page } from 'playwright-core';
 import { fromAnswer, type Answer } from '../base/answer';
 import { PupilError } from '../base/errors';
+import type { HeartbeatLimits } from '../base/heartbeat';
+import { takeProcessLock } from '../base/processLock';
 import type { SessionApi } from '../session/protocol';
-import { launchBrowser, type GpuMode, type LaunchedBrowser, type LaunchOptions } from './browser';
+import { hardwareDriver } from '../../scripts/vulkan.mjs';
+import { browserExecutable, launchBrowser, type LaunchedBrowser, type LaunchOptions } from './browser';
+import { browserGroups, endGroups } from './browserProcesses';
+import { firstThatServes, waysFor, type Way } from './browserWays';
+import { openDisplay } from './display';
 import { startFileServer, type FileServer } from './fileServer';
 import type { Host, HostOptions } from './host';
+import { thisMachine } from './machine';
+import { PAGE_LIFE, PageLife } from './pageLife';
+import { pinBrowser, type PinnedBrowser } from './pinnedBrowser';
 import { pageFolder } from './project';
 
 type Listener = (event: unknown) => void;
@@ -18,29 +27,6 @@ interface PupilWindow {
   pupil?: { call(method: string, args: unknown[], listener?: string): Promise<Answer<unknown>> };
 }
 
-/** One way to start the browser; `auto` tries several until one gives an adapter. */
-interface Attempt {
-  gpu: GpuMode;
-  extraFlags?: readonly string[];
-}
-
-/** To be tried in turn where a server's GPU does not show itself under the first. */
-const VULKAN_ATTEMPTS: readonly Attempt[] = [
-  { gpu: 'vulkan' },
-  { gpu: 'vulkan', extraFlags: ['--enable-features=Vulkan,VulkanFromANGLE,DefaultANGLEVulkan'] },
-  { gpu: 'vulkan', extraFlags: ['--use-vulkan=native'] },
-];
-
-/** The ways that belong to a `--gpu` mode on this machine. */
-export function attemptsFor(mode: string): readonly Attempt[] {
-  if (mode === 'software') return [{ gpu: 'software' }];
-  if (mode === 'native') return [{ gpu: 'native' }];
-  if (mode === 'vulkan') return VULKAN_ATTEMPTS;
-  if (process.platform !== 'linux') return [{ gpu: 'native' }, { gpu: 'software' }];
-  const hasGpu = existsSync('/dev/nvidiactl') || existsSync('/dev/nvidia0') || existsSync('/dev/dri/renderD128');
-  return hasGpu ? [...VULKAN_ATTEMPTS, { gpu: 'software' }] : [{ gpu: 'software' }];
-}
-
 /** The port of an earlier run in this folder, or any: the same origin finds the same IndexedDB. */
 function rememberedPort(file: string | undefined): number {
   if (file === undefined || !existsSync(file)) return 0;
@@ -48,65 +34,29 @@ function rememberedPort(file: string | undefined): number {
   return Number.isInteger(port) && port > 0 && port < 65536 ? port : 0;
 }
 
-/** What a way to start the browser gave. */
-interface Opened {
-  browser: Pick<LaunchedBrowser, 'close' | 'flags'>;
-  session: Pick<SessionApi, 'doctor'>;
-}
-
-/**
- * Tries the ways in turn until one gives a hardware adapter. Under the flags for a GPU the browser falls back to software
- * SILENTLY, so an adapter alone is not enough, unless software is what the way asks for; the last is kept whatever it
- * gives.
- */
-export async function firstThatServes<T extends Opened>(
-  attempts: readonly Attempt[],
-  open: (attempt: Attempt) => Promise<T>,
-  note: (text: string) => void,
-): Promise<T> {
-  for (const [i, attempt] of attempts.entries()) {
-    const opened = await open(attempt);
-    try {
-      const { tiers, software } = await opened.session.doctor();
-      const serves = tiers.length > 0 && (!software || attempt.gpu === 'software');
-      if (serves || i === attempts.length - 1) {
-        if (software && attempts.length > 1) {
-          note(
-            'browser: this machine has a GPU, but the browser computes in software; --require-hardware refuses that',
-          );
-        }
-        return opened;
-      }
-      const found = tiers.length === 0 ? 'no adapter' : 'only a software adapter';
-      note(`browser: ${found} with ${opened.browser.flags.slice(-3).join(' ')}; trying another way`);
-    } catch (error) {
-      await opened.browser.close();
-      throw error;
-    }
-    await opened.browser.close();
-  }
-  throw new PupilError('browser', 'browser: expected at least one way to start it, there is none');
-}
-
 /** Opens the page in a browser started in one way. */
 async function openPage(
   server: FileServer,
-  attempt: Attempt,
-  options: HostOptions,
-  profile: string | undefined,
+  way: Way,
+  launch: Omit<LaunchOptions, 'gpu'>,
+  answerMs: number | undefined,
 ): Promise<{ browser: LaunchedBrowser; session: SessionApi }> {
-  const launch: LaunchOptions = {
-    ...attempt,
-    ...(profile === undefined ? {} : { userDataDir: profile }),
-    onLog: (level, text) => {
-      if (level === 'error') options.note(`browser: ${text}`);
-    },
-  };
-  const browser = await launchBrowser(launch);
+  const { gpu, extraFlags = [] } = way;
+  const display = way.headed === true ? await openDisplay() : undefined;
+  let browser: LaunchedBrowser;
+  try {
+    const shown = display === undefined ? {} : { display: display.name };
+    const launched = await launchBrowser({ ...launch, gpu, extraFlags, ...shown });
+    const close = (): Promise<void> => launched.close().finally(() => display?.close());
+    browser = { ...launched, close };
+  } catch (error) {
+    display?.close();
+    throw error;
+  }
   try {
     const page = await browser.open(`${server.pageUrl}?automation`);
     await waitForPort(browser, page);
-    return { browser, session: await sessionOf(browser, page) };
+    return { browser, session: await sessionOf(browser, page, answerMs) };
   } catch (error) {
     await browser.close();
     throw error;
@@ -135,8 +85,15 @@ async function waitForPort(browser: LaunchedBrowser, page: Page): Promise<void> 
 const NO_SESSION_CALLS = new Set(['pause', 'resume', 'step', 'stop']);
 
 /** The page's session as this side's: calls become messages, events come back in order. */
-async function sessionOf(browser: LaunchedBrowser, page: Page): Promise<SessionApi> {
+async function sessionOf(browser: LaunchedBrowser, page: Page, answerMs?: number): Promise<SessionApi> {
   const listeners = new Map<string, Listener>();
+  const limits: HeartbeatLimits =
+    answerMs === undefined ? PAGE_LIFE : { everyMs: answerMs / 10, silentMs: answerMs, deadMs: answerMs };
+  const life = new PageLife(
+    () => page.evaluate(() => 0),
+    (seconds) => browser.giveUp(`the page has not answered for ${seconds} s`),
+    limits,
+  );
   await page.exposeFunction('pupilCommandLineEvents', (id: string, events: unknown[]) => {
     for (const event of events) listeners.get(id)?.(event);
   });
@@ -148,22 +105,24 @@ async function sessionOf(browser: LaunchedBrowser, page: Page): Promise<SessionA
     const id = `pupilListener${++calls}`;
     if (listener !== undefined) listeners.set(id, listener);
     try {
-      const answer = await browser.guard(
-        page.evaluate(
-          async ({ method, args, id, listens }) => {
-            const scope = globalThis as unknown as PupilWindow & Record<string, unknown>;
-            const port = scope.pupil;
-            if (port === undefined) throw new Error('window.pupil is gone');
-            if (!listens) return await port.call(method, args);
-            const hand = scope['pupilCommandLineEvents'] as (id: string, events: unknown[]) => Promise<void>;
-            scope[id] = (events: unknown[]) => hand(id, events);
-            try {
-              return await port.call(method, args, id);
-            } finally {
-              delete scope[id];
-            }
-          },
-          { method, args: listener === undefined ? args : args.slice(0, -1), id, listens: listener !== undefined },
+      const answer = await life.during(
+        browser.guard(
+          page.evaluate(
+            async ({ method, args, id, listens }) => {
+              const scope = globalThis as unknown as PupilWindow & Record<string, unknown>;
+              const port = scope.pupil;
+              if (port === undefined) throw new Error('window.pupil is gone');
+              if (!listens) return await port.call(method, args);
+              const hand = scope['pupilCommandLineEvents'] as (id: string, events: unknown[]) => Promise<void>;
+              scope[id] = (events: unknown[]) => hand(id, events);
+              try {
+                return await port.call(method, args, id);
+              } finally {
+                delete scope[id];
+              }
+            },
+            { method, args: listener === undefined ? args : args.slice(0, -1), id, listens: listener !== undefined },
+          ),
         ),
       );
       return fromAnswer(answer);
@@ -185,34 +144,104 @@ function withoutTail(args: unknown[], name: string): unknown[] {
   return NO_SESSION_CALLS.has(name) ? [] : args;
 }
 
+/**
+ * Takes a folder that keeps a browser's profile, and ends a browser that a killed launcher left on it. Returns what gives the
+ * folder back.
+ * @throws PupilError `browser` where another process of this machine has it
+ */
+async function takeProfile(keepIn: string, note: (text: string) => void): Promise<() => void> {
+  const profile = join(keepIn, '.profile');
+  mkdirSync(profile, { recursive: true });
+  const { release, holder } = takeProcessLock(join(keepIn, '.profile.lock'));
+  if (release === undefined) {
+    throw new PupilError(
+      'browser',
+      `browser: expected a profile of its own, ${holder === undefined ? 'another process' : `process ${holder}`} uses ${profile}`,
+      'End that run first, or name another --out folder.',
+    );
+  }
+  const orphans = browserGroups(profile);
+  if (orphans.length > 0) {
+    note(`browser: ending one that an earlier run left behind (process ${orphans.join(', ')})`);
+    await endGroups(orphans);
+  }
+  return release;
+}
+
+/** A file server on the port of an earlier run; on any where that is taken: checkpoints are found in the folder then. */
+async function serveOn(page: string, portFile: string | undefined, note: (text: string) => void): Promise<FileServer> {
+  const port = rememberedPort(portFile);
+  try {
+    return await startFileServer({ page, port });
+  } catch (error) {
+    if (port === 0) throw error;
+    note(`browser: port ${port} of the earlier run is taken; its checkpoints are read from the folder`);
+    return startFileServer({ page });
+  }
+}
+
 /** Starts file server and browser and opens the page. With `keepIn`, profile and port live in that folder. */
 export async function openPageHost(options: HostOptions): Promise<Host> {
+  const { keepIn, note } = options;
   const page = pageFolder();
-  const profile = options.keepIn === undefined ? undefined : join(options.keepIn, '.profile');
-  const portFile = options.keepIn === undefined ? undefined : join(options.keepIn, '.port');
-  if (profile !== undefined) mkdirSync(profile, { recursive: true });
-  const server = await startFileServer({ page, port: rememberedPort(portFile) });
-  if (portFile !== undefined) writeFileSync(portFile, `${server.port}\n`);
+  const machine = thisMachine();
+  const found = await browserExecutable(note);
+  const profile = keepIn === undefined ? undefined : resolve(keepIn, '.profile');
+  const portFile = keepIn === undefined ? undefined : join(keepIn, '.port');
+  const giveBack = keepIn === undefined ? () => undefined : await takeProfile(resolve(keepIn), note);
+  let server: FileServer | undefined;
+  let pinned: PinnedBrowser | undefined;
+  const end = async (): Promise<void> => {
+    await server?.close();
+    pinned?.close();
+    giveBack();
+  };
   try {
-    const { browser, session } = await firstThatServes(
-      attemptsFor(options.gpu),
-      (attempt) => openPage(server, attempt, options, profile),
-      options.note,
+    if (options.card !== undefined) pinned = pinBrowser(machine, options.card, found);
+    const files = (server = await serveOn(page, portFile, note));
+    if (portFile !== undefined) writeFileSync(portFile, `${files.port}\n`);
+    const launch = {
+      executablePath: pinned?.executablePath ?? found,
+      env: hardwareDriver(),
+      ...(profile === undefined ? {} : { userDataDir: profile }),
+      ...(options.patience === undefined ? {} : { closeMs: options.patience.closeMs }),
+      onLog: (level: string, text: string) => {
+        if (level === 'error') note(`browser: ${text}`);
+      },
+    };
+    const { opened, tried } = await firstThatServes(
+      waysFor(options.gpu, machine),
+      (way) => openPage(files, way, launch, options.patience?.answerMs),
+      note,
     );
+    const { browser, session } = opened;
+    let card: string | undefined;
+    try {
+      card = await pinned?.confirm(browser);
+    } catch (error) {
+      await browser.close();
+      throw error;
+    }
     return {
       session,
-      about: { browser: browser.executablePath, version: browser.version, flags: browser.flags.join(' ') },
-      reads: (paths) => ({ kind: 'http', base: server.shareTree(paths, []) }),
-      writes: (paths) => ({ kind: 'http', base: server.shareTree([], paths) }),
-      folder: (path) => ({ kind: 'http', base: server.shareOutput(path) }),
-      own: (path) => ({ kind: 'http', base: server.shareOwn(path) }),
+      about: {
+        browser: found,
+        version: browser.version,
+        flags: browser.flags.join(' '),
+        ...(card === undefined ? {} : { card }),
+      },
+      tried,
+      reads: (paths) => ({ kind: 'http', base: files.shareTree(paths, []) }),
+      writes: (paths) => ({ kind: 'http', base: files.shareTree([], paths) }),
+      folder: (path) => ({ kind: 'http', base: files.shareOutput(path) }),
+      own: (path) => ({ kind: 'http', base: files.shareOwn(path) }),
       close: async () => {
         await browser.close();
-        await server.close();
+        await end();
       },
     };
   } catch (error) {
-    await server.close();
+    await end();
     throw error;
   }
 }

@@ -5,19 +5,23 @@ import type { ExitCode, VerbContext } from './context';
 import type { Host, HostOptions } from './host';
 import { Output, type OutputStreams } from './output';
 import { projectVersion } from './project';
+import { registerBoard } from './verbs/board';
 import { registerCheck } from './verbs/check';
 import { registerDoctor } from './verbs/doctor';
 import { registerEval } from './verbs/eval';
 import { registerExport } from './verbs/export';
+import { registerFull } from './verbs/full';
 import { registerGenerate } from './verbs/generate';
 import { registerInspect } from './verbs/inspect';
 import { registerJudge } from './verbs/judge';
 import { registerPlan } from './verbs/plan';
 import { registerPretrain } from './verbs/pretrain';
+import { registerReport } from './verbs/report';
 import { registerRun } from './verbs/run';
 import { registerScore } from './verbs/score';
 import { registerStudents } from './verbs/students';
 import { registerTeach } from './verbs/teach';
+import { registerWorker } from './verbs/worker';
 
 /** Hosts are loaded when one is asked for: Dawn and the browser's driver are large, and `score` needs neither. */
 async function openHost(options: HostOptions): Promise<Host> {
@@ -40,6 +44,9 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerDoctor(program, context);
   registerCheck(program, context);
   registerRun(program, context);
+  registerFull(program, context);
+  registerWorker(program, context);
+  registerBoard(program, context);
   registerEval(program, context);
   registerScore(program, context);
   registerTeach(program, context);
@@ -49,6 +56,7 @@ export function buildProgram(context: VerbContext, streams: OutputStreams): Comm
   registerInspect(program, context);
   registerPretrain(program, context);
   registerPlan(program, context);
+  registerReport(program, context);
   registerStudents(program, context);
   return program;
 }

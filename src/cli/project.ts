@@ -56,6 +56,11 @@ export function experimentsFolder(): string {
   return join(projectRoot(), 'experiments');
 }
 
+/** The paper's experiments, as series. */
+export function gridsFolder(): string {
+  return join(projectRoot(), 'grids');
+}
+
 /** Beside the experiments and not among them: the page offers those. */
 export function seriesFolder(): string {
   return join(experimentsFolder(), 'series');

@@ -1,6 +1,16 @@
 // runFolder.ts: the folder that `run --out DIR` names: which run lives in it, and under which port its browser's storage
 // is found again. Checkpoints and artefacts in it are the session's.
-import { existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { PupilError } from '../base/errors';
 import { takeProcessLock, type ProcessLock } from '../base/processLock';
@@ -22,23 +32,57 @@ const LOCK = '.lock';
 /** Written by an earlier run that got as far as to start; a new one must not mix its files with them. */
 const OF_A_RUN = ['report.json', 'metrics.jsonl', 'checkpoints'];
 
-/** Writes a file so that a reader finds the old or the new one, never half of it. */
+/** Beside the checkpoints: the record that the session keeps of the run. */
+const CHECKPOINT_RECORD = join('checkpoints', 'run.json');
+
+/** Writes a file so that a reader finds the old or the new one, never half of it, whatever moment the power fails. */
 export function writeFileAtomically(path: string, text: string): void {
   const temporary = `${path}.writing-${process.pid}`;
-  writeFileSync(temporary, text);
+  const file = openSync(temporary, 'w');
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
   renameSync(temporary, path);
 }
 
-function readRecord(folder: string): RunFolderRecord | undefined {
-  const file = join(folder, RUN_FOLDER_FILE);
-  if (!existsSync(file)) return undefined;
+function readJson(file: string): Record<string, unknown> | undefined {
   try {
-    const found = JSON.parse(readFileSync(file, 'utf8')) as Partial<RunFolderRecord>;
-    if (typeof found.runId === 'string') return found as RunFolderRecord;
+    const found: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    return typeof found === 'object' && found !== null ? (found as Record<string, unknown>) : undefined;
   } catch {
-    // told below: a damaged record is as useless as one of another program
+    return undefined;
   }
+}
+
+/**
+ * The record of the run in a folder. One that is missing or damaged is made of what the session's own says; `seed` is then
+ * believed, since a checkpoint of another experiment is refused by the session.
+ */
+function readRecord(folder: string, seed: number): RunFolderRecord | undefined {
+  const file = join(folder, RUN_FOLDER_FILE);
+  const found = readJson(file) as Partial<RunFolderRecord> | undefined;
+  if (typeof found?.runId === 'string') return found as RunFolderRecord;
+  const kept = readJson(join(folder, CHECKPOINT_RECORD));
+  const { runId, name, updatedAt } = kept ?? {};
+  if (typeof runId === 'string' && typeof name === 'string' && typeof updatedAt === 'string') {
+    return writeRecord(folder, { runId, name, seed, createdAt: updatedAt });
+  }
+  if (!existsSync(file)) return undefined;
   throw new PupilError('storage', `${file}: expected the record of a run, it is damaged`, 'Use another --out folder.');
+}
+
+function writeRecord(folder: string, record: RunFolderRecord): RunFolderRecord {
+  writeFileAtomically(join(folder, RUN_FOLDER_FILE), `${JSON.stringify(record, null, 2)}\n`);
+  return record;
+}
+
+/** The id of the run that lives in a folder, also where its own record is damaged; undefined where none does. */
+export function runIdIn(folder: string): string | undefined {
+  const ids = [RUN_FOLDER_FILE, CHECKPOINT_RECORD].map((name) => readJson(join(folder, name))?.['runId']);
+  return ids.find((id) => typeof id === 'string');
 }
 
 /**
@@ -94,7 +138,7 @@ export function prepareRunFolder(
   if (existsSync(folder) && !statSync(folder).isDirectory()) {
     throw new PupilError('usage', `--out: expected a folder, ${folder} is a file`, 'Name another one.');
   }
-  if (resume && readRecord(folder) === undefined) {
+  if (resume && readRecord(folder, run.seed) === undefined) {
     throw new PupilError(
       'usage',
       `--resume: expected the folder of an earlier run, ${folder} holds none`,
@@ -112,7 +156,7 @@ export function prepareRunFolder(
 }
 
 function earlierRun(folder: string, run: { seed: number }): RunFolderRecord {
-  const record = readRecord(folder);
+  const record = readRecord(folder, run.seed);
   if (record?.seed === run.seed) return record;
   throw new PupilError(
     'usage',
@@ -131,12 +175,10 @@ function newRun(folder: string, run: { name: string; seed: number }): RunFolderR
     );
   }
   const createdAt = new Date().toISOString();
-  const record: RunFolderRecord = {
+  return writeRecord(folder, {
     runId: `${slug(run.name)}-${createdAt.replace(/\D/g, '').slice(0, 17)}`,
     name: run.name,
     seed: run.seed,
     createdAt,
-  };
-  writeFileAtomically(join(folder, RUN_FOLDER_FILE), `${JSON.stringify(record, null, 2)}\n`);
-  return record;
+  });
 }

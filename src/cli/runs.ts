@@ -3,10 +3,13 @@
 import { join } from 'node:path';
 import { PupilError } from '../base/errors';
 import type { Experiment } from '../config/experiment';
-import type { CacheUse, EvaluationRow, RunSummary, SessionApi, SessionEvent } from '../session/protocol';
+import type { CacheUse, EvaluationRow, PhaseName, RunSummary, SessionApi, SessionEvent } from '../session/protocol';
+import { PATIENCE } from './full/patience';
+import type { PlanFlags } from './full/planVerb';
 import type { Host } from './host';
-import type { CommonFlags } from './options';
+import type { CommonFlags, RelaunchFlags } from './options';
 import { rowText, type Output } from './output';
+import { shellWord } from './shellWord';
 
 /** Every `of`-th run of a series, from the `index`-th on (counted from 1). */
 export interface Shard {
@@ -14,15 +17,13 @@ export interface Shard {
   of: number;
 }
 
-export interface RunFlags extends CommonFlags {
+export interface RunFlags extends CommonFlags, RelaunchFlags, PlanFlags {
   out?: string;
   seed?: number;
   seeds?: number;
   shard?: Shard;
   resume?: boolean;
   force?: boolean;
-  plan?: boolean;
-  gflops: number;
   data?: string;
   student?: string;
   quantize?: string;
@@ -30,8 +31,6 @@ export interface RunFlags extends CommonFlags {
 
 /** The command line that goes on with a run; flags that decide what runs and where are said again. */
 export function resumeCommand(name: string, out: string, flags: RunFlags): string {
-  const quoted = (text: string): string =>
-    /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
   const said: [string, string | number | undefined][] = [
     ['seed', flags.seed],
     ['seeds', flags.seeds],
@@ -42,17 +41,23 @@ export function resumeCommand(name: string, out: string, flags: RunFlags): strin
     ['data', flags.data],
     ['student', flags.student],
     ['quantize', flags.quantize],
+    ['gpus', flags.gpus?.join(',')],
     ['expect-vendor', flags.expectVendor],
     ['cache', flags.cache === false ? undefined : flags.cache],
+    ['retries', flags.retries === PATIENCE.retries ? undefined : flags.retries],
+    ['hang-minutes', flags.hangMinutes],
   ];
-  const again = said.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, quoted(String(value))]));
-  const hardware = flags.requireHardware === true ? ['--require-hardware'] : [];
+  const again = said.flatMap(([flag, value]) => (value === undefined ? [] : [`--${flag}`, shellWord(String(value))]));
+  const hardware = [
+    ...(flags.requireHardware === true ? ['--require-hardware'] : []),
+    ...(flags.allowSoftware === true ? ['--allow-software'] : []),
+  ];
   const uncached = flags.cache === false ? ['--no-cache'] : [];
   return [
     'npm run pupil -- run',
-    quoted(name),
+    shellWord(name),
     '--out',
-    quoted(out),
+    shellWord(out),
     ...again,
     ...hardware,
     ...uncached,
@@ -60,11 +65,16 @@ export function resumeCommand(name: string, out: string, flags: RunFlags): strin
   ].join(' ');
 }
 
+/** What the flags ask of the supervision of a run. */
+export function superviseOptions({ retries, hangMinutes }: RelaunchFlags): { retries: number; hangMinutes?: number } {
+  return { retries, ...(hangMinutes === undefined ? {} : { hangMinutes }) };
+}
+
 /** Errors after which the same run can go on from its last checkpoint. */
 export function resumable(error: unknown): boolean {
   return (
     error instanceof PupilError &&
-    ['browser', 'gpu-device-lost', 'gpu-out-of-memory', 'storage-full'].includes(error.code)
+    ['browser', 'hung', 'gpu-device-lost', 'gpu-out-of-memory', 'storage-full'].includes(error.code)
   );
 }
 
@@ -79,6 +89,10 @@ export interface FolderRun {
   force: boolean;
   /** What the flags ask of the cache of students. */
   cache: { cache?: CacheUse };
+  /** The run ends in order behind this phase. */
+  until?: PhaseName;
+  /** The folder of phase results that runs share. */
+  shared?: string;
 }
 
 /** Runs to the end, a stop or a failure; every event is told. The rows are those of all sittings. */
@@ -87,12 +101,14 @@ export async function runInFolder(
   host: Host,
   output: Output,
   run: FolderRun,
+  listener: (event: SessionEvent) => void = () => undefined,
 ): Promise<{ summary: RunSummary; rows: EvaluationRow[] }> {
   const rows: EvaluationRow[] = [];
   const onEvent = (event: SessionEvent): void => {
     if (event.type === 'history') rows.push(...event.evaluations);
     if (event.type === 'evaluation') rows.push(event.row);
     output.event(event);
+    listener(event);
   };
   const summary = await session.run(
     {
@@ -102,6 +118,8 @@ export async function runInFolder(
       out: host.folder(run.folder),
       ...(run.resume ? { resume: true } : {}),
       ...(run.force ? { force: true } : {}),
+      ...(run.until === undefined ? {} : { until: run.until }),
+      ...(run.shared === undefined ? {} : { shared: host.folder(run.shared) }),
       ...run.cache,
     },
     onEvent,

@@ -1,4 +1,4 @@
-// series.ts: a series of runs, one after the other in one session, each in its own folder `OUT/<cell>-seed<k>/`, with the
+// series.ts: a series of runs, one after the other in one session (supervised: full/supervise.ts), each in its own folder `OUT/<cell>-seed<k>/`, with the
 // table of all in OUT after every finished run. Said again, the same command skips what is finished and resumes what was
 // interrupted. What a series is, is config/series.ts; its numbers are report/series.ts.
 import { existsSync, readFileSync } from 'node:fs';
@@ -8,19 +8,21 @@ import { slug } from '../base/slug';
 import { experimentChanges } from '../config/changes';
 import type { Experiment } from '../config/experiment';
 import type { RunSummary } from '../session/protocol';
-import { withSession, type ExitCode, type VerbContext } from './context';
+import type { ExitCode, VerbContext } from './context';
 import type { LoadedSeries } from './experimentFile';
 import { outputFolder } from './files';
+import { SessionPlace } from './full/sessionPlace';
+import { superviseRun } from './full/supervise';
 import { stopOnInterrupt } from './interrupt';
 import { cacheRequest } from './options';
 import type { Output } from './output';
 import { prepareRunFolder, RUN_FOLDER_FILE, writeFileAtomically } from './runFolder';
-import { resumable, resumeCommand, runInFolder, tellResult, type RunFlags } from './runs';
+import { resumable, resumeCommand, superviseOptions, tellResult, type RunFlags } from './runs';
 
 type LoadedRun = LoadedSeries['runs'][number];
 
 /** In each run's folder: the complete experiment, with this machine's paths, so that the run can be made again alone. */
-const EXPERIMENT = 'experiment.json';
+export const EXPERIMENT = 'experiment.json';
 
 function readJson(file: string): unknown {
   try {
@@ -35,7 +37,7 @@ function readJson(file: string): unknown {
  *
  * @throws PupilError `usage` where the folder holds a run of another experiment.
  */
-function stateOf(folder: string, run: LoadedRun): 'finished' | 'begun' | 'new' {
+export function stateOf(folder: string, run: Pick<LoadedRun, 'experiment'>): 'finished' | 'begun' | 'new' {
   const report = readJson(join(folder, 'report.json')) as { state?: string; experiment?: Experiment } | undefined;
   const before = report?.experiment ?? (readJson(join(folder, EXPERIMENT)) as Experiment | undefined);
   if (before !== undefined) {
@@ -57,7 +59,7 @@ function stateOf(folder: string, run: LoadedRun): 'finished' | 'begun' | 'new' {
 const titleOf = (run: LoadedRun): string => [...run.cell.labels, `seed ${run.seed}`].join(', ');
 
 /** The table as far as there are runs, and what it has; resolves with it as text. */
-async function writeTable(folder: string, { series, cells, runs }: LoadedSeries): Promise<string> {
+export async function writeTable(folder: string, { series, cells, runs }: LoadedSeries): Promise<string> {
   const { writeSeriesReport } = await import('./nodeHost');
   return writeSeriesReport(folder, series, cells, runs);
 }
@@ -94,60 +96,52 @@ export async function runSeries(
   const again = resumeCommand(name, out, flags);
   let code: ExitCode = 0;
   let table = '';
+  const makeMissing = async (): Promise<ExitCode> => {
+    const keepIn = of > 1 ? join(folder, `.shard-${index}-of-${of}`) : folder; // a browser's profile is that browser's
+    const place = new SessionPlace(context, flags, output, keepIn);
+    const stop = new AbortController();
+    const leaveSignals = stopOnInterrupt({ stop: () => Promise.resolve(stop.abort()) }, output);
+    const make = async (run: LoadedRun, resume: boolean): Promise<RunSummary> => {
+      const own = prepareRunFolder(join(folder, run.id), run.experiment, resume, run.inputs);
+      try {
+        writeFileAtomically(join(own.folder, EXPERIMENT), `${JSON.stringify(run.experiment, null, 2)}\n`);
+        const { experiment, inputs } = run;
+        const { runId } = own.record;
+        const force = flags.force === true;
+        const cache = cacheRequest(flags);
+        const one = { runId, experiment, inputs, folder: own.folder, resume, force, cache };
+        const options = { ...superviseOptions(flags), place, signal: stop.signal };
+        const { summary, rows } = await superviseRun(context, flags, output, one, options);
+        tellResult(output, summary, rows, own.folder);
+        return summary;
+      } finally {
+        own.release();
+      }
+    };
+    try {
+      let failed = 0;
+      for (const [i, run] of runs.entries()) {
+        if (!own(i) || states[i] === 'finished') continue;
+        if (stop.signal.aborted) return 130; // asked for when the run before was already at its end
+        output.progressPrefix = `[${i + 1}/${runs.length}] `;
+        tellRun(output, run, i, runs.length, states[i] === 'begun' ? 'resumed' : 'started');
+        const summary = await make(run, states[i] === 'begun');
+        table = await writeTable(folder, loaded);
+        if (summary.state === 'stopped') return 130;
+        // A loss that is no number is that run's own; whatever else went wrong would go wrong with the next as well.
+        if (summary.state === 'failed' && summary.error?.code !== 'training') return 1;
+        if (summary.state === 'failed') failed++;
+      }
+      return failed > 0 ? 1 : 0;
+    } finally {
+      output.progressPrefix = '';
+      leaveSignals();
+      await place.close();
+    }
+  };
   if (missing.length > 0) {
     try {
-      code = await withSession(
-        context,
-        flags,
-        output,
-        async (session, host) => {
-          let running = false;
-          let stopping = false;
-          const stop = async (): Promise<void> => {
-            stopping = true;
-            if (running) await session.stop(); // between two runs there is nothing to stop
-          };
-          const leaveSignals = stopOnInterrupt({ stop }, output);
-          const make = async (run: LoadedRun, resume: boolean): Promise<RunSummary> => {
-            const place = prepareRunFolder(join(folder, run.id), run.experiment, resume, run.inputs);
-            try {
-              writeFileAtomically(join(place.folder, EXPERIMENT), `${JSON.stringify(run.experiment, null, 2)}\n`);
-              running = true;
-              const { runId } = place.record;
-              const { experiment, inputs } = run;
-              const force = flags.force === true;
-              const cache = cacheRequest(flags);
-              const one = { runId, experiment, inputs, folder: place.folder, resume, force, cache };
-              const { summary, rows } = await runInFolder(session, host, output, one);
-              tellResult(output, summary, rows, place.folder);
-              return summary;
-            } finally {
-              running = false;
-              place.release();
-            }
-          };
-          try {
-            let failed = 0;
-            for (const [i, run] of runs.entries()) {
-              if (!own(i) || states[i] === 'finished') continue;
-              if (stopping) return 130; // asked for when the run before was already at its end
-              output.progressPrefix = `[${i + 1}/${runs.length}] `;
-              tellRun(output, run, i, runs.length, states[i] === 'begun' ? 'resumed' : 'started');
-              const summary = await make(run, states[i] === 'begun');
-              table = await writeTable(folder, loaded);
-              if (summary.state === 'stopped') return 130;
-              // A loss that is no number is that run's own; whatever else went wrong would go wrong with the next as well.
-              if (summary.state === 'failed' && summary.error?.code !== 'training') return 1;
-              if (summary.state === 'failed') failed++;
-            }
-            return failed > 0 ? 1 : 0;
-          } finally {
-            output.progressPrefix = '';
-            leaveSignals();
-          }
-        },
-        folder,
-      );
+      code = await makeMissing();
     } catch (error) {
       if (resumable(error)) output.note(`the series can be continued: ${again}`);
       throw error;
@@ -177,33 +171,4 @@ function tellRun(
   const text = `run ${index + 1} of ${total}: ${titleOf(run)}${state === 'started' ? '' : state === 'resumed' ? ', resumed' : ', finished before'}`;
   if (!output.json) output.note(text);
   else output.result('series-run', { run: index + 1, runs: total, id, cell: cell.labels, seed, state }, () => text);
-}
-
-/** `--plan`: what each cell needs, and all runs together; nothing started. */
-export async function planSeries(
-  output: Output,
-  { series, cells, runs }: LoadedSeries,
-  gflops: number,
-): Promise<ExitCode> {
-  const { planExperiment } = await import('./nodeHost');
-  const rows: { id: string; cell: string[]; seeds: number; flops: number; gpuBytes: number }[] = [];
-  for (const cell of cells) {
-    const own = runs.filter((run) => run.cell.id === cell.id);
-    const { totalFlops, phases } = await planExperiment(own[0]!.experiment);
-    const gpuBytes = phases.reduce((most, phase) => Math.max(most, phase.gpuBytes), 0);
-    rows.push({ id: cell.id, cell: cell.labels, seeds: own.length, flops: totalFlops, gpuBytes });
-  }
-  const totalFlops = rows.reduce((sum, { flops, seeds }) => sum + flops * seeds, 0);
-  const hours = totalFlops / (gflops * 1e9) / 3600;
-  output.result('series-plan', { name: series.name, runs: runs.length, cells: rows, totalFlops, gflops, hours }, () =>
-    [
-      `${series.name}: ${runs.length} runs`,
-      ...rows.map(
-        ({ id, seeds, flops, gpuBytes }) =>
-          `  ${id}: ${seeds} × ${(flops / 1e12).toFixed(3)} TFLOP, ${(gpuBytes / 2 ** 20).toFixed(1)} MiB on the GPU`,
-      ),
-      `${(totalFlops / 1e12).toFixed(2)} TFLOP at most: ${hours < 0.1 ? `${(hours * 3600).toPrecision(3)} seconds` : `${hours.toFixed(2)} hours`} at ${gflops} GFLOP/s`,
-    ].join('\n'),
-  );
-  return 0;
 }

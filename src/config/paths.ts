@@ -50,17 +50,16 @@ function joinPath(base: string, relative: string): string {
   return origin + (rooted ? '/' : '') + parts.join('/');
 }
 
-/** The same experiment with every file path made concrete; the seed in it is the one that `{seed}` stood for. */
-export function resolvePaths(experiment: Experiment, roots: PathRoots): Experiment {
-  const one = (path: string): string => resolvePath(path, roots, experiment.seed);
-  const all = (paths: readonly string[]): string[] => paths.map(one);
+/** The same experiment with every path of a file or folder in it, URLs too, changed by `map`. */
+export function mapPaths(experiment: Experiment, map: (path: string) => string): Experiment {
+  const all = (paths: readonly string[]): string[] => paths.map(map);
   const { source, tokenizer } = experiment.student;
   return {
     ...experiment,
     student: {
       ...experiment.student,
-      source: source.kind === 'directory' ? { ...source, path: one(source.path) } : source,
-      tokenizer: tokenizer.kind === 'student' ? tokenizer : { ...tokenizer, path: one(tokenizer.path) },
+      source: source.kind === 'directory' ? { ...source, path: map(source.path) } : source,
+      tokenizer: tokenizer.kind === 'student' ? tokenizer : { ...tokenizer, path: map(tokenizer.path) },
     },
     demonstrations: experiment.demonstrations.map((entry) => ({
       ...entry,
@@ -77,8 +76,15 @@ export function resolvePaths(experiment: Experiment, roots: PathRoots): Experime
   };
 }
 
-const ofThisPlace = (paths: readonly string[]): string[] =>
-  [...new Set(paths)].filter((path) => !/^[a-zA-Z][a-zA-Z0-9+.-]+:/.test(path));
+/** The same experiment with every file path made concrete; the seed in it is the one that `{seed}` stood for. */
+export function resolvePaths(experiment: Experiment, roots: PathRoots): Experiment {
+  return mapPaths(experiment, (path) => resolvePath(path, roots, experiment.seed));
+}
+
+/** Whether a path is a URL: of no folder of this place. */
+export const isUrl = (path: string): boolean => /^[a-zA-Z][a-zA-Z0-9+.-]+:/.test(path);
+
+const ofThisPlace = (paths: readonly string[]): string[] => [...new Set(paths)].filter((path) => !isUrl(path));
 
 /** The files of tasks and demonstrations that an experiment names, once each; URLs are left out. */
 export function dataPaths(experiment: Pick<Experiment, 'demonstrations' | 'tasks'>): string[] {

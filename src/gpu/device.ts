@@ -258,7 +258,7 @@ export class Gpu {
 
   /** Resolves when all allocations and compilations so far have succeeded; throws the typed error otherwise. */
   async settled(): Promise<void> {
-    await this.pipelines.ready();
+    await this.guard(this.pipelines.ready());
     await Promise.all(this.scopes.splice(0));
     this.throwIfFailed();
   }
@@ -281,10 +281,12 @@ export class Gpu {
 
   /**
    * What an error on this device came from: of a lost device the typed failure, which may be known a moment later than the
-   * error of a buffer that can no longer be mapped. Other errors as they are.
+   * error of a buffer that can no longer be mapped or of a kernel that no longer compiles. Other errors as they are.
    */
   async causeOf(error: unknown): Promise<unknown> {
-    if (error instanceof PupilError || this.closed) return error;
+    // A kernel that the device refuses is `validation`; `internal`: the device may be gone before it has said so.
+    const isInternal = ((error as Error).cause as GPUPipelineError | undefined)?.reason === 'internal';
+    if (this.closed || (error instanceof PupilError && !isInternal)) return error;
     const moment = new Promise((resolve) => setTimeout(resolve, LOST_KNOWN_MS));
     await Promise.race([this.device.lost, moment]);
     await Promise.resolve(); // the listener of device.lost above has run then

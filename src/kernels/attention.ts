@@ -23,6 +23,7 @@ import { kernelSource, type Constants } from '../gpu/pipelines';
 import type { Rows } from '../gpu/rows';
 import { expectTensor, type Tensor } from '../gpu/tensor';
 import { attentionTiling, type AttentionTiling } from './attentionTiling';
+import { dispatchBound } from './dispatchBound';
 import { elementGrid } from './elementwise';
 import { workgroupLanes } from './lanes';
 
@@ -63,7 +64,7 @@ const DECODE = kernelSource('attention_decode', decodeWgsl, reductionsWgsl, safe
 const DECODE_STREAMS = kernelSource('attention_decode_streams', decodeStreamsWgsl, safeTanhWgsl, scoreRulesWgsl);
 const DECODE_WIDE = kernelSource('attention_decode_wide', decodeWideWgsl, reductionsWgsl, safeTanhWgsl, scoreRulesWgsl);
 
-/** Multiply-adds in one dispatch at the most; keeps a dispatch to a second or so on slow adapters. */
+/** Multiply-adds in one dispatch at the most, on any adapter; one that was measured to be slow takes fewer. */
 const OPERATIONS_PER_DISPATCH = 2 ** 31;
 
 /** Keys that decoding meets between two reductions. */
@@ -123,13 +124,14 @@ function kernelConstants({ heads, kvHeads, headSize, window, scale, softcap }: A
 
 /** Rows a dispatch may take when each row can meet every other row of its window; at most 128 slices; whole tiles of 64 rows. */
 function boundedRows(
+  gpu: Gpu,
   rows: Rows,
   { heads, headSize, window = Infinity, rowsPerSlice }: AttentionTrainingOptions,
   operations: number,
 ): number {
   if (rowsPerSlice !== undefined) return rowsPerSlice;
   const perRow = operations * heads * headSize * Math.min(rows.capacity, window);
-  const most = Math.max(rows.capacity / 128, OPERATIONS_PER_DISPATCH / perRow);
+  const most = Math.max(rows.capacity / 128, Math.min(OPERATIONS_PER_DISPATCH, dispatchBound(gpu)) / perRow);
   return Math.ceil(most / 64) * 64;
 }
 
@@ -168,7 +170,7 @@ export function attentionForward(
   expectTensor(op, 'logsumexp', logsumexp, [rows.capacity, heads], 'f32');
   const bind = { q, k, v, sequence_start: sequenceStart, y, logsumexp };
   const sizes = kernelConstants(options);
-  const rowsPerSlice = boundedRows(rows, options, 2);
+  const rowsPerSlice = boundedRows(gpu, rows, options, 2);
   const tiling = tilingOf(gpu, options);
   if (tiling === undefined) {
     const constants = { ...sizes, lanes: workgroupLanes(gpu) };
@@ -240,8 +242,8 @@ export function attentionBackward(
     rows,
     grid: elementGrid(gpu, heads),
   });
-  const queryRows = boundedRows(rows, options, 3);
-  const keyValueRows = boundedRows(rows, options, 4);
+  const queryRows = boundedRows(gpu, rows, options, 3);
+  const keyValueRows = boundedRows(gpu, rows, options, 4);
   const tiling = tilingOf(gpu, options);
   if (tiling === undefined) {
     const constants = { ...sizes, lanes: workgroupLanes(gpu) };

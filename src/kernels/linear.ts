@@ -7,12 +7,11 @@ import type { Gpu } from '../gpu/device';
 import type { Constants } from '../gpu/pipelines';
 import type { Rows } from '../gpu/rows';
 import { expectTensor, view, type Tensor } from '../gpu/tensor';
+import { dispatchBound, standingBound } from './dispatchBound';
 import { pickVariant } from './linearChoice';
 import { linearSource, tileOf, type LinearOperation } from './linearKernels';
 import { bindableRanges, weightRows, type DenseWeight, type LinearWeight } from './weights';
 
-/** Work of one dispatch is bounded, so that no driver's watchdog kills it: multiply-adds on software and on real GPUs. */
-const MAX_MULTIPLY_ADDS_PER_DISPATCH = { software: 2 ** 31, hardware: 2 ** 36 };
 const MAX_SLICES = 64;
 
 export interface ProductOptions {
@@ -89,7 +88,8 @@ export function product(
       bind,
       constants,
       rows: options.rows,
-      rowsPerSlice: options.rowsPerSlice ?? rowsPerSlice(gpu, options.rows, leftWidth * outWidth, tile.rows),
+      rowsPerSlice:
+        options.rowsPerSlice ?? rowsPerSlice(workBound(gpu, operation), options.rows, leftWidth * outWidth, tile.rows),
       grid,
       label: `${kernel.name} ${right.kind} (${options.rows.capacity}, ${leftWidth}, ${outWidth})`,
     }),
@@ -109,9 +109,16 @@ function productUniform(
   return gpu.uniform(words);
 }
 
+/**
+ * Multiply-adds of one dispatch at the most: as measured on this adapter. Of the gradient of a weight what stands, since its
+ * slices are parts of one sum: where they are cut shows in the last bits.
+ */
+function workBound(gpu: Gpu, operation: LinearOperation): number {
+  return operation === 'backward_weight' ? standingBound(gpu) : dispatchBound(gpu);
+}
+
 /** Rows of one dispatch: a tile's rows times a power of two (so that layers share slicings), and not too many slices. */
-function rowsPerSlice(gpu: Gpu, rows: Rows, multiplyAddsPerRow: number, tileRows: number): number {
-  const most = gpu.adapter.software ? MAX_MULTIPLY_ADDS_PER_DISPATCH.software : MAX_MULTIPLY_ADDS_PER_DISPATCH.hardware;
+function rowsPerSlice(most: number, rows: Rows, multiplyAddsPerRow: number, tileRows: number): number {
   let slice = tileRows;
   while (slice < rows.capacity && (2 * slice * multiplyAddsPerRow <= most || slice * MAX_SLICES < rows.capacity)) {
     slice *= 2;

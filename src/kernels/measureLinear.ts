@@ -47,6 +47,8 @@ export interface LinearMeasurement {
   times: Record<ProductClass, VariantTimes>;
   /** The dense forward products with their weight stored as f32 and as f16; absent without shader-f16 or time. */
   storage?: { f32: number; f16: number };
+  /** Of the slowest class with many rows, under the chosen variant; absent without time. */
+  multiplyAddsPerMs?: number;
 }
 
 /** Large enough to fill a GPU, small enough for an integrated one. */
@@ -205,6 +207,19 @@ export function steadyWinners<Name extends string>(
   return medians(Object.fromEntries(steady) as Rounds<Name>);
 }
 
+/** Multiply-adds a millisecond of the slowest class that has many rows. */
+function slowest(
+  { manyRows, inputs, outputs }: MeasuredSize,
+  choice: LinearChoice,
+  times: Record<ProductClass, VariantTimes>,
+): number | undefined {
+  const speeds = (['forward_many_rows', 'backward_input'] as const).flatMap((name) => {
+    const ms = times[name][choice[name]];
+    return ms === undefined || ms <= 0 ? [] : [(2 * manyRows * inputs * outputs) / ms]; // an NF4 product and a dense one
+  });
+  return speeds.length === 0 ? undefined : Math.min(...speeds);
+}
+
 /**
  * Times every candidate of every class and chooses: a challenger must beat the standing variant clearly (decideVariant). About
  * half a second on a GPU, plus compiling; a minute on a software adapter, most of it compiling.
@@ -253,7 +268,9 @@ export async function measureLinear(gpu: Gpu, options: MeasureOptions = {}): Pro
       times[productClass] = medians(own ?? {});
       choice[productClass] = decideVariant(standing[productClass], steadyWinners(standing[productClass], own ?? {}));
     }
-    if (!gpu.features.f16) return { choice, times };
+    const speed = slowest(size, choice, times);
+    const measured = { choice, times, ...(speed === undefined ? {} : { multiplyAddsPerMs: speed }) };
+    if (!gpu.features.f16) return measured;
 
     const stored = await Promise.all(
       (['forward_few_rows', 'forward_many_rows'] as const).map((productClass) =>
@@ -271,7 +288,7 @@ export async function measureLinear(gpu: Gpu, options: MeasureOptions = {}): Pro
       return summed(results);
     });
     const { f32, f16 } = medians(storage ?? {});
-    return { choice, times, ...(f32 === undefined || f16 === undefined ? {} : { storage: { f32, f16 } }) };
+    return { ...measured, ...(f32 === undefined || f16 === undefined ? {} : { storage: { f32, f16 } }) };
   } finally {
     arena.destroy();
   }

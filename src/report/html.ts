@@ -45,7 +45,10 @@ function header(report: RunReport): string {
 function notices(report: RunReport): string {
   const out: string[] = [];
   if (report.state !== 'finished') {
-    out.push(`This run was ${report.state} before its end; what follows is what there was by then.`);
+    const why = report.error === undefined ? '' : ` (${report.error.message})`;
+    out.push(
+      `This run ${report.state === 'failed' ? 'failed' : 'was stopped'} before its end${why}; what follows is what there was by then.`,
+    );
   }
   // Probing picks one of the options whatever the student can do: a share at chance is no ability.
   const rows = report.evaluations.filter((row) => row.n > 0 && matchesOneAnswer(row.scorer));

@@ -30,6 +30,10 @@ function shown(report: SeriesReport): SeriesResult[] {
 
 const tasksOf = (results: readonly SeriesResult[]): string[] => [...new Set(results.map(({ taskId }) => taskId))];
 
+/** One standard deviation to both sides, in per cent; nothing where seeds have no spread. */
+const spread = (result: SeriesResult | undefined): [number, number] | undefined =>
+  result?.sd === undefined ? undefined : [100 * (result.mean - result.sd), 100 * (result.mean + result.sd)];
+
 /** The value of each cell on one axis, and what is left of its labels. */
 function along(report: SeriesReport, axis: number): { place: number[]; rest: string[] } {
   const labels = report.series.axes[axis]!.values.map(({ label }) => label);
@@ -74,7 +78,7 @@ function curve(report: SeriesReport): string {
         series: [...lines].map(([lineName, line]) => ({
           name: lineName,
           points: xs.map((x, v) => [x, 100 * (at(line, v)?.mean ?? NaN)] as const),
-          spread: xs.map((_, v) => 100 * (at(line, v)?.sd ?? NaN)),
+          ranges: xs.map((_, v) => spread(at(line, v))),
         })),
       });
       const n = commonSize([...lines.values()].flat());

@@ -190,6 +190,8 @@ export interface RunReport {
   runId: string;
   name: string;
   state: 'finished' | 'stopped' | 'failed';
+  /** Of a failed run, what ended it; absent in reports of earlier versions. */
+  error?: { code: string; message: string };
   /** ISO 8601. */
   startedAt: string;
   finishedAt: string;

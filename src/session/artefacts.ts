@@ -1,5 +1,6 @@
 // artefacts.ts: the files that a run leaves: JSON lines, adapters in PEFT's layout, the report. What is in them comes from
 // the run's state; where they go is the store's business.
+import type { PlainError } from '../base/errors';
 import type { Experiment } from '../config/experiment';
 import { PAIR_CASES } from '../config/pairCases';
 import type { SystemName } from '../config/systems';
@@ -141,6 +142,7 @@ export async function makeReport(
   experiment: Experiment,
   prepared: Prepared,
   outcome: RunReport['state'],
+  error?: PlainError,
 ): Promise<RunReport> {
   const { state } = book;
   const written = await book.store.listArtefacts(book.runId);
@@ -150,6 +152,7 @@ export async function makeReport(
     runId: book.runId,
     name: book.name,
     state: outcome,
+    ...(error === undefined ? {} : { error: { code: error.code, message: error.message } }),
     startedAt: state.startedAt,
     finishedAt: new Date().toISOString(),
     experiment,

@@ -1,6 +1,7 @@
 // devicePlace.ts: the session's one GPU device: opened at the first use, replaced when it was lost, with the kernel variants
 // of its adapter and the tier that each piece of work wants. What is done on it is session.ts.
 import { Gpu, type AcquireOptions } from '../gpu/device';
+import { setDispatchBound } from '../kernels/dispatchBound';
 import { setLinearChoice } from '../kernels/linearChoice';
 import { openFileRoot } from '../sources/fileRoot';
 import { FilesVariantStore, type VariantStore } from '../storage/variantStore';
@@ -65,11 +66,12 @@ export class DevicePlace {
    */
   async device(wanted: NonNullable<AcquireOptions['tier']> = 'f32'): Promise<Gpu> {
     const gpu = await this.openDevice();
-    const { choice, autoTier } = await this.variantsFor(gpu);
+    const { choice, autoTier, multiplyAddsPerDispatch } = await this.variantsFor(gpu);
     const said = this.options.tier ?? 'auto';
     const tier = said === 'auto' ? wanted : said;
     gpu.useTier(tier === 'auto' ? autoTier.tier : tier);
     setLinearChoice(gpu, choice);
+    setDispatchBound(gpu, multiplyAddsPerDispatch);
     return gpu;
   }
 

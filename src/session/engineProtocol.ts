@@ -3,6 +3,7 @@
 // EngineApi.
 import type { LinearName } from '../base/linearNames';
 import type { Progress } from '../base/progress';
+import type { JsonObject } from '../formats/jsonText';
 import type { TimingMethod } from '../gpu/dispatchTiming';
 import type { ShaderFile } from '../kernels/catalogue';
 import type { FileRoot } from '../sources/fileRoot';
@@ -142,6 +143,33 @@ export interface StepProfile {
   dispatches: ProfiledDispatch[];
 }
 
+/** A student by its shape alone, and the batches that it will be given. */
+export interface MeasureSpeedRequest {
+  /** config.json. */
+  config: JsonObject;
+  quantize: 'none' | 'nf4' | 'nf4-double';
+  tier: 'auto' | 'f32' | 'f16';
+  adapter: { rank: number; alpha: number; dropout: number; rsLora: boolean; targets: readonly LinearName[] };
+  /** One micro-batch. */
+  training: { sequences: number; tokens: number };
+  /** Answers side by side, to prompts of so many tokens. */
+  answering: { batchSize: number; promptTokens: number };
+}
+
+/** Tokens a second of the whole student, from what a few of its layers took. */
+export interface MeasuredSpeed {
+  device: string;
+  software: boolean;
+  tier: string;
+  layers: { measured: number; whole: number };
+  trainedPerSecond: number;
+  readPerSecond: number;
+  generatedPerSecond: number;
+  /** Of the layers measured: one step, and one batch of answers. */
+  stepMs: number;
+  answersMs: number;
+}
+
 export interface EngineApi {
   /**
    * What NF4 does to each linear weight, tensor by tensor. Work on the device: refused while other work goes on, ended by
@@ -155,6 +183,8 @@ export interface EngineApi {
   adapterNorms(runId: string, onProgress: (progress: Progress) => void): Promise<AdapterMeasures>;
   /** One training step, dispatch by dispatch; the run's own numbers are not touched. Ended by {@link SessionApi.stop}. */
   profileStep(request: ProfileRequest, onProgress: (progress: Progress) => void): Promise<StepProfile>;
+  /** A few real steps with made-up weights; for plans. Refused while other work goes on, ended by {@link SessionApi.stop}. */
+  measureSpeed(request: MeasureSpeedRequest, onProgress: (progress: Progress) => void): Promise<MeasuredSpeed>;
   /** Every file of WGSL. */
   shaderFiles(): Promise<ShaderFile[]>;
   /** The families of kernels that the self-check checks, in its order. */

@@ -11,6 +11,7 @@ import { measureAdapters } from './adapterNorms';
 import { checkFamilies } from './check';
 import { RunControl } from './control';
 import type { EngineApi } from './engineProtocol';
+import { measureSpeed } from './measureSpeed';
 import { profileStep } from './profileStep';
 import type { StudentPlace } from './studentCaching';
 import type { CacheUse } from './studentProtocol';
@@ -75,6 +76,19 @@ export class EngineWork implements EngineApi {
           onProgress: safely(onProgress),
         });
       },
+      control,
+    );
+  };
+
+  measureSpeed: EngineApi['measureSpeed'] = (request, onProgress) => {
+    const control = new RunControl();
+    return this.place.exclusively(
+      'measureSpeed',
+      async () =>
+        measureSpeed(await this.place.device(request.tier), request, {
+          onProgress: safely(onProgress),
+          signal: control.signal,
+        }),
       control,
     );
   };

@@ -127,8 +127,7 @@ export async function generatePairsPhase(book: RunBook, assets: RunAssets): Prom
   const settings = experiment.phases.selfRefine;
   const { state } = book;
   if (settings === false) return;
-  state.tensors.instructed ??= await adapter.readParameters(); // no phase 1: the untouched student, B = 0
-  adapter.writeParameters(state.tensors.instructed);
+  adapter.writeParameters(state.tensors.instructed!);
   const { sampling } = settings;
   const items = prepared.refineItems;
   const answers = { plain: state.plainAnswers, cot: undefined as Generation[] | undefined };

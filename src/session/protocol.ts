@@ -114,6 +114,13 @@ export interface RunRequest extends CacheRequest {
   /** Where artefacts and mirrored checkpoints go; kept in storage only when absent. */
   out?: FileRoot;
   resume?: boolean;
+  /** Ends in order (state `stopped`) after this phase, with a checkpoint; the rest is a later sitting's. */
+  until?: PhaseName;
+  /**
+   * A folder in which runs share what their phases computed, each result under the SHA-256 of all that it follows from: what is
+   * there is not computed again, and a run that takes it gives the same bits as one that does not.
+   */
+  shared?: FileRoot;
   /** Resume although adapter, tier or student differ from the run's beginning; its numbers are then no longer exact. */
   force?: boolean;
 }
@@ -182,6 +189,8 @@ export interface VariantsReport {
   milliseconds: Record<string, Record<string, number>>;
   /** What tier `auto` means here, and why. */
   autoTier: { tier: string; reason: string };
+  /** Multiply-adds of one dispatch at the most, as measured; absent where it was not. */
+  multiplyAddsPerDispatch?: number;
 }
 
 export interface CheckResult {

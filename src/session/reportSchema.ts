@@ -158,6 +158,7 @@ const ReportSchema = v.object({
   runId: text,
   name: v.pipe(text, v.nonEmpty(), v.maxLength(500)),
   state: v.picklist(['finished', 'stopped', 'failed']),
+  error: optional(v.object({ code: text, message: text })),
   startedAt: time,
   finishedAt: time,
   experiment: v.looseObject({ seed: count }),

@@ -1,14 +1,13 @@
 // results.ts: stored runs read for their tables, for comparisons, and for a judge. What is in the tables is report/, how a judge
 // is asked judge.ts; here is only where the bytes come from, and what to say where they are no use.
 import { PupilError } from '../base/errors';
-import { readRows } from '../formats/rows';
 import { comparePaired, type PairedResult } from '../report/paired';
 import { paperResults } from '../report/paperResults';
-import type { AnswerRow } from '../report/answers';
 import type { CollectedRun } from '../report/cells';
 import type { JudgedRun } from '../report/judgeRows';
 import type { RunReport } from '../report/types';
 import { expectRunId, type RunStore } from '../storage/runStore';
+import { answersOf, PREDICTIONS } from './answerLines';
 import type { ApiWorkOptions } from './apiWork';
 import { estimateJudging, judgeForRequest } from './judge';
 import { jsonLines } from './jsonLines';
@@ -24,7 +23,6 @@ import type {
 } from './protocol';
 
 const REPORT = 'report.json';
-const PREDICTIONS = 'predictions.jsonl';
 const DEMONSTRATIONS = 'demonstrations.jsonl';
 const RATINGS = 'ratings.jsonl';
 const JUDGE = 'judge.json';
@@ -201,29 +199,4 @@ function reportOf(text: string): RunReport {
     throw new PupilError('format', `its ${REPORT} is none of this version of Pupil`);
   }
   return value as RunReport;
-}
-
-/** Verdicts only: texts are long, and no table needs them. */
-function answersOf(text: string): AnswerRow[] {
-  const { rows, rejected } = readRows({ path: PREDICTIONS, text });
-  if (rejected.length > 0) {
-    throw new PupilError(
-      'format',
-      `its ${PREDICTIONS} is damaged at line ${rejected[0]!.line}: ${rejected[0]!.reason}`,
-    );
-  }
-  return rows.map(({ value }) => {
-    const { system, taskId, prompt, itemId, target, correct, probed, content, question } = value as AnswerRow;
-    return {
-      system,
-      taskId,
-      prompt,
-      itemId,
-      target,
-      correct: correct ?? {},
-      ...(probed === undefined ? {} : { probed }),
-      ...(content === undefined ? {} : { content }),
-      ...(question === undefined ? {} : { question }),
-    };
-  });
 }

@@ -20,6 +20,7 @@ import { expectMemory } from './memoryStages';
 import { controlPhase, generatePairsPhase, instructPhase, selfRefinePhase, type RunAssets } from './phases';
 import { prepare } from './prepare';
 import { historyOf } from './runHistory';
+import { evaluationInputs, phaseInputs, PhaseResults } from './phaseResults';
 import { phaseWork } from './phaseWork';
 import type { RunSummary, SessionEvent } from './protocol';
 import { dataFingerprint } from './dataFingerprint';
@@ -42,6 +43,10 @@ export interface RunJob {
   resume: boolean;
   /** Go on although the adapter, tier or student is another one. */
   force: boolean;
+  /** Ends in order after this phase; the rest is a later sitting's. */
+  until?: PhaseName | undefined;
+  /** Where results of phases are shared with other runs; absent: nowhere. */
+  shared?: OpenRoot | undefined;
   /** Neither the experiment nor the session names a tier: a resumed run keeps its own. */
   tierIsOpen?: boolean;
   listener: (event: SessionEvent) => void;
@@ -100,7 +105,9 @@ export async function executeRun(job: RunJob): Promise<RunSummary> {
     addTiming(state, 'load', (performance.now() - loadStart) / 1000);
     book.restartClock();
     listener({ type: 'phase', phase: 'load', state: 'end' });
-    return await runPhases(book, { experiment, student, adapter, prepared, eosIds: opened.eosIds });
+    const assets = { experiment, student, adapter, prepared, eosIds: opened.eosIds };
+    const shared = job.shared === undefined ? undefined : new PhaseResults(job.shared, book, assets);
+    return await runPhases(book, assets, job.until, shared);
   } catch (error) {
     if (!control.stopped || !(error instanceof PupilError && error.code === 'cancelled')) throw error;
     listener({ type: 'state', state: 'stopped' }); // while it was loading: nothing to save, nothing lost
@@ -171,34 +178,40 @@ function freshState(experiment: Experiment, gpu: Gpu, student: RunState['student
 const BOTH: readonly PromptKind[] = ['plain', 'cot'];
 
 /** What each phase does; the last one ends the run. */
-async function runPhase(phase: PhaseName, book: RunBook, assets: RunAssets): Promise<void> {
-  const { experiment, student, adapter, prepared, eosIds } = assets;
+async function runPhase(
+  phase: PhaseName,
+  book: RunBook,
+  assets: RunAssets,
+  shared: PhaseResults | undefined,
+): Promise<void> {
+  const { experiment, adapter } = assets;
   const { state } = book;
   const { phases, evaluation } = experiment;
+  /** A training or sampling phase, or its result from where another run put it. */
+  const work = async (compute: (book: RunBook, assets: RunAssets) => Promise<void>): Promise<void> => {
+    const inputs = shared === undefined ? undefined : await phaseInputs(phase, state, assets);
+    if (shared === undefined || inputs === undefined) return compute(book, assets);
+    await shared.share({ phase, inputs }, () => compute(book, assets));
+  };
   switch (phase) {
     case 'baseline':
-      if (!phases.baseline) return;
-      await evaluateSystem(book, experiment, prepared, eosIds, {
-        system: 'Baseline',
-        wrap: 'bare',
-        prompts: BOTH,
-        student,
-        adapter: undefined,
-      });
+      if (phases.baseline) await evaluate('Baseline', undefined, BOTH);
       return;
     case 'instruct':
-      await instructPhase(book, assets);
+      await work(instructPhase);
       if (phases.instruct !== false) await writeAdapterFiles(book, adapter, state.tensors.instructed!, 'instruct');
       return;
     case 'control':
-      await controlPhase(book, assets);
+      await work(controlPhase);
       await writeAdapterFiles(book, adapter, state.tensors.control!, 'control');
       return;
     case 'generate-pairs':
-      await generatePairsPhase(book, assets);
+      if (phases.selfRefine === false) return;
+      state.tensors.instructed ??= await adapter.readParameters(); // no phase 1: the untouched student, B = 0
+      await work(generatePairsPhase);
       return;
     case 'self-refine':
-      await selfRefinePhase(book, assets);
+      await work(selfRefinePhase);
       if (phases.selfRefine !== false) await writeAdapterFiles(book, adapter, state.tensors.refined!, 'self-refine');
       return;
     case 'evaluate': {
@@ -208,16 +221,7 @@ async function runPhase(phase: PhaseName, book: RunBook, assets: RunAssets): Pro
         ['Self-refined', phases.selfRefine === false ? undefined : state.tensors.refined],
       ];
       for (const [system, parameters] of systems) {
-        if (parameters === undefined) continue;
-        adapter.writeParameters(parameters);
-        const { prompts } = evaluation;
-        await evaluateSystem(book, experiment, prepared, eosIds, {
-          system,
-          wrap: 'wrapped',
-          prompts,
-          student,
-          adapter,
-        });
+        if (parameters !== undefined) await evaluate(system, parameters, evaluation.prompts);
       }
       return;
     }
@@ -232,6 +236,23 @@ async function runPhase(phase: PhaseName, book: RunBook, assets: RunAssets): Pro
     case 'load':
       return;
   }
+
+  /** One system on all tasks; the untouched student has no parameters and is asked with bare prompts. */
+  async function evaluate(
+    system: SystemName,
+    parameters: Float32Array | undefined,
+    prompts: readonly PromptKind[],
+  ): Promise<void> {
+    const { student, prepared, eosIds } = assets;
+    const asked = { system, wrap: parameters === undefined ? 'bare' : 'wrapped', prompts, student } as const;
+    const compute = async (): Promise<void> => {
+      if (parameters !== undefined) adapter.writeParameters(parameters);
+      const own = { ...asked, adapter: parameters === undefined ? undefined : adapter };
+      await evaluateSystem(book, experiment, prepared, eosIds, own);
+    };
+    if (shared === undefined) return compute();
+    await shared.share({ phase, system, inputs: await evaluationInputs(asked, parameters, assets) }, compute);
+  }
 }
 
 /** The experiment has no such phase: it comes and goes without any work. */
@@ -241,7 +262,12 @@ function isOff(phase: PhaseName, { phases }: Experiment): boolean {
   return (phase === 'generate-pairs' || phase === 'self-refine') && phases.selfRefine === false;
 }
 
-async function runPhases(book: RunBook, assets: RunAssets): Promise<RunSummary> {
+async function runPhases(
+  book: RunBook,
+  assets: RunAssets,
+  until: PhaseName | undefined,
+  shared: PhaseResults | undefined,
+): Promise<RunSummary> {
   const { experiment, prepared } = assets;
   const { state } = book;
   let outcome: RunReport['state'] = 'finished';
@@ -250,15 +276,26 @@ async function runPhases(book: RunBook, assets: RunAssets): Promise<RunSummary> 
     // The first checkpoint: from here on there is something to resume.
     if (state.sequence === 0) await book.save();
     const phases = phasesOf(experiment);
-    for (const phase of phases.slice(phases.indexOf(state.phase))) {
+    if (until !== undefined && !phases.includes(until)) {
+      throw new PupilError(
+        'usage',
+        `until: expected a phase of this run (${phases.join(', ')}), got ${String(until)}`,
+        'Name one of them, or leave it out.',
+      );
+    }
+    const first = phases.indexOf(state.phase);
+    if (until !== undefined && phases.indexOf(until) < first) book.control.stop(); // an earlier sitting got there
+    book.control.throwIfStopped();
+    for (const phase of phases.slice(first)) {
       if (state.phase !== phase) await book.enter(phase);
       book.emit({ type: 'phase', phase, state: 'start' });
-      await runPhase(phase, book, assets);
+      await runPhase(phase, book, assets, shared);
       book.charge();
       await writeJsonLines(book, prepared);
       book.emit({ type: 'phase', phase, state: 'end' });
       const next = phases[phases.indexOf(phase) + 1];
-      if (next === undefined || next === 'report' || isOff(phase, experiment)) continue;
+      if (phase === until && next !== undefined) book.control.stopAtPhaseEnd(true);
+      else if (next === undefined || next === 'report' || isOff(phase, experiment)) continue;
       if (book.control.phaseEnded()) await book.enter(next, 'stopped');
       book.control.throwIfStopped();
     }
@@ -281,7 +318,7 @@ async function conclude(
   outcome: RunReport['state'],
   error: PlainError | undefined,
 ): Promise<RunSummary> {
-  const report = await makeReport(book, experiment, prepared, outcome);
+  const report = await makeReport(book, experiment, prepared, outcome, error);
   let artefacts: string[] = [];
   try {
     // A failed step's state is not to be trusted; the checkpoint before it is. A batch of answers that a stop interrupted

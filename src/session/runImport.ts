@@ -26,7 +26,7 @@ import {
 const REPORT = 'report.json';
 const DRAWN = 'report.html';
 /** Of a run; a command line's folder holds a browser's profile as well. */
-const LIMITS = { entries: 50_000, fileBytes: 2 ** 30, totalBytes: 2 ** 32 };
+export const LIMITS = { entries: 50_000, fileBytes: 2 ** 30, totalBytes: 2 ** 32 };
 const LINES_BYTES = 2 ** 28;
 const INDEX_BYTES = 2 ** 24;
 const ADAPTER =

@@ -97,6 +97,7 @@ export class Session extends SessionShelves implements SessionApi {
 
   weightErrors: SessionApi['weightErrors'] = (request, onWeight) => this.engine.weightErrors(request, onWeight);
   adapterNorms: SessionApi['adapterNorms'] = (runId, onProgress) => this.engine.adapterNorms(runId, onProgress);
+  measureSpeed: SessionApi['measureSpeed'] = (request, onProgress) => this.engine.measureSpeed(request, onProgress);
   profileStep: SessionApi['profileStep'] = (request, onProgress) => this.engine.profileStep(request, onProgress);
   shaderFiles: SessionApi['shaderFiles'] = () => this.engine.shaderFiles();
   checkFamilies: SessionApi['checkFamilies'] = () => this.engine.checkFamilies();
@@ -122,6 +123,8 @@ export class Session extends SessionShelves implements SessionApi {
           control,
           resume: request.resume === true,
           force: request.force === true,
+          until: request.until,
+          shared: request.shared === undefined ? undefined : openFileRoot(request.shared),
           tierIsOpen: tier === 'auto' && (this.place.tier ?? 'auto') === 'auto',
           listener: safely(onEvent),
         });

@@ -3,6 +3,7 @@
 // they are used kernels/linearChoice.ts (docs/decisions/0006).
 import { isJsonObject } from '../formats/jsonText';
 import type { AdapterReport, Gpu, Tier } from '../gpu/device';
+import { measuredBound } from '../kernels/dispatchBound';
 import {
   asChoice,
   choiceOfDescription,
@@ -26,6 +27,8 @@ export interface MeasuredVariants {
   /** Milliseconds by class of product, then by variant. */
   milliseconds: Record<string, Record<string, number>>;
   autoTier: AutoTier;
+  /** Multiply-adds of one dispatch at the most (kernels/dispatchBound.ts); what stands where absent. */
+  multiplyAddsPerDispatch?: number;
 }
 
 /** What tier `auto` means on this adapter, and why. */
@@ -84,7 +87,7 @@ export async function problemWithF16(gpu: Gpu, choice: LinearChoice): Promise<st
 export async function measureVariants(acquire: () => Promise<Gpu>): Promise<MeasuredVariants> {
   const gpu = await acquire();
   try {
-    const { choice, times, storage } = await measureLinear(gpu);
+    const { choice, times, storage, multiplyAddsPerMs } = await measureLinear(gpu);
     const { software } = gpu.adapter;
     const facts = { offered: gpu.features.f16, software, ...(storage === undefined ? {} : { storage }) };
     let autoTier = decideTier(facts);
@@ -92,7 +95,13 @@ export async function measureVariants(acquire: () => Promise<Gpu>): Promise<Meas
       const problem = await problemWithF16(gpu, choice);
       if (problem !== undefined) autoTier = decideTier({ ...facts, problem });
     }
-    return { choice, milliseconds: times, autoTier };
+    const bound = multiplyAddsPerMs === undefined ? undefined : measuredBound(gpu, multiplyAddsPerMs);
+    return {
+      choice,
+      milliseconds: times,
+      autoTier,
+      ...(bound === undefined ? {} : { multiplyAddsPerDispatch: bound }),
+    };
   } finally {
     gpu.destroy();
   }
@@ -111,7 +120,7 @@ function readRemembered(gpu: ChoiceDevice, text: string | undefined): MeasuredVa
   try {
     const data: unknown = JSON.parse(text);
     if (!isJsonObject(data)) return undefined;
-    const { milliseconds, autoTier } = data;
+    const { milliseconds, autoTier, multiplyAddsPerDispatch: bound } = data;
     const choice = asChoice(gpu, data['choice']);
     if (choice === undefined || !isJsonObject(milliseconds) || !isJsonObject(autoTier)) return undefined;
     for (const times of Object.values(milliseconds)) {
@@ -119,10 +128,12 @@ function readRemembered(gpu: ChoiceDevice, text: string | undefined): MeasuredVa
     }
     const { tier, reason } = autoTier;
     if (!gpu.adapter.tiers.includes(tier as Tier) || tier === 'matrix' || typeof reason !== 'string') return undefined;
+    if (bound !== undefined && !(typeof bound === 'number' && bound >= 1)) return undefined;
     return {
       choice,
       milliseconds: milliseconds as MeasuredVariants['milliseconds'],
       autoTier: { tier, reason } as AutoTier,
+      ...(bound === undefined ? {} : { multiplyAddsPerDispatch: bound }),
     };
   } catch {
     return undefined;

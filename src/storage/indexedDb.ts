@@ -35,7 +35,7 @@ function storageError(doing: string, cause: unknown): PupilError {
   if (name === 'QuotaExceededError') {
     return new PupilError(
       'storage-full',
-      `IndexedDB: ${doing}: the browser has no room left (${text})`,
+      `IndexedDB: ${doing}: the browser has no room left${text === '' ? '' : ` (${text})`}`,
       'Delete old runs or free disk space, then resume; the last checkpoint is still there.',
       { cause },
     );

@@ -30,7 +30,10 @@ export class MirroredRunStore implements RunStore {
       this.store.saveCheckpoint(record, parts),
       ...(record.runId === this.runId ? [this.mirrored.save(record, parts)] : []),
     ]);
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+    // On a full disk a browser's storage fails in words of its own: the plainer error is the one to act on.
+    const full = failures.find((failure) => failure instanceof PupilError && failure.code === 'storage-full');
+    if (failures.length > 0) throw full ?? failures[0];
   }
 
   async loadCheckpoint(runId: string): Promise<StoredCheckpoint | undefined> {

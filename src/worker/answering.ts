@@ -47,6 +47,7 @@ export const SESSION_METHODS = [
   'weightErrors',
   'adapterNorms',
   'profileStep',
+  'measureSpeed',
   'shaderFiles',
   'checkFamilies',
   'paperResults',

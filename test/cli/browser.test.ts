@@ -16,6 +16,8 @@ beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'pupil-browser-'));
   await mkdir(path.join(folder, 'page'));
   await writeFile(path.join(folder, 'page', 'index.html'), '<!doctype html><title>probe</title>');
+  const ticks = 'let n = 0; const tick = () => { postMessage(++n); setTimeout(tick, 10); }; tick();';
+  await writeFile(path.join(folder, 'page', 'ticks.js'), ticks);
   await writeFile(path.join(folder, 'numbers.bin'), Buffer.from([1, 2, 3, 4]));
   server = await startFileServer({ page: path.join(folder, 'page') });
 });
@@ -118,6 +120,29 @@ describe('launchBrowser', () => {
     });
   });
 
+  it('a page behind another one, and in a minimised window, keeps its pace: timers of page and worker', async () => {
+    await withBrowser(async (browser) => {
+      const page = await browser.open(server.pageUrl);
+      await page.evaluate(TICK);
+      const rates = async (): Promise<number[]> => {
+        const read = (): Promise<number[]> => page.evaluate('[pageTicks, workerTicks]');
+        const before = await read();
+        await new Promise((resolve) => setTimeout(resolve, 1500));
+        return (await read()).map((ticks, i) => (ticks - before[i]!) / 1.5);
+      };
+      const alone = await rates();
+      await (await browser.context.newPage()).bringToFront();
+      const behind = await rates();
+      const session = await browser.context.newCDPSession(page);
+      const { windowId } = await session.send('Browser.getWindowForTarget');
+      await session.send('Browser.setWindowBounds', { windowId, bounds: { windowState: 'minimized' } });
+      const minimised = await rates();
+      // A page that is taken for hidden gets one tick a second, later one a minute; a busy machine makes fewer of 100.
+      for (const rate of [...alone, ...behind, ...minimised]) expect(rate).toBeGreaterThan(10);
+      expect(await page.evaluate('document.visibilityState')).toBe('visible');
+    });
+  });
+
   it('a missing page and a program that is no browser are errors that say so', async () => {
     await withBrowser(async (browser) => {
       await expect(browser.open(`${server.origin}/nothing.html`)).rejects.toMatchObject({
@@ -131,6 +156,15 @@ describe('launchBrowser', () => {
     });
   });
 });
+
+/** Counts in the page and in a worker, each by a chain of 10 ms timers, as the loop of a run is one. */
+const TICK = `(() => {
+  globalThis.pageTicks = globalThis.workerTicks = 0;
+  const tick = () => { pageTicks++; setTimeout(tick, 10); };
+  tick();
+  const worker = new Worker('ticks.js');
+  worker.onmessage = ({ data }) => { workerTicks = data; };
+})()`;
 
 describe('findBrowser', () => {
   it('takes PUPIL_BROWSER before everything, and refuses one that is not there', () => {
@@ -146,6 +180,19 @@ describe('findBrowser', () => {
     expect(findBrowser({ ...process.env, PUPIL_BROWSER: '', PATH: `${stub}:${process.env.PATH ?? ''}` })).not.toContain(
       stub,
     );
+  });
+
+  it('flags: nothing that is not seen sleeps, in every mode; a window is opened only where it is asked for', () => {
+    const awake = [
+      '--disable-background-timer-throttling',
+      '--disable-backgrounding-occluded-windows',
+      '--disable-renderer-backgrounding',
+    ];
+    for (const gpu of ['software', 'vulkan', 'native'] as const) {
+      expect(browserFlags({ gpu })).toEqual(expect.arrayContaining(awake));
+      expect(browserFlags({ gpu, headless: false })).toEqual(expect.arrayContaining(awake));
+      expect(browserFlags({ gpu, headless: false })).not.toContain('--headless=new');
+    }
   });
 
   it('flags: the GPU set asks for Vulkan, the software set does not', () => {

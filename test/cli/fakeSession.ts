@@ -6,6 +6,7 @@ import type { VerbContext } from '../../src/cli/context';
 import type { HostOptions } from '../../src/cli/host';
 import { main } from '../../src/cli/program';
 import type { EvaluationRow, FileRoot, SessionApi, SessionEvent } from '../../src/session/protocol';
+import { madeUpMachine } from './madeUpMachine';
 
 export const LESSON = join(import.meta.dirname, '../fixtures/lesson');
 export const GOLDEN = join(import.meta.dirname, '../fixtures/golden');
@@ -40,7 +41,7 @@ export interface Called {
 export async function pupil(
   args: readonly string[],
   answers: Partial<Record<keyof SessionApi, (...args: never[]) => unknown>> = {},
-  more: Pick<VerbContext, 'input'> = {},
+  more: Pick<VerbContext, 'input' | 'machine'> = {},
 ): Promise<{ code: number; out: string; err: string; calls: Called[]; hosts: HostOptions[]; closed: number }> {
   const out = new Kept();
   const err = new Kept();
@@ -88,6 +89,7 @@ export async function pupil(
     (what: string): ((paths: readonly string[] | string) => FileRoot) =>
     (paths) => ({ kind: 'disk', directory: `${what}:${[paths].flat().join(',')}` });
   const overrides: Partial<VerbContext> = {
+    machine: madeUpMachine(),
     ...more,
     openHost: (options) => {
       hosts.push(options);

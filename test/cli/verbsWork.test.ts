@@ -84,7 +84,7 @@ describe('run', () => {
     const run = (): never => {
       throw new PupilError(code, message);
     };
-    const result = await pupil(['run', 'smoke', '--out', out()], { run });
+    const result = await pupil(['run', 'smoke', '--out', out(), '--retries', '0'], { run });
     expect(result.code).toBe(1);
     expect(result.err).toContain(message);
     expect(result.err).toContain('--resume');

@@ -177,6 +177,20 @@ describe('failures of the device', () => {
     await expect(lost.idle()).rejects.toMatchObject(resume);
   });
 
+  it('a kernel that does not compile because the device is about to be lost is the loss', async () => {
+    const lost = await freshGpu();
+    // What a browser says when the process that computes for the GPU has crashed; that the device is lost it says a moment later.
+    const gone = Object.assign(new Error('A valid external Instance reference no longer exists.'), {
+      reason: 'internal',
+    });
+    vi.spyOn(lost.device, 'createComputePipelineAsync').mockImplementationOnce(async () => {
+      setTimeout(() => lost.device.destroy(), 50);
+      throw gone;
+    });
+    lost.pipelines.request(BROKEN);
+    await expect(lost.settled()).rejects.toMatchObject({ code: 'gpu-device-lost' });
+  });
+
   it('a device that was given back is no failure', async () => {
     const own = await freshGpu();
     own.destroy();

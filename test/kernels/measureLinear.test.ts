@@ -36,7 +36,12 @@ describe('measuring the linear kernels', () => {
   it('times every candidate of every class, chooses among them, and leaves the device as it was', async () => {
     const gpu = await testGpu();
     const before = { bytes: gpu.account.current, buffers: gpu.account.buffersAlive };
-    const { choice, times, storage } = await measureLinear(gpu, { ...TINY, budgetMs: Infinity });
+    const measured = await measureLinear(gpu, { ...TINY, budgetMs: Infinity });
+    const { choice, times, storage, multiplyAddsPerMs } = measured;
+    const slowest = Math.max(
+      ...(['forward_many_rows', 'backward_input'] as const).map((name) => times[name][choice[name]]!),
+    );
+    expect(multiplyAddsPerMs).toBeCloseTo((2 * 20 * 64 * 64) / slowest, 3);
     const standing = defaultChoice(gpu);
     for (const name of PRODUCT_CLASSES) {
       expect(Object.keys(times[name]).sort(), name).toEqual([...new Set(['register', standing[name]])].sort());
@@ -54,7 +59,8 @@ describe('measuring the linear kernels', () => {
 
   it('keeps the standing variants where the time is up', async () => {
     const gpu = await testGpu();
-    const { choice, times, storage } = await measureLinear(gpu, { ...TINY, budgetMs: 0 });
+    const { choice, times, storage, multiplyAddsPerMs } = await measureLinear(gpu, { ...TINY, budgetMs: 0 });
+    expect(multiplyAddsPerMs).toBeUndefined();
     expect(choice).toEqual(defaultChoice(gpu));
     expect(Object.values(times)).toEqual([{}, {}, {}, {}]);
     expect(storage).toBeUndefined();

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'vite';
 import { expect, it } from 'vitest';
-import { madeCheckpoint } from '../../bench/madeCheckpoint';
+import { madeCheckpoint } from '../../src/session/madeCheckpoint';
 import { STORY_LLAMA } from '../../bench/studentSource';
 import { browserFlags, ensureBrowser } from '../../scripts/browser.mjs';
 import { openCheckpoint } from '../../src/formats/checkpointIndex';

@@ -35,9 +35,20 @@ export async function faultsOf(page: Page): Promise<string[]> {
   return wider > 0 ? [...lines, `the page is ${wider} px wider than its window`] : lines;
 }
 
-/** The three sizes of the project, each light and dark, and projector mode. */
+/** The three sizes of the project, each light and dark. */
 export const LOOKS = [
   { name: 'phone', width: 390, height: 844 },
   { name: 'laptop', width: 1280, height: 800 },
   { name: 'desktop', width: 1920, height: 1080 },
 ].flatMap((size) => (['light', 'dark'] as const).map((scheme) => ({ ...size, scheme })));
+
+/** The same in projector mode with the system's own colours forced, as in high contrast; the page is left light and plain. */
+export async function faultsInARoom(page: Page): Promise<string[]> {
+  const projector = page.getByRole('button', { name: 'Projector' });
+  await page.emulateMedia({ colorScheme: 'dark', forcedColors: 'active' });
+  await projector.click();
+  const faults = await faultsOf(page);
+  await projector.click();
+  await page.emulateMedia({ colorScheme: 'light', forcedColors: 'none' });
+  return faults.map((fault) => `projector, forced colours: ${fault}`);
+}

@@ -1,7 +1,7 @@
 // empty.test.ts: the four places of a browser that has no run yet, at every size and colour: no violation that axe-core finds,
 // nothing wider than the window, no error in the console.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { faultsOf, LOOKS } from './accessible';
+import { faultsInARoom, faultsOf, LOOKS } from './accessible';
 import { visit, type Visit } from './openPage';
 
 describe('before anything was run', () => {
@@ -24,6 +24,7 @@ describe('before anything was run', () => {
     await page.getByRole('button', { name: 'Projector' }).click();
     faults.push(...(await faultsOf(page)).map((fault) => `projector: ${fault}`));
     await page.getByRole('button', { name: 'Projector' }).click();
+    faults.push(...(await faultsInARoom(page)));
     expect(faults).toEqual([]);
     expect(problems).toEqual([]);
   });

@@ -1,6 +1,12 @@
 // labPlace.ts: what a person does in the Lab of an open page, and reads from it. Tests only; what is asserted is theirs.
 import type { Locator, Page } from 'playwright-core';
 
+/** Labels of phases, as the page says them. */
+export const INSTRUCT = 'Instruction-tuning';
+export const PAIRS = 'Preference pairs';
+export const REFINE = 'Self-refine';
+export const EVALUATE = 'Evaluation';
+
 /** A run of minutes is a failure here: `smoke` takes less than one, with the machine busy a few times that. */
 export const RUN_MS = 400_000;
 

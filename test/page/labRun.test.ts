@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { unzipSync } from 'fflate';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { faultsOf, LOOKS } from './accessible';
+import { faultsInARoom, faultsOf, LOOKS } from './accessible';
 import { finished, inPhase, mainButton, ready, tableOf } from './labPlace';
 import { visit, type Visit } from './openPage';
 
@@ -115,7 +115,7 @@ describe('an experiment of the Lab', { timeout: 600_000 }, () => {
       faults.push(...(await faultsOf(page)).map((fault) => `${name} ${scheme}: ${fault}`));
     }
     await page.setViewportSize({ width: 1280, height: 800 });
-    await page.emulateMedia({ colorScheme: 'light' });
+    faults.push(...(await faultsInARoom(page)));
     expect(faults).toEqual([]);
     expect(problems).toEqual([]);
   });

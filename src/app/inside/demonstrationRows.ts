@@ -1,6 +1,7 @@
 // demonstrationRows.ts: the lines of demonstrations.jsonl as the page needs them, which of them a filter lets through, and what a
 // report says of those that were left out. It reads no file.
 import * as v from 'valibot';
+import { formatNumber } from '../format';
 import { parseLine } from './parseLine';
 
 const DemonstrationLine = v.object({
@@ -91,7 +92,7 @@ export function leftOutOf(summaries: unknown): LeftOut[] {
     used: Number(row['used'] ?? 0),
     reasons: REASONS.flatMap(([name, words]) => {
       const count = Number(row[name] ?? 0);
-      return count > 0 ? [`${count.toLocaleString('en-US')} ${words}`] : [];
+      return count > 0 ? [`${formatNumber(count)} ${words}`] : [];
     }),
   }));
 }

@@ -2,6 +2,7 @@
 // will take, what went wrong, and how it is stopped. What the work is, is the caller's business.
 import type { Progress } from '../../base/progress';
 import { toPlainError } from '../../base/errors';
+import { formatNumber } from '../format';
 import { toNotice, type Notice } from '../state/notice';
 import type { Playground } from '../state/playground.svelte';
 
@@ -28,11 +29,11 @@ export class DeviceTask {
     const { progress } = this;
     if (progress === undefined) return 'Starting …';
     const { task, done, total, unit } = progress;
-    const count = done.toLocaleString('en-US');
+    const count = formatNumber(done);
     if (total === undefined) return `${task}: ${count} ${unit}`;
     const eta = this.secondsLeft;
     const left = eta === undefined || eta < 1 ? '' : `, about ${secondsWords(eta)} left`;
-    return `${task}: ${count} of ${total.toLocaleString('en-US')} ${unit}${left}`;
+    return `${task}: ${count} of ${formatNumber(total)} ${unit}${left}`;
   });
 
   /** 0 to 1, where the end is known. */

@@ -1,6 +1,7 @@
 // pairHeat.svelte.ts: pairs measured token by token on the GPU, as the page asks for them: what is known so far, what is under
 // way, and how long it still takes. The numbers are the session's.
 import type { PairTokensSummary, ScoredPair } from '../../session/protocol';
+import { formatNumber } from '../format';
 import { toNotice, type Notice } from '../state/notice';
 import type { InsideRun } from './insideRun.svelte';
 
@@ -85,7 +86,7 @@ export class PairHeat {
     if (total === undefined || total === 0) return { words: `${what}: ${done} ${unit}` };
     const seconds = (performance.now() - this.startedMs) / 1000;
     return {
-      words: `${what}: ${done.toLocaleString('en-US')} of ${total.toLocaleString('en-US')} ${unit}`,
+      words: `${what}: ${formatNumber(done)} of ${formatNumber(total)} ${unit}`,
       share: done / total,
       ...(done > 0 && seconds > 1 ? { secondsLeft: (seconds / done) * (total - done) } : {}),
     };

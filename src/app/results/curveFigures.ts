@@ -2,7 +2,7 @@
 // itself with a line for each run, told apart by its number, stroke and colour. What is drawn is thinned to what a screen shows;
 // CSV has every step. It draws nothing itself (components/Figure.svelte does).
 import { slug } from '../../base/slug';
-import { csvText, type FigurePlot, type FigureTable, type FigureTheme, type Plot } from '../figure';
+import { csvText, type FigurePlot, type FigureTheme, type Plot } from '../figure';
 import { axisNumber, formatNumber } from '../format';
 import type { MetricFigure, MetricPoint } from '../lab/metricFigures';
 import type { PaperFigure } from './paperFigures';

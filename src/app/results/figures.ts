@@ -62,6 +62,7 @@ export function splitPlot(figure: SplitFigure, theme: FigureTheme, plot: Plot, w
   return {
     options: {
       height: Math.round(Math.min(340, Math.max(240, width * 0.5))),
+      marginTop: 2 * theme.fontSize,
       marginLeft: 2.6 * theme.fontSize + 8,
       marginBottom: 3 * theme.fontSize,
       x: {
@@ -121,6 +122,7 @@ export function familyPlot(figure: FamilyFigure, theme: FigureTheme, plot: Plot,
   return {
     options: {
       height: Math.round(Math.min(340, Math.max(240, width * 0.5))),
+      marginTop: 2 * theme.fontSize,
       marginLeft: 2.6 * theme.fontSize + 8,
       marginBottom: 2.4 * theme.fontSize,
       x: { domain: SYSTEMS.filter((label) => bars.some(({ name }) => name === label)), axis: null, padding: 0.15 },

@@ -2,7 +2,7 @@
 // each part does is in its own file beside this one.
 import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
-import type { FileRoot, SessionApi } from '../../session/protocol';
+import type { SessionApi } from '../../session/protocol';
 import { Awake, type WakeLocks } from '../lab/awake.svelte';
 import { WorkerState, type WorkerHold } from '../lab/workerState.svelte';
 import { RunLocks, type Locks } from '../runLocks';
@@ -289,7 +289,8 @@ export class Playground {
         const running = this.run.start(request, name);
         this.preparing = false;
         await running;
-        if (!wasInterrupted(this.run)) this.interrupted.end(request.runId);
+        const hasCheckpoint = request.resume === true || this.run.checkpoint !== undefined;
+        this.interrupted.rest(request.runId, hasCheckpoint && wasInterrupted(this.run));
         if (this.run.state === 'finished') this.stored.rememberFinished(request.runId);
       });
       await Promise.all([this.stored.refresh(), this.cachedStudents.refresh(), this.device.refresh()]);

@@ -22,7 +22,7 @@ type Flags = CommonFlags & Record<string, string | number | boolean | undefined>
 /** Flags that name a file to read, a folder to read, a file to write, a folder to write. */
 const READ_FILES = ['batch', 'pairs', 'prompts', 'input'] as const;
 const READ_FOLDERS = ['student', 'adapter', 'referenceAdapter'] as const;
-const NOT_OPTIONS = new Set(['host', 'gpu', 'expectVendor', 'requireHardware', 'json', 'cache']);
+const NOT_OPTIONS = new Set(['host', 'gpu', 'expectVendor', 'requireHardware', 'allowSoftware', 'json', 'cache']);
 
 const dashed = (name: string): string => `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
 

@@ -1,20 +1,29 @@
 // run.ts: `pupil run`: the whole method as an experiment file says, with checkpoints, into one folder; or a series of them
-// (series.ts). A killed browser or a lost device ends it with an error; --resume continues from the last checkpoint.
+// (series.ts). What a relaunch mends is mended on the way (full/supervise.ts); whatever else ends it, --resume continues from
+// the last checkpoint.
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
-import type { Experiment } from '../../config/experiment';
 import type { RunSummary } from '../../session/protocol';
-import { perform, withSession, type ExitCode, type VerbContext } from '../context';
+import { perform, type ExitCode, type VerbContext } from '../context';
 import { loadExperiment, loadSeries } from '../experimentFile';
-import { stopOnInterrupt } from '../interrupt';
+import { tellGridPlan, tellRunPlan, withPlanFlags } from '../full/planVerb';
+import { superviseRun } from '../full/supervise';
 import { STUDENT_HELP } from '../modelFolder';
-import { cacheRequest, integerIn, numberIn, QUANTIZE, shardOf, withCacheFlags, withDeviceFlags } from '../options';
-import type { Output } from '../output';
+import {
+  cacheRequest,
+  integerIn,
+  QUANTIZE,
+  shardOf,
+  withCacheFlags,
+  withCardFlags,
+  withDeviceFlags,
+  withRelaunchFlags,
+} from '../options';
 import { prepareRunFolder } from '../runFolder';
-import { resumable, resumeCommand, runInFolder, tellResult, type RunFlags } from '../runs';
-import { planSeries, runSeries } from '../series';
+import { resumable, resumeCommand, superviseOptions, tellResult, type RunFlags } from '../runs';
+import { runSeries } from '../series';
 
 function exitCodeOf(summary: RunSummary): ExitCode {
   if (summary.state === 'finished') return 0;
@@ -22,9 +31,15 @@ function exitCodeOf(summary: RunSummary): ExitCode {
 }
 
 export function registerRun(program: Command, context: VerbContext): void {
-  withCacheFlags(
-    withDeviceFlags(
-      program.command('run').description('run the whole method as an experiment says, or a series of runs'),
+  withPlanFlags(
+    withRelaunchFlags(
+      withCacheFlags(
+        withCardFlags(
+          withDeviceFlags(
+            program.command('run').description('run the whole method as an experiment says, or a series of runs'),
+          ),
+        ),
+      ),
     ),
   )
     .argument('<experiment>', 'a JSON file, a preset, or the name of a file in experiments/ or experiments/series/')
@@ -42,17 +57,16 @@ export function registerRun(program: Command, context: VerbContext): void {
     )
     .option('--resume', 'continue the run in --out from its last checkpoint')
     .option('--force', 'with --resume: go on although adapter, tier or student differ; no longer exact')
-    .option('--plan', 'only say what it would need: bytes, tokens, steps, hours')
-    .option('--gflops <speed>', 'the sustained speed for which --plan says hours', numberIn(0.001), 1000)
     .option('--data <dir>', 'what {data} stands for in the experiment (default: PUPIL_DATA)')
     .option('--student <student>', `replaces the experiment's student: ${STUDENT_HELP}`)
     .addOption(new Option('--quantize <kind>', "replaces the experiment's quantisation").choices(QUANTIZE))
     .action((name: string, flags: RunFlags) =>
       perform(context, flags.json === true, async (output) => {
-        const series = loadSeries(name, flags);
+        const plans = flags.plan === true;
+        const series = loadSeries(name, { ...flags, absentFiles: plans });
         if (series !== undefined) {
-          return flags.plan === true
-            ? planSeries(output, series, flags.gflops)
+          return plans
+            ? tellGridPlan({ context, output }, series, flags, false)
             : runSeries(context, output, name, flags, series);
         }
         if (flags.shard !== undefined) {
@@ -62,40 +76,27 @@ export function registerRun(program: Command, context: VerbContext): void {
             'Name a series, or add --seeds.',
           );
         }
-        const { experiment, inputs } = loadExperiment(name, flags);
-        if (flags.plan === true) return plan(output, experiment, flags.gflops);
+        const { experiment, inputs } = loadExperiment(name, { ...flags, absentFiles: plans });
+        if (plans) return tellRunPlan({ context, output }, experiment, flags);
         const out = flags.out ?? join('runs', `${slug(experiment.name)}-seed${experiment.seed}`);
         const resume = flags.resume === true;
         const { folder, record, release } = prepareRunFolder(out, experiment, resume, inputs);
         const again = resumeCommand(name, out, flags);
         output.note(`${experiment.name}, seed ${experiment.seed} → ${folder}`);
         try {
-          return await withSession(
-            context,
-            flags,
-            output,
-            async (session, host) => {
-              const leaveSignals = stopOnInterrupt(session, output);
-              try {
-                const run = {
-                  runId: record.runId,
-                  experiment,
-                  inputs,
-                  folder,
-                  resume,
-                  force: flags.force === true,
-                  cache: cacheRequest(flags),
-                };
-                const { summary, rows } = await runInFolder(session, host, output, run);
-                tellResult(output, summary, rows, folder);
-                if (summary.state !== 'finished') output.note(`the run can be continued: ${again}`);
-                return exitCodeOf(summary);
-              } finally {
-                leaveSignals();
-              }
-            },
+          const run = {
+            runId: record.runId,
+            experiment,
+            inputs,
             folder,
-          );
+            resume,
+            force: flags.force === true,
+            cache: cacheRequest(flags),
+          };
+          const { summary, rows } = await superviseRun(context, flags, output, run, superviseOptions(flags));
+          tellResult(output, summary, rows, folder);
+          if (summary.state !== 'finished') output.note(`the run can be continued: ${again}`);
+          return exitCodeOf(summary);
         } catch (error) {
           if (resumable(error)) output.note(`the run can be continued: ${again}`);
           throw error;
@@ -104,30 +105,4 @@ export function registerRun(program: Command, context: VerbContext): void {
         }
       }),
     );
-}
-
-/** `--plan`: bytes, tokens and hours, nothing started. */
-async function plan(output: Output, experiment: Experiment, gflops: number): Promise<ExitCode> {
-  const { planExperiment } = await import('../nodeHost');
-  const found = await planExperiment(experiment);
-  const hours = found.totalFlops / (gflops * 1e9) / 3600;
-  output.result('plan', { ...found, gflops, hours }, () => {
-    const mebibytes = (size: number): string => `${(size / 2 ** 20).toFixed(1)} MiB`.padStart(12);
-    const count = (n: number): string => n.toLocaleString('en-US').padStart(14);
-    return [
-      `${found.name}: ${found.parameters.toLocaleString('en-US')} parameters`,
-      'on the GPU at most',
-      ...Object.entries(found.bytes)
-        .filter(([name]) => name.endsWith('Bytes'))
-        .map(([name, size]) => `  ${name.replace(/Bytes$/, '').padEnd(14)} ${mebibytes(size)}`),
-      `${'phase'.padEnd(16)} ${'steps'.padStart(8)} ${'trained'.padStart(14)} ${'read, written'.padStart(14)} ${'TFLOP'.padStart(10)} ${'on the GPU'.padStart(12)}`,
-      ...found.phases.map(
-        (row) =>
-          `${row.phase.padEnd(16)} ${String(row.steps ?? '').padStart(8)} ${count(row.trainedTokens)} ${count(row.forwardTokens)} ${(row.flops / 1e12).toFixed(3).padStart(10)} ${mebibytes(row.gpuBytes)}`,
-      ),
-      `${found.totalTokens.toLocaleString('en-US')} tokens at most, ${(found.totalFlops / 1e12).toFixed(2)} TFLOP: ${hours < 0.1 ? `${(hours * 3600).toPrecision(3)} seconds` : `${hours.toFixed(2)} hours`} at ${gflops} GFLOP/s`,
-      ...found.warnings.map((text) => `warning: ${text}`),
-    ].join('\n');
-  });
-  return 0;
 }

@@ -1,7 +1,8 @@
 // html.test.ts: the report page: complete, self-contained, and safe whatever a model or a file says.
 import { describe, expect, it } from 'vitest';
 import { preset } from '../../../src/config/presets';
-import { lineChart, niceTicks } from '../../../src/report/chart';
+import { lineChart } from '../../../src/report/chart';
+import { niceTicks } from '../../../src/report/drawing';
 import { bytes, duration, escapeHtml, number, percent } from '../../../src/report/escape';
 import { renderReport } from '../../../src/report/html';
 import type { EvaluationRow, RunReport } from '../../../src/report/types';
@@ -309,8 +310,15 @@ describe('lineChart', () => {
     expect(lineChart({ title: 't', xLabel: 'x', series: [] })).toBe('');
   });
 
-  it('cuts a spread off at what values can be', () => {
-    const shares = { name: 'a', points: [[1, 80] as const, [2, 98] as const], spread: [5, 6] };
+  it('cuts a range off at what values can be', () => {
+    const shares = {
+      name: 'a',
+      points: [[1, 80] as const, [2, 98] as const],
+      ranges: [
+        [75, 85],
+        [92, 104],
+      ] as const,
+    };
     const chart = (limited: boolean): string =>
       lineChart({ title: 't', xLabel: 'x', series: [shares], ...(limited ? { yLimits: [0, 100] as const } : {}) });
     expect(chart(false)).toContain('>110<');

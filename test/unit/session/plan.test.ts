@@ -83,6 +83,18 @@ const SETTINGS: [string, PhaseName, Record<string, unknown>][] = [
   ],
 ];
 
+/** Tokens of phase 1 are the run's own, others upper bounds; the disk has room for what the run wrote. */
+function expectPlanned({ phases, disk, estimates }: RunPlan, { timings, bytes }: RunReport): void {
+  expect(estimates).toEqual([]);
+  for (const { phase, steps, trainedTokens, forwardTokens, generatedTokens } of phases) {
+    const real = timings.find((row) => row.phase === phase)!;
+    if (phase === 'instruct') expect([steps, trainedTokens]).toEqual([real.steps, real.tokens]);
+    expect(trainedTokens + forwardTokens, phase).toBeGreaterThanOrEqual(real.tokens!);
+    expect(generatedTokens, phase).toBeLessThanOrEqual(forwardTokens);
+  }
+  expect(disk.adapters * disk.adapterBytes).toBeGreaterThanOrEqual(disk.adapters === 0 ? 0 : bytes.adapterFile - 65536);
+}
+
 describe('bytes on the GPU', () => {
   it.each(SETTINGS)('%s, peak in %s: planned and held differ by less than 10 in 100', async (_, peakPhase, changes) => {
     const { plan, summary, held } = await measure(changes);
@@ -92,6 +104,7 @@ describe('bytes on the GPU', () => {
     expect(held.get(peakPhase)).toBe(peak);
     expect(plan.bytes.totalBytes / peak).toBeGreaterThan(0.9);
     expect(plan.bytes.totalBytes / peak).toBeLessThan(1.1);
+    expectPlanned(plan, summary.report as RunReport);
     for (const { phase, gpuBytes } of plan.phases) {
       expect(gpuBytes / held.get(phase)!, phase).toBeGreaterThan(0.9);
       expect(gpuBytes / held.get(phase)!, phase).toBeLessThan(1.1);

@@ -147,6 +147,7 @@ const MEASURED: MeasuredVariants = {
   choice: REGISTER,
   milliseconds: { forward_many_rows: { tiled: 2, register: 1 } },
   autoTier: { tier: 'f16', reason: 'r' },
+  multiplyAddsPerDispatch: 2 ** 33,
 };
 
 /** Looks for variants, counting measurements. */

@@ -9,6 +9,8 @@ import { Session } from '../../../src/session/session';
 import type { MeasuredVariants } from '../../../src/session/variants';
 import { MemoryRunStore } from '../../../src/storage/memory';
 import type { StoredCheckpoint } from '../../../src/storage/runStore';
+import { DevicePlace } from '../../../src/session/devicePlace';
+import { dispatchBound, standingBound } from '../../../src/kernels/dispatchBound';
 import { MemoryVariantStore } from '../../../src/storage/variantStore';
 import { tinyExperiment, tinyFiles } from './tinyRun';
 
@@ -115,6 +117,17 @@ async function hardwareProvider(): Promise<GPU> {
     },
   } as unknown as GPU;
 }
+
+it('dispatches are cut at what was measured, and at what stands where nothing was', async () => {
+  const gpu = await nodeGpu();
+  const bounded = { ...MEASURED, multiplyAddsPerDispatch: 2 ** 27 };
+  const place = new DevicePlace(gpu, new MemoryVariantStore(), () => Promise.resolve(bounded));
+  await place.open({ measure: true });
+  expect(dispatchBound(await place.device())).toBe(2 ** 27);
+  await place.open({});
+  expect(dispatchBound(await place.device())).toBe(standingBound(await place.device()));
+  place.close();
+});
 
 it('a GPU is measured when a session first meets it, remembered by the next one, and measured anew when asked', async () => {
   const provider = await hardwareProvider();

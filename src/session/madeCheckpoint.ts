@@ -1,14 +1,14 @@
 // madeCheckpoint.ts: a checkpoint of any shape whose bytes are made when they are read, so that a student of billions of
-// parameters needs neither disk nor memory: for measuring how weights stream in. Its numbers repeat; nothing can be learnt
+// parameters needs neither disk nor memory: for measuring how weights stream in, and how fast a student will be that is not there yet (measureSpeed.ts). Its numbers repeat; nothing can be learnt
 // from them. Real (seeded, all different) random weights are scripts/randomStudent.mjs's.
-import { elementCount } from '../src/base/dtypes';
-import { RandomStream } from '../src/base/random';
-import type { ByteSource, OpenFile } from '../src/formats/byteSource';
-import type { JsonObject } from '../src/formats/jsonText';
-import { parseModelConfig } from '../src/formats/modelConfig';
-import { writeSafetensorsParts } from '../src/formats/safetensorsWrite';
-import { encodeFloats } from '../src/formats/tensorBytes';
-import { parameterShapes } from '../src/model/parameterShapes';
+import { elementCount } from '../base/dtypes';
+import { RandomStream } from '../base/random';
+import type { ByteSource, OpenFile } from '../formats/byteSource';
+import type { JsonObject } from '../formats/jsonText';
+import { parseModelConfig } from '../formats/modelConfig';
+import { writeSafetensorsParts } from '../formats/safetensorsWrite';
+import { encodeFloats } from '../formats/tensorBytes';
+import { parameterShapes } from '../model/parameterShapes';
 
 export type MadeDtype = 'f32' | 'f16' | 'bf16';
 

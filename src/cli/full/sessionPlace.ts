@@ -1,0 +1,96 @@
+// sessionPlace.ts: the host and the open device that a run, or one run after the other, is made on: opened when one is needed,
+// closed for good when it failed, and opened again on the same adapter or not at all. Why it is closed is supervise.ts.
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { PupilError } from '../../base/errors';
+import type { SessionApi } from '../../session/protocol';
+import { giveHub, hostOptions, openOptions, type VerbContext } from '../context';
+import type { Host, HostOptions } from '../host';
+import type { CommonFlags } from '../options';
+import type { Output } from '../output';
+
+/** What tells one adapter from another; its description may be empty. */
+const IDENTITY = ['vendor', 'architecture', 'device', 'description'] as const;
+
+export interface OpenPlace {
+  session: SessionApi;
+  host: Host;
+}
+
+export class SessionPlace {
+  private current: OpenPlace | undefined;
+  private found: Record<string, unknown> | undefined;
+  /** Counts what was closed: an opening that was given up meanwhile must not come back. */
+  private closings = 0;
+
+  constructor(
+    private readonly context: Pick<VerbContext, 'openHost' | 'machine'>,
+    private readonly flags: CommonFlags,
+    private readonly output: Output,
+    /** The folder that keeps the browser's profile. */
+    private readonly keepIn: string,
+    /** What else the host is opened with. */
+    private readonly more: Partial<HostOptions> = {},
+  ) {}
+
+  /** The adapter of the first opening, in words; undefined before it. */
+  get adapter(): string | undefined {
+    if (this.found === undefined) return undefined;
+    const words = IDENTITY.map((key) => this.found?.[key]).filter((text) => typeof text === 'string' && text !== '');
+    return [...new Set(words)].join(' ');
+  }
+
+  /** Whether a device has been open here. */
+  get wasOpen(): boolean {
+    return this.found !== undefined;
+  }
+
+  /**
+   * The open session; opens one where none is.
+   * @throws PupilError `gpu-software-only` where another adapter than the first one's answers; whatever opening throws
+   */
+  async open(): Promise<OpenPlace> {
+    if (this.current !== undefined) return this.current;
+    const { closings } = this;
+    const host = await this.context.openHost({ ...hostOptions(this.flags, this.output, this.keepIn), ...this.more });
+    if (closings !== this.closings) {
+      await host.close();
+      throw new PupilError('cancelled', 'opening: it was given up meanwhile');
+    }
+    const place = (this.current = { session: host.session, host });
+    await giveHub(host, this.output);
+    await host.session.open(openOptions(this.context, this.flags, host));
+    this.expectSameAdapter((await host.session.doctor()).adapter);
+    return place;
+  }
+
+  /** Ends the host and all that was started for it. Nothing happens where none is open. */
+  async close(): Promise<void> {
+    const { current } = this;
+    this.closings++;
+    this.current = undefined;
+    await current?.host.close();
+  }
+
+  /** Lets the next browser start on a new profile; the old one is kept beside it, in place of an earlier one. */
+  startAfresh(): void {
+    const profile = join(this.keepIn, '.profile');
+    if (!existsSync(profile)) return;
+    const aside = `${profile}-set-aside`;
+    rmSync(aside, { recursive: true, force: true });
+    renameSync(profile, aside);
+  }
+
+  /** A fall-back to a software adapter, or to another card, is silent: it must not go on with this run's numbers. */
+  private expectSameAdapter(now: Record<string, unknown>): void {
+    const first = (this.found ??= now);
+    const changed = IDENTITY.filter((key) => first[key] !== now[key]);
+    if (changed.length === 0) return;
+    const told = changed.map((key) => `${key} was "${String(first[key])}", is "${String(now[key])}"`);
+    throw new PupilError(
+      'gpu-software-only',
+      `relaunch: expected the adapter that the run was started on, another one answered: ${told.join('; ')}`,
+      'Its numbers would no longer be those of an undisturbed run. Check the driver (`pupil doctor`), then --resume.',
+    );
+  }
+}

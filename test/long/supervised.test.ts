@@ -1,0 +1,188 @@
+// supervised.test.ts: whatever becomes of the browser, its launcher, the disk or the files, a supervised run ends by itself,
+// or is gone on with, with the bytes of an undisturbed one. Real faults, one after the other; three cheaper ones are in
+// test/cli/supervisedFaults.test.ts.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { buildIfStale } from '../../scripts/build.mjs';
+import { browserGroups } from '../../src/cli/browserProcesses';
+import { Kept } from '../cli/fakeSession';
+import {
+  damageNewest,
+  emptiedWhenSaid,
+  fillDisk,
+  launched,
+  mayMount,
+  once,
+  QUICK,
+  step,
+  story,
+  strike,
+  writeBriefExperiment,
+  type Part,
+} from '../cli/faults';
+import { results } from '../cli/killedRuns';
+
+let folder: string;
+let experiment: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pupil-supervised-'));
+  buildIfStale('page');
+  buildIfStale('cli');
+  experiment = writeBriefExperiment(folder);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 }));
+
+/** The bytes of a run that nothing happens to; made once a host. */
+const made = new Map<string, Promise<Record<string, string>>>();
+async function undisturbed(host: 'chrome' | 'node'): Promise<Record<string, string>> {
+  const make = async (): Promise<Record<string, string>> => {
+    const ended = await story(experiment, join(folder, `undisturbed-${host}`), { host });
+    expect(ended).toMatchObject({ relaunches: 0, summary: { state: 'finished' } });
+    return ended.results;
+  };
+  const found = made.get(host) ?? make();
+  made.set(host, found);
+  return found;
+}
+
+const failures = (log: Record<string, unknown>[]): Record<string, unknown>[] =>
+  log.filter((line) => line['event'] === 'failed');
+
+describe('a process of the browser that is killed', () => {
+  it.each([
+    ['renderer', 'browser'],
+    ['gpu-process', 'gpu-device-lost'],
+    ['browser', 'browser'],
+  ] as [Part, string][])('%s: one relaunch, the same bytes', async (part, code) => {
+    const out = join(folder, `killed-${part}`);
+    const ended = await story(experiment, out, {
+      onEvent: once(step('instruct', 2), () => strike(out, part, 'SIGKILL')),
+    });
+    expect(ended.relaunches).toBe(1);
+    expect(ended.results).toEqual(await undisturbed('chrome'));
+    expect(failures(ended.log)).toMatchObject([{ code, phase: 'instruct', relaunches: 0 }]);
+  });
+});
+
+describe('a process of the browser that stands still', () => {
+  it.each([
+    ['renderer', 'browser', QUICK],
+    // Silence of this length is nothing special while shaders are compiled on a busy machine: relaunches may be more.
+    ['gpu-process', 'hung', { ...QUICK, hang: { leastMs: 60_000, factor: 2, everyMs: 250 } }],
+    ['browser', 'hung', { ...QUICK, hang: { leastMs: 60_000, factor: 2, everyMs: 250 } }],
+  ] as const)('%s: noticed, ended by force, relaunched, the same bytes', async (part, code, limits) => {
+    const out = join(folder, `stopped-${part}`);
+    const patience = { answerMs: part === 'renderer' ? 15_000 : 600_000, closeMs: 3_000 };
+    const onEvent = once(step('self-refine', 1), () => strike(out, part, 'SIGSTOP'));
+    const ended = await story(experiment, out, { onEvent, limits, patience });
+    expect(ended.relaunches).toBe(1);
+    expect(ended.results).toEqual(await undisturbed('chrome'));
+    expect(failures(ended.log)).toMatchObject([{ code }]);
+    expect(browserGroups(join(out, '.profile'))).toEqual([]);
+  });
+});
+
+it.runIf(mayMount())('a full disk in Chrome, whose profile lies on it as well, is waited for', async () => {
+  const out = join(folder, 'full');
+  mkdirSync(out);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256m', 'tmpfs', out]);
+  try {
+    const text = new Kept();
+    const onEvent = once(step('instruct', 2), () => fillDisk(out));
+    const emptied = emptiedWhenSaid(out, text, 'waiting until there is room');
+    const ended = await story(experiment, out, { onEvent, text });
+    await emptied;
+    expect(ended.summary.state).toBe('finished');
+    expect(ended.results).toEqual(await undisturbed('chrome'));
+  } finally {
+    execFileSync('umount', [out]);
+  }
+});
+
+describe('a launcher that is killed', () => {
+  it('leaves a lock and a browser that hangs: both are found, and the run goes on', async () => {
+    const out = join(folder, 'orphan');
+    const first = launched(experiment, out, ['--gpu', 'software']);
+    await first.until(step('instruct', 2));
+    strike(out, 'browser', 'SIGSTOP'); // one that runs would end with its launcher
+    first.signal('SIGKILL');
+    await first.ended;
+    const left = browserGroups(join(out, '.profile'));
+    expect(left).toHaveLength(1);
+    const ended = await story(experiment, out, { resume: true });
+    expect(ended.results).toEqual(await undisturbed('chrome'));
+    expect(ended.said).toContain(`earlier run left behind (process ${left[0]})`);
+  });
+
+  it.each(['chrome', 'node'] as const)(
+    'with the whole machine, half-written files, a damaged checkpoint and no browser storage left (%s)',
+    async (host) => {
+      const out = join(folder, `reboot-${host}`);
+      const first = launched(experiment, out, ['--gpu', 'software', '--host', host, '--tier', 'f32']);
+      await first.until(step('self-refine', 1));
+      const groups = host === 'chrome' ? browserGroups(join(out, '.profile')) : [];
+      for (const group of groups) process.kill(-group, 'SIGKILL');
+      first.signal('SIGKILL');
+      await first.ended;
+      const newest = damageNewest(join(out, 'checkpoints'));
+      rmSync(join(out, host === 'chrome' ? '.profile' : '.store'), { recursive: true, force: true });
+      truncateSync(join(out, 'run-folder.json'), 0);
+      truncateSync(join(out, 'run.log'), readFileSync(join(out, 'run.log')).length - 5);
+      writeFileSync(join(out, 'checkpoints', '.part-9.bin.0123456789abcdef.part'), 'half');
+      // Something else listens on the browser's port by now.
+      const other = createServer();
+      if (host === 'chrome') {
+        const port = Number(readFileSync(join(out, '.port'), 'utf8'));
+        await new Promise<void>((resolve) => other.listen(port, '127.0.0.1', resolve));
+        expect((other.address() as AddressInfo).port).toBe(port);
+      }
+      try {
+        const ended = await story(experiment, out, { host, resume: true, cutLog: true });
+        expect(ended.results).toEqual(await undisturbed(host));
+        const warned = ended.log.find((line) => line['event'] === 'warning')?.['what'];
+        expect(warned).toContain(`the run goes on from checkpoint ${newest - 1} `);
+        expect(readdirSync(join(out, 'checkpoints')).filter((name) => name.endsWith('.part'))).toEqual([]);
+      } finally {
+        other.close();
+      }
+    },
+  );
+});
+
+describe('a run that is told to end', () => {
+  it.each([
+    ['SIGTERM', 'chrome'],
+    ['SIGINT', 'chrome'],
+    ['SIGTERM', 'node'],
+  ] as const)('%s in %s: a checkpoint, exit code 130, and the same bytes later', async (signal, host) => {
+    const out = join(folder, `${signal}-${host}`);
+    const flags = ['--gpu', 'software', '--host', host, '--tier', 'f32'];
+    const first = launched(experiment, out, flags);
+    await first.until(step('instruct', 2));
+    first.signal(signal);
+    expect((await first.ended).code).toBe(130);
+    const again = await launched(experiment, out, [...flags, '--resume']).ended;
+    expect(again.code, again.err).toBe(0);
+    expect(results(out)).toEqual(await undisturbed(host));
+  });
+
+  it('while it waits to be relaunched: at once, and goes on later', async () => {
+    const out = join(folder, 'relaunching');
+    const first = launched(experiment, out, ['--gpu', 'software']);
+    await first.until(step('instruct', 2));
+    strike(out, 'renderer', 'SIGKILL');
+    await first.untilSaid('"supervision"');
+    first.signal('SIGTERM');
+    expect((await first.ended).code).toBe(130);
+    const ended = await story(experiment, out, { resume: true });
+    expect(ended.results).toEqual(await undisturbed('chrome'));
+    expect(ended.log.map((line) => line['event'])).toEqual(
+      expect.arrayContaining(['failed', 'relaunch', 'stopped', 'finished']),
+    );
+  });
+});

@@ -1,0 +1,113 @@
+// disturbedRun.test.ts: what befalls a run in the built page from outside: the page is frozen, the GPU's process crashes, the
+// storage is full, the page itself crashes, a second tab wants the same run; one after the other to one run. Each ends in a message and a
+// way on, and the run ends with every number of one that was left alone. In every phase:
+// test/long/disturbedPhases.test.ts.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Page } from 'playwright-core';
+import { finished, inPhase, PAIRS, REFINE } from './labPlace';
+import { visit, type Visit } from './openPage';
+import {
+  crashGpu,
+  crashPage,
+  ended,
+  freeze,
+  limitStorage,
+  outcomeOf,
+  startChanged,
+  startShort,
+  wayOn,
+} from './shortRun';
+
+describe('a run of the page', { timeout: 600_000 }, () => {
+  let visited: Visit;
+  let leftAlone: Record<string, string>;
+  beforeAll(async () => {
+    visited = await visit();
+  });
+  afterAll(() => visited.end());
+
+  it('that would not fit the GPU is refused by its plan, with what would make it smaller', async () => {
+    const { page, problems } = visited;
+    await startChanged(visited, { 'limits.maxGpuBytes': 1_000_000 });
+    expect(await ended(page)).toMatch(/this run needs about \d+[^]*Lower microBatchTokens/);
+    await page.getByText('nothing of it is kept, and nothing is lost').waitFor();
+    expect(problems).toEqual([]);
+  });
+
+  it('shows its pairs in Inside as soon as it has made them, without a reload', async () => {
+    const { page, problems } = visited;
+    await startShort(visited);
+    await page.getByRole('navigation', { name: 'Places' }).getByRole('link', { name: 'Inside' }).click();
+    await page.getByText('live: read again after each phase').waitFor();
+    await page.getByText('they appear here when that phase has ended').waitFor();
+    await page.evaluate(() => Object.assign(globalThis, { notReloaded: true }));
+    await page.locator('.inside-view [role=option]').first().waitFor({ timeout: 200_000 });
+    expect(await page.getByText('live: read again after each phase').count(), 'it goes on still').toBe(1);
+    expect(await page.evaluate(() => 'notReloaded' in globalThis)).toBe(true);
+    await page.getByRole('navigation', { name: 'Places' }).getByRole('link', { name: 'Lab' }).click();
+    await finished(page);
+    leftAlone = await outcomeOf(page);
+    expect(leftAlone['state']).toBe('finished');
+    expect(Object.keys(leftAlone).length).toBe(6);
+    expect(leftAlone['curves']!.split('\n').length).toBeGreaterThan(15);
+    expect(problems).toEqual([]);
+  });
+
+  describe('one run, each part going on from what the one before left', () => {
+    let other: Page;
+
+    it('held still for a while, goes on', async () => {
+      const { page } = visited;
+      await startShort(visited);
+      const stepOf = async (): Promise<string> => page.locator('.facts dd').first().innerText();
+      await page.getByText('Tokens per second now').waitFor();
+      await freeze(visited, page, 3000);
+      const before = await stepOf();
+      await page.waitForFunction((text) => document.querySelector('.facts dd')?.textContent !== text, before);
+      expect(await page.getByRole('alert').count()).toBe(0);
+    });
+
+    it('is told of in a second tab, which cannot train it as well', async () => {
+      const { context, address } = visited;
+      other = await context.newPage();
+      await other.goto(`${address}?place=results`);
+      await other.getByText(/^The run “Smoke” is trained in another tab of this browser/).waitFor();
+      await other.getByText('running in another tab').waitFor();
+      expect(await other.getByRole('region', { name: 'An interrupted run' }).count()).toBe(0);
+      const row = other.getByRole('listitem').filter({ hasText: 'running in another tab' });
+      for (const name of [/^Delete /, /^Resume /]) {
+        expect(await row.getByRole('button', { name }).isDisabled(), String(name)).toBe(true);
+      }
+    });
+
+    it('its GPU process crashed: it says so, and goes on with another one', async () => {
+      const { page } = visited;
+      await crashGpu(visited);
+      expect(await ended(page)).toMatch(/GPU device lost[^]*Resume from the last checkpoint/);
+      await wayOn(page).getByText('Resume on a new device').click();
+      await inPhase(page, PAIRS);
+    });
+
+    it('no room to store it: it says so, and goes on when there is room', async () => {
+      const { page } = visited;
+      const lift = await limitStorage(visited, page);
+      expect(await ended(page)).toMatch(/no room left[^]*the last checkpoint is still there/);
+      await page.getByText('Make room, then resume.').waitFor();
+      await lift();
+      await wayOn(page).getByText('Resume, with the room made').click();
+      await page.getByRole('region', { name: /^Run/ }).getByText('running', { exact: true }).waitFor();
+      await inPhase(page, REFINE);
+    });
+
+    it('its page crashed: the second tab says so, and ends it as if nothing had happened', async () => {
+      const { page } = visited;
+      await crashPage(visited, page);
+      const band = other.getByRole('region', { name: 'An interrupted run' });
+      await band.getByText('The run “Smoke” was interrupted').waitFor();
+      expect(await other.getByText('is trained in another tab').count()).toBe(0);
+      await band.getByRole('button', { name: 'Resume it' }).click();
+      await finished(other);
+      expect(await outcomeOf(other)).toEqual(leftAlone);
+    });
+  });
+});

@@ -1,0 +1,113 @@
+// shortRun.ts: a run of seconds in the Lab of the built page, which is disturbed, and what it must end with all the same: every
+// number that it learned and every text that it wrote. Tests only; what is asserted is theirs.
+import type { CDPSession, Page } from 'playwright-core';
+import { encodeChanges } from '../../src/app/state/changesLink';
+import { INSTRUCT, inPhase, mainButton, ready } from './labPlace';
+import type { Visit } from './openPage';
+
+/** Of the preset `smoke`: no baselines, more steps to be disturbed in, few answers. */
+const CHANGES = {
+  'phases.baseline': false,
+  'phases.instruct.epochs': 5,
+  'phases.selfRefine.maxSteps': 4,
+  'phases.selfRefine.sampling.maxNewTokens': 32,
+  'evaluation.prompts': ['cot'],
+  'evaluation.probing': false,
+  'evaluation.maxNewTokens': 16,
+};
+
+/** Opens the Lab with the short experiment, changed further, and begins the run. */
+export async function startChanged({ page, address }: Visit, changes: Record<string, unknown>): Promise<void> {
+  const packed = await encodeChanges({ ...CHANGES, ...changes });
+  await page.goto(`${address}?place=lab&experiment=smoke&changes=${packed}`);
+  await ready(page);
+  await mainButton(page, 'Run').click();
+}
+
+/** Begins the short run; resolves when it learns. */
+export async function startShort(visit: Visit): Promise<void> {
+  await startChanged(visit, {});
+  await inPhase(visit.page, INSTRUCT);
+}
+
+/** How the run that goes on in this page ended, with what it says of a failure; a run that finished says nothing. */
+export async function ended(page: Page, timeout = 400_000): Promise<string> {
+  const panel = page.getByRole('region', { name: /^Run/ });
+  await panel.getByText(/^(failed|finished|stopped)$/).waitFor({ timeout });
+  return (await panel.locator('[role=alert]').allInnerTexts()).join('\n');
+}
+
+/** The button that goes on with a run that failed. */
+export const wayOn = (page: Page): ReturnType<Page['locator']> => page.locator('.way button.primary');
+
+interface Artefacts {
+  call(method: string, args: unknown[]): Promise<{ value: unknown }>;
+}
+
+/**
+ * What the newest run of this browser has to show: digests of its adapters, its pairs and answers, and its curves without times.
+ * The same for two runs that computed the same.
+ */
+export function outcomeOf(page: Page): Promise<Record<string, string>> {
+  return page.evaluate(async () => {
+    const { pupil } = globalThis as unknown as { pupil: Artefacts };
+    const ask = async <T>(method: string, ...args: unknown[]): Promise<T> =>
+      (await pupil.call(method, args)).value as T;
+    const runs = await ask<{ runId: string; state: string; updatedAt: string }[]>('listRuns');
+    const newest = runs.sort((a, b) => (a.updatedAt < b.updatedAt ? 1 : -1))[0]!;
+    const bytesOf = (path: string): Promise<Uint8Array<ArrayBuffer>> => ask('artefact', newest.runId, path);
+    const outcome: Record<string, string> = { state: newest.state };
+    for (const path of await ask<string[]>('listArtefacts', newest.runId)) {
+      if (!/safetensors$|^(pairs|predictions)\.jsonl$/.test(path)) continue;
+      const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await bytesOf(path)));
+      outcome[path] = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    }
+    const lines = new TextDecoder()
+      .decode(await bytesOf('metrics.jsonl'))
+      .trim()
+      .split('\n');
+    outcome['curves'] = lines
+      .map((line) => {
+        const { tokens_per_second: _, gpu_bytes: __, ...row } = JSON.parse(line) as Record<string, unknown>;
+        return JSON.stringify(row);
+      })
+      .join('\n');
+    return outcome;
+  });
+}
+
+/** Sets how much this page may store, and lifts it again: the browser's own quota. */
+export async function limitStorage({ context, address }: Visit, page: Page): Promise<() => Promise<void>> {
+  const browser = await context.newCDPSession(page);
+  const origin = address.replace(/\/$/, '');
+  const usage = await page.evaluate(async () => (await navigator.storage.estimate()).usage ?? 0);
+  await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: usage });
+  return async () => {
+    await browser.send('Storage.overrideQuotaForOrigin', { origin });
+    await browser.detach();
+  };
+}
+
+/** Ends the process that computes for the GPU, as a driver's reset does; the browser starts another. */
+export async function crashGpu({ context }: Visit): Promise<void> {
+  const browser = (await context.browser()!.newBrowserCDPSession()) as CDPSession;
+  await browser.send('Browser.crashGpuProcess');
+  await browser.detach();
+}
+
+/** Ends the page's own process, as a browser does that is short of memory. */
+export async function crashPage({ context }: Visit, page: Page): Promise<void> {
+  const crashed = page.waitForEvent('crash');
+  const browser = await context.newCDPSession(page);
+  void browser.send('Page.crash').catch(() => undefined); // nobody is left to answer
+  await crashed;
+}
+
+/** Holds the page still for a time, as a browser does with one that is out of sight. */
+export async function freeze({ context }: Visit, page: Page, ms: number): Promise<void> {
+  const browser = await context.newCDPSession(page);
+  await browser.send('Page.setWebLifecycleState', { state: 'frozen' });
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  await browser.send('Page.setWebLifecycleState', { state: 'active' });
+  await browser.detach();
+}
