@@ -20,32 +20,33 @@ function list(folder) {
   }
 }
 
-/** @param {readonly string[]} folders */
-const hardwareIcds = (folders) =>
-  folders.flatMap(list).filter((file) => file.endsWith('.json') && !SOFTWARE_ICD.test(file));
+/** @param {readonly string[]} folders @param {(folder: string) => string[]} look */
+const hardwareIcds = (folders, look) =>
+  folders.flatMap(look).filter((file) => file.endsWith('.json') && !SOFTWARE_ICD.test(file));
 
-/** A GPU's device node. */
-function hasHardwareDevice() {
-  const nodes = [...list('/dev'), ...list('/dev/dri')];
+/** A GPU's device node. @param {(folder: string) => string[]} look */
+function hasHardwareDevice(look) {
+  const nodes = [...look('/dev'), ...look('/dev/dri')];
   return nodes.some((node) => /^\/dev\/(nvidia\d+|dri\/renderD\d+|dxg)$/.test(node));
 }
 
 /** A GPU's device node and a driver for it. A driver alone proves nothing: Mesa installs all of them at once. */
 export function hasHardwareVulkan() {
-  return hasHardwareDevice() && hardwareIcds([...ICD_FOLDERS, ...OTHER_ICD_FOLDERS]).length > 0;
+  return hasHardwareDevice(list) && hardwareIcds([...ICD_FOLDERS, ...OTHER_ICD_FOLDERS], list).length > 0;
 }
 
 /**
  * The environment variables that show a Vulkan loader NVIDIA's driver file where it lies in none of the loader's folders;
  * nothing where a loader finds a driver by itself or was told of one.
  * @param {NodeJS.ProcessEnv} env
+ * @param {(folder: string) => string[]} look the paths in a folder
  * @returns {Record<string, string>}
  */
-export function hardwareDriver(env = process.env) {
+export function hardwareDriver(env = process.env, look = list) {
   if (process.platform !== 'linux' || env['VK_ICD_FILENAMES'] || env['VK_DRIVER_FILES']) return {};
-  const [icd] = hardwareIcds(OTHER_ICD_FOLDERS);
-  if (icd === undefined || !hasHardwareDevice() || hardwareIcds(ICD_FOLDERS).some((file) => /nvidia/.test(file)))
-    return {};
+  const [icd] = hardwareIcds(OTHER_ICD_FOLDERS, look);
+  const found = hardwareIcds(ICD_FOLDERS, look).some((file) => file.includes('nvidia'));
+  if (icd === undefined || found || !hasHardwareDevice(look)) return {};
   return driver(icd);
 }
 

@@ -109,8 +109,8 @@ export async function standIns(experiment: Experiment, root: OpenRoot): Promise<
     }
     const typical = TYPICAL[task.id] ?? UNKNOWN;
     const pool = typical.pool ?? typical.train + typical.test;
-    // No more than the split takes, some to spare where letters are balanced.
-    const train = Math.min(typical.train, 2 * (task.split.trainCount ?? Infinity));
+    // No more than the split takes: targets go round, so that a few to spare balance them.
+    const train = Math.min(typical.train, (task.split.trainCount ?? Infinity) + 10);
     const add = (part: string, count: number, from: number): string => {
       const path = `stand-in/${task.name}/${part}.jsonl`;
       added.set(path, lines(Array.from({ length: count }, (_, i) => typicalRow(typical, from + i))));

@@ -20,7 +20,7 @@ export function createHttpWriter(url: string, upload: Upload): FileWriter {
   const send = async (): Promise<void> => {
     if (held === 0) return;
     const headers = { 'upload-id': id, 'content-range': `bytes ${sent}-${sent + held - 1}/*` };
-    await upload({ url, method: 'PUT', headers, body: piece.slice(0, held) }, held);
+    await upload({ url, method: 'PUT', headers, body: new Blob([piece.slice(0, held)]) }, held);
     sent += held;
     held = 0;
   };

@@ -33,7 +33,7 @@ export interface Outgoing {
   url: string;
   method?: 'GET' | 'HEAD' | 'PUT' | 'DELETE';
   headers?: Record<string, string>;
-  body?: Uint8Array<ArrayBuffer>;
+  body?: Uint8Array<ArrayBuffer> | Blob;
 }
 
 /** What came, its body not read yet. */

@@ -105,7 +105,6 @@ class ComparedSession extends FakeSession {
   };
   override stop = (): Promise<void> => {
     this.calls.push('stop');
-    this.judged = true;
     this.end({ reason: 'stopped', notAsked: 60, answered: 40, label: 'big' } as Partial<JudgeSummary>);
     return Promise.resolve();
   };

@@ -2,6 +2,7 @@
 // from the published series: choice of runs, tables behind figures, hostile names, and what is exported.
 import { afterEach, expect, it } from 'vitest';
 import published from '../../docs/results/lesson-splits.series.json?raw';
+import { resultsChoice } from '../../src/app/results/choice.svelte';
 import PaperPanel from '../../src/app/results/PaperPanel.svelte';
 import { parseCsv } from '../../src/formats/csv';
 import type { CollectedRun } from '../../src/report/cells';
@@ -122,6 +123,15 @@ it('reads again for chosen runs, and names one that this browser does not have',
   await settle();
   expect(words(root)).toContain('none of the chosen ones can be counted');
   expect(root.querySelectorAll('h3')).toHaveLength(0);
+});
+
+it('reads again when a judge has rated runs', async () => {
+  const session = new ResultsSession(runs);
+  const { playground } = await open(session);
+  const before = session.asked.length;
+  resultsChoice(playground).rated++;
+  await settle();
+  expect(session.asked.length).toBe(before + 1);
 });
 
 it('shows another prompt where one is picked, and keeps it in the address', async () => {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { browserFlags, findBrowser } from '../../scripts/browser.mjs';
-import { vulkanEnvironment } from '../../scripts/vulkan.mjs';
+import { hardwareDriver, vulkanEnvironment } from '../../scripts/vulkan.mjs';
 import { launchBrowser, type LaunchedBrowser } from '../../src/cli/browser';
 import { startFileServer, type FileServer } from '../../src/cli/fileServer';
 
@@ -212,4 +212,28 @@ describe('vulkanEnvironment', () => {
       expect(() => vulkanEnvironment({ PUPIL_NODE_ADAPTER: 'voodoo' })).toThrow(/swiftshader, lavapipe or default/);
     }
   });
+});
+
+describe('hardwareDriver', () => {
+  const ICD = '/usr/local/nvidia/share/vulkan/icd.d/nvidia_icd.json';
+  const usual = '/usr/share/vulkan/icd.d';
+  /** A machine's folders, each with the paths in it. */
+  const look = (more: Record<string, string[]>) => {
+    const folders: Record<string, string[]> = { '/dev': ['/dev/nvidia0'], [path.dirname(ICD)]: [ICD], ...more };
+    return (folder: string): string[] => folders[folder] ?? [];
+  };
+
+  it.runIf(process.platform === 'linux')(
+    'names a driver file that no loader would find by itself, and no other',
+    () => {
+      const named = { VK_ICD_FILENAMES: ICD, VK_DRIVER_FILES: ICD };
+      expect(hardwareDriver({}, look({}))).toEqual(named);
+      expect(hardwareDriver({}, look({ [usual]: [`${usual}/lvp_icd.json`, `${usual}/intel_icd.json`] }))).toEqual(
+        named,
+      );
+      expect(hardwareDriver({}, look({ [usual]: [`${usual}/nvidia_icd.json`] }))).toEqual({});
+      expect(hardwareDriver({}, look({ '/dev': ['/dev/null'] }))).toEqual({}); // a driver alone proves nothing
+      expect(hardwareDriver({ VK_DRIVER_FILES: '/own.json' }, look({}))).toEqual({});
+    },
+  );
 });

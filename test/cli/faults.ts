@@ -218,9 +218,11 @@ export function fillDisk(folder: string): void {
 
 /** Takes away what {@link fillDisk} wrote a moment after the words are said. */
 export async function emptiedWhenSaid(folder: string, text: Kept, words: string): Promise<void> {
-  while (!text.text.includes(words)) await new Promise((resolve) => setTimeout(resolve, 50));
-  await new Promise((resolve) => setTimeout(resolve, 1000));
-  rmSync(join(folder, FILLER));
+  const moment = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+  const end = Date.now() + 300_000; // a test whose run fails must not wait for ever
+  while (!text.text.includes(words) && Date.now() < end) await moment(50);
+  await moment(1000);
+  rmSync(join(folder, FILLER), { force: true });
 }
 
 /** The command line's own process with a run, as it is started by a person. */

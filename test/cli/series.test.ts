@@ -278,7 +278,8 @@ describe('run of a series', () => {
     const [plan] = jsonLines(result.out) as { cells: { flops: number; seeds: number }[]; totalFlops: number }[];
     expect(plan!.cells.map(({ seeds }) => seeds)).toEqual([2, 2]);
     expect(plan!.cells[0]!.flops).toBeLessThan(plan!.cells[1]!.flops);
-    expect(plan!.totalFlops).toBeCloseTo(2 * (plan!.cells[0]!.flops + plan!.cells[1]!.flops), 0);
+    // The lesson's questions are the seed's own: the two seeds differ a little.
+    expect(plan!.totalFlops / (2 * (plan!.cells[0]!.flops + plan!.cells[1]!.flops))).toBeCloseTo(1, 1);
   });
 });
 

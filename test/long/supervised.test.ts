@@ -1,5 +1,5 @@
 // supervised.test.ts: whatever becomes of the browser, its launcher, the disk or the files, a supervised run ends by itself,
-// or is gone on with, with the bytes of an undisturbed one. Real faults, one after the other; three cheaper ones are in
+// or is gone on with, with the bytes of an undisturbed one. Real faults, one after the other; three of them are told by
 // test/cli/supervisedFaults.test.ts.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
@@ -7,9 +7,10 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { buildIfStale } from '../../scripts/build.mjs';
 import { browserGroups } from '../../src/cli/browserProcesses';
+import { Gpu } from '../../src/gpu/device';
 import { Kept } from '../cli/fakeSession';
 import {
   damageNewest,
@@ -87,38 +88,59 @@ describe('a process of the browser that stands still', () => {
   });
 });
 
-it.runIf(mayMount())('a full disk in Chrome, whose profile lies on it as well, is waited for', async () => {
+it.runIf(mayMount())('a full disk in Node is waited for', async () => {
   const out = join(folder, 'full');
   mkdirSync(out);
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256m', 'tmpfs', out]);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', out]);
   try {
     const text = new Kept();
     const onEvent = once(step('instruct', 2), () => fillDisk(out));
     const emptied = emptiedWhenSaid(out, text, 'waiting until there is room');
-    const ended = await story(experiment, out, { onEvent, text });
+    const ended = await story(experiment, out, { host: 'node', onEvent, text });
     await emptied;
-    expect(ended.summary.state).toBe('finished');
-    expect(ended.results).toEqual(await undisturbed('chrome'));
+    expect(ended).toMatchObject({ summary: { state: 'finished' }, relaunches: 0 });
+    expect(ended.results).toEqual(await undisturbed('node'));
+    expect(ended.log.map((line) => line['event'])).toEqual(
+      'start opened failed waiting room opened finished'.split(' '),
+    );
   } finally {
     execFileSync('umount', [out]);
   }
 });
 
-describe('a launcher that is killed', () => {
-  it('leaves a lock and a browser that hangs: both are found, and the run goes on', async () => {
-    const out = join(folder, 'orphan');
-    const first = launched(experiment, out, ['--gpu', 'software']);
-    await first.until(step('instruct', 2));
-    strike(out, 'browser', 'SIGSTOP'); // one that runs would end with its launcher
-    first.signal('SIGKILL');
-    await first.ended;
-    const left = browserGroups(join(out, '.profile'));
-    expect(left).toHaveLength(1);
-    const ended = await story(experiment, out, { resume: true });
-    expect(ended.results).toEqual(await undisturbed('chrome'));
-    expect(ended.said).toContain(`earlier run left behind (process ${left[0]})`);
-  });
+it('in Node the newest checkpoint is damaged in both places: the one before it is used, and the log says so; then the device is lost', async () => {
+  const out = join(folder, 'damaged');
+  const stop = new AbortController();
+  const onEvent = once(step('instruct', 3), () => stop.abort());
+  const first = await story(experiment, out, { host: 'node', onEvent, signal: stop.signal });
+  expect(first.summary.state).toBe('stopped');
+  const newest = damageNewest(join(out, 'checkpoints'));
+  expect(damageNewest(join(out, '.store', first.summary.runId, 'checkpoints'))).toBe(newest);
 
+  const devices: GPUDevice[] = [];
+  const acquire = Gpu.acquire.bind(Gpu);
+  const spy = vi.spyOn(Gpu, 'acquire').mockImplementation(async (...args) => {
+    const gpu = await acquire(...args);
+    devices.push(gpu.device);
+    return gpu;
+  });
+  try {
+    const destroy = once(step('self-refine', 1), () => devices.at(-1)!.destroy());
+    const ended = await story(experiment, out, { host: 'node', resume: true, onEvent: destroy });
+    expect(ended).toMatchObject({ summary: { state: 'finished' }, relaunches: 1 });
+    expect(ended.results).toEqual(await undisturbed('node'));
+    expect(devices).toHaveLength(2);
+    const warned = ended.log.filter((line) => line['event'] === 'warning').map((line) => String(line['what']));
+    expect(warned.join('\n')).toMatch(
+      new RegExp(`commit \\d is damaged; the run goes on from checkpoint ${newest - 1} `),
+    );
+    expect(ended.log.find((line) => line['event'] === 'failed')).toMatchObject({ code: 'gpu-device-lost' });
+  } finally {
+    spy.mockRestore();
+  }
+});
+
+describe('a launcher that is killed', () => {
   it.each(['chrome', 'node'] as const)(
     'with the whole machine, half-written files, a damaged checkpoint and no browser storage left (%s)',
     async (host) => {

@@ -103,11 +103,25 @@ export async function crashPage({ context }: Visit, page: Page): Promise<void> {
   await crashed;
 }
 
-/** Holds the page still for a time, as a browser does with one that is out of sight. */
-export async function freeze({ context }: Visit, page: Page, ms: number): Promise<void> {
+/**
+ * Puts another page before this one, holds this one still for a time, as browsers do with pages out of sight, and brings it back.
+ * Its visit must be one that `mayBeHidden`.
+ * @returns how often the page was told of it
+ */
+export async function freeze({ context }: Visit, page: Page, ms: number): Promise<number> {
+  await page.evaluate(() => {
+    const told = { times: 0 };
+    Object.assign(globalThis, { frozen: told });
+    document.addEventListener('freeze', () => told.times++);
+  });
+  const other = await context.newPage();
+  await other.bringToFront();
   const browser = await context.newCDPSession(page);
   await browser.send('Page.setWebLifecycleState', { state: 'frozen' });
   await new Promise((resolve) => setTimeout(resolve, ms));
   await browser.send('Page.setWebLifecycleState', { state: 'active' });
   await browser.detach();
+  await page.bringToFront();
+  await other.close();
+  return page.evaluate(() => (globalThis as unknown as { frozen: { times: number } }).frozen.times);
 }

@@ -31,10 +31,10 @@ const STROKES: readonly (string | undefined)[] = [
   '8 4',
   '2 3',
   '10 3 2 3',
-  '14 3',
-  '5 2',
-  '1 4',
+  '16 4',
+  '4 2',
   '12 3 2 3 2 3',
+  '1 6',
 ];
 /** More lines than these cannot be told apart. */
 export const MOST_CURVES = STROKES.length;
@@ -174,7 +174,7 @@ function marksOf({ mark, points }: Line, i: number, count: number): (XY & { mark
 
 function curvePlot(lines: readonly Line[], theme: FigureTheme, plot: Plot, width: number): FigurePlot {
   const several = lines.some(({ mark }) => mark !== '');
-  const palette = [...theme.lines, theme.ink, theme.soft, theme.good, theme.bad];
+  const palette = [...theme.lines, theme.ink, theme.soft, theme.bad, theme.lines[0]];
   // One run's few lines are told apart by colour and the legend's words; those of several by their stroke as well.
   const styles = lines.map((_, i) => ({ stroke: palette[i % palette.length]!, strokes: STROKES[i % STROKES.length] }));
   const shown = lines.map((line) => ({ ...line, points: thinned(line.points, 2 * width) }));

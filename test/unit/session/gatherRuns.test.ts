@@ -98,6 +98,19 @@ describe('runs', () => {
   });
 });
 
+describe('full runs', () => {
+  it('jobs that ended early as they should are neither runs nor missing, and grid.json tells the cells', async () => {
+    const shared = { ...runFiles(report({ runId: 'i', state: 'stopped' })), 'ended.json': json({ until: 'instruct' }) };
+    const series = { name: 'Smoke', experiment: 'smoke', seeds: 2 };
+    const found = await gather({
+      folders: [folder('/g/instruct-1', shared), folder('/g/cell-seed0', runFiles())],
+      grids: [file('/g/grid.json', json({ format: 'pupil-grid', series, runs: [], jobs: [] }))],
+    });
+    expect([found.runs.length, found.pending, found.left]).toEqual([1, [], []]);
+    expect(found.grids).toMatchObject([{ name: 'Smoke', runs: 2, finished: 1 }]);
+  });
+});
+
 describe('unfinished runs', () => {
   it('say how far they got: stopped, failed with the error, killed with the last checkpoint', async () => {
     const timings: RunReport['timings'] = [{ phase: 'self-refine', seconds: 1 }];
