@@ -57,8 +57,7 @@ export function queuedGrid(
   const grid = slug(series.name);
   return {
     grid,
-    // A base experiment that is written out may hold paths; those of the runs count.
-    series: { ...series, experiment: typeof series.experiment === 'string' ? series.experiment : {} },
+    series,
     cells,
     runs: runs.map(({ id, cell, seed }) => ({ id, cell, seed })),
     jobs: jobs.map(({ id, kind, title, experiment, until, after }) => ({
