@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -189,8 +190,11 @@ it('a snapshot of a folder whose run goes on is of one checkpoint', async () => 
   const store = await FolderStore.open(fresh());
   const here = fresh();
   const claimed = await ClaimedFolder.claim(store, 'runs/live', here, 'job');
+  mkdirSync(join(here, 'checkpoints'));
   const set = (n: number): void => {
-    for (const name of ['part-0.bin', 'commit-0.json']) write(join(here, 'checkpoints', name), `${n}`);
+    for (const name of ['part-0.bin', 'commit-0.json']) {
+      renameSync(write(join(here, 'new'), `${n}`), join(here, 'checkpoints', name)); // as checkpoints are written
+    }
   };
   set(1);
   const put = store.putFile.bind(store);
@@ -205,5 +209,8 @@ it('a snapshot of a folder whose run goes on is of one checkpoint', async () => 
   const texts = readdirSync(join(back, 'checkpoints')).map((name) =>
     readFileSync(join(back, 'checkpoints', name), 'utf8'),
   );
-  expect(texts).toEqual(['2', '2']);
+  expect(texts).toEqual(['1', '1']);
+  await claimed.save('finished');
+  const { files } = (await newestSnapshot(store, 'runs/live'))!;
+  expect(new Set(files.map(({ sha256 }) => sha256)).size).toBe(1); // both of the second
 });

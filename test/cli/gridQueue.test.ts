@@ -58,7 +58,8 @@ it.skipIf(!HAS_REDIS)(
 
       const ends = await endsOf(redis.url, 'tiny-grid');
       expect([...ends.values()]).toEqual(Array.from({ length: 4 }, () => ['completed'])); // three runs and the table
-      expect(computedIn(store, 'tiny-grid')).toEqual({ 'generate-pairs': 2, 'self-refine': 2 }); // the rest was shared
+      const once = { 'baseline Baseline': 1, instruct: 1 };
+      expect(computedIn(store, 'tiny-grid')).toEqual({ ...once, 'generate-pairs': 2, 'self-refine': 2 });
 
       const local = await pupil(['full', grid, '--local', '--out', join(folder, 'local'), '--host', 'node', '--json']);
       expect(local.code, local.err).toBe(0);

@@ -76,8 +76,13 @@ it.skipIf(!HAS_REDIS)(
       const ends = await endsOf(redis.url, 'tiny-grid');
       expect(ends.size).toBe(jobs + 1); // the table is one as well
       expect([...ends.values()].every((events) => events.length === 1 && events[0] === 'completed')).toBe(true);
-      // Four baselines (a student and a seed each) were asked for once; every adapter is a cell's own.
-      expect(computedIn(store, 'tiny-grid')).toEqual({ instruct: 16, 'generate-pairs': 16, 'self-refine': 16 });
+      // Four baselines, a student and a seed each; every adapter is a cell's own.
+      expect(computedIn(store, 'tiny-grid')).toEqual({
+        'baseline Baseline': 4,
+        instruct: 16,
+        'generate-pairs': 16,
+        'self-refine': 16,
+      });
 
       const local = await pupil(['full', grid, '--local', '--out', join(folder, 'local'), '--host', 'node', '--json']);
       expect(local.code, local.err).toBe(0);

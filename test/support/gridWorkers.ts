@@ -94,7 +94,7 @@ export async function endsOf(url: string, namespace: string): Promise<Map<string
   return found;
 }
 
-/** How often each phase was computed over all finished runs of a folder store, by the runs' own logs. */
+/** How often each phase was computed over all jobs of a folder store, by the runs' own logs. */
 export function computedIn(store: string, namespace: string): Record<string, number> {
   const counts: Record<string, number> = {};
   const runs = join(store, namespace, 'runs');
@@ -106,14 +106,16 @@ export function computedIn(store: string, namespace: string): Record<string, num
       files: { path: string; sha256: string }[];
     };
     const report = files.find(({ path }) => path === 'report.json');
-    if (report === undefined) continue; // a job that ends early has none
+    if (report === undefined) continue;
     const { log } = JSON.parse(readFileSync(join(runs, id, 'files', report.sha256), 'utf8')) as {
       log: { message: string }[];
     };
     const taken = new Set(
       log.flatMap(({ message }) => /^(.+): taken from the shared results/.exec(message)?.[1] ?? []),
     );
-    for (const phase of ['baseline Baseline', 'instruct', 'generate-pairs', 'self-refine']) {
+    const phases = ['baseline Baseline', 'instruct', 'generate-pairs', 'self-refine'];
+    const reached = id.startsWith('baseline-') ? 1 : id.startsWith('instruct-') ? 2 : phases.length; // jobs that end early
+    for (const phase of phases.slice(0, reached)) {
       if (!taken.has(phase)) counts[phase] = (counts[phase] ?? 0) + 1;
     }
   }

@@ -5,9 +5,9 @@
 //
 //     <area>/manifests/<number>-<writer>.json, <area>/files/<sha256>
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { PupilError } from '../../base/errors';
 import { ContentChanged, contentOf, type ArtefactStore, type Content } from './artefactStore';
 
@@ -43,6 +43,8 @@ export class ClaimLost extends Error {
 
 /** In the local folder: whose state it holds. */
 const MARKER = '.snapshot.json';
+/** Likewise: the files that are being sent. */
+const HELD = '.held';
 /** A run goes on while its folder is read: so often is tried to see it at rest. */
 const TRIES = 4;
 
@@ -102,7 +104,7 @@ async function filesIn(folder: string, below = ''): Promise<string[]> {
   return found.sort((a, b) => Number(b.includes('/commit-')) - Number(a.includes('/commit-')) || (a < b ? -1 : 1));
 }
 
-/** Sizes and times: whether a folder was at rest between two looks. */
+/** Sizes and times of the checkpoints: whether one was written between two looks. */
 async function restOf(folder: string, paths: readonly string[]): Promise<string> {
   const lines = await Promise.all(
     paths
@@ -113,6 +115,29 @@ async function restOf(folder: string, paths: readonly string[]): Promise<string>
       }),
   );
   return lines.join('\n');
+}
+
+/**
+ * A second name for each file of a folder, in a moment, so that the run may go on while they are read and sent. Checkpoints are
+ * replaced by renaming and never written to, so that a second name keeps what was there; what is appended to is copied.
+ * @throws ContentChanged where a checkpoint was written in this moment
+ */
+async function hold(folder: string, paths: readonly string[], to: string): Promise<void> {
+  await rm(to, { recursive: true, force: true });
+  const before = await restOf(folder, paths);
+  for (const path of paths) {
+    const target = join(to, path);
+    await mkdir(dirname(target), { recursive: true });
+    const linked =
+      path.startsWith('checkpoints/') &&
+      (await link(join(folder, path), target).then(
+        () => true,
+        () => false, // some file systems have no second names
+      ));
+    if (!linked) await copyFile(join(folder, path), target);
+  }
+  if ((await restOf(folder, paths)) !== before)
+    throw new ContentChanged(`${folder}: a checkpoint was written meanwhile`);
 }
 
 /** A run's folder, claimed by this worker. */
@@ -174,8 +199,7 @@ export class ClaimedFolder {
   }
 
   /**
-   * Makes the folder as it is now the newest state. While the run goes on, a checkpoint may be written meanwhile: then it
-   * is looked at again.
+   * Makes the folder as it is now the newest state, while the run goes on.
    *
    * @param options what came of the run; a folder of it that nobody needs any more
    * @throws ClaimLost where another worker has begun since
@@ -215,10 +239,11 @@ export class ClaimedFolder {
     const paths = (await filesIn(this.folder)).filter(
       (path) => without === undefined || !path.startsWith(`${without}/`),
     );
-    const before = await restOf(this.folder, paths);
+    const held = join(this.folder, HELD);
+    await hold(this.folder, paths, held);
     const files: SnapshotFile[] = [];
     for (const path of paths) {
-      const file = join(this.folder, path);
+      const file = join(held, path);
       const content = await contentOf(file);
       files.push({ path, ...content });
       const name = `${this.area}/files/${content.sha256}`;
@@ -226,9 +251,7 @@ export class ClaimedFolder {
       if (!known && (await this.store.sizeOf(name)) !== content.sizeBytes)
         await this.store.putFile(name, file, content);
     }
-    if ((await restOf(this.folder, paths)) !== before) {
-      throw new ContentChanged(`${this.folder}: a checkpoint was written meanwhile`);
-    }
+    await rm(held, { recursive: true, force: true });
     return files;
   }
 
