@@ -1,5 +1,6 @@
 // browserWays.ts: the ways to start a browser on this machine's GPU, in the order in which they are tried, and which of
 // them is kept. Under the flags for a GPU a browser falls back to software SILENTLY, so an adapter alone proves nothing.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PupilError } from '../base/errors';
 import type { DoctorReport, SessionApi } from '../session/protocol';
 import type { GpuMode, LaunchedBrowser } from './browser';
@@ -13,6 +14,8 @@ export interface Way {
   extraFlags?: readonly string[];
   /** In a window on a display without a screen. */
   headed?: boolean;
+  /** To be waited for before it. */
+  afterMs?: number;
 }
 
 /** To be tried in turn where a server's GPU does not show itself under the first. */
@@ -25,6 +28,8 @@ const VULKAN_WAYS: readonly Way[] = [
   },
   { title: "headless on the system's Vulkan", gpu: 'vulkan', extraFlags: ['--use-vulkan=native'] },
 ];
+/** A card that nobody has used since the machine started may take longer than a browser waits: seen on an H100. */
+const AGAIN: Way = { title: 'headless on Vulkan once more, with the card awake', gpu: 'vulkan', afterMs: 5_000 };
 const HEADED: Way = { title: 'in a window under Xvfb', gpu: 'vulkan', headed: true };
 const SOFTWARE: Way = { title: 'in software', gpu: 'software' };
 const NATIVE: Way = { title: 'as on a desktop', gpu: 'native' };
@@ -33,7 +38,11 @@ const NATIVE: Way = { title: 'as on a desktop', gpu: 'native' };
 export function waysFor(mode: string, machine: Machine): readonly Way[] {
   if (mode === 'software') return [SOFTWARE];
   if (mode === 'native') return [NATIVE];
-  const vulkan = hasCommand(machine, 'Xvfb') ? [...VULKAN_WAYS, HEADED] : VULKAN_WAYS;
+  const vulkan = [
+    ...VULKAN_WAYS,
+    ...(hasNvidiaDevice(machine) ? [AGAIN] : []),
+    ...(hasCommand(machine, 'Xvfb') ? [HEADED] : []),
+  ];
   if (mode === 'vulkan') return vulkan;
   if (machine.platform !== 'linux') return [NATIVE, SOFTWARE];
   const hasGpu = hasNvidiaDevice(machine) || machine.exists('/dev/nvidiactl') || machine.exists('/dev/dri/renderD128');
@@ -64,12 +73,14 @@ export async function firstThatServes<T extends Opened>(
   ways: readonly Way[],
   open: (way: Way) => Promise<T>,
   note: (text: string) => void,
+  pause: (ms: number) => Promise<unknown> = sleep,
 ): Promise<{ opened: T; tried: TriedWay[] }> {
   const tried: TriedWay[] = [];
   let failure: PupilError | undefined;
   for (const [i, way] of ways.entries()) {
     const last = i === ways.length - 1;
     let opened: T | undefined;
+    if (way.afterMs !== undefined) await pause(way.afterMs);
     try {
       opened = await open(way);
       const report = await opened.session.doctor();

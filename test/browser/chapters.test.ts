@@ -335,6 +335,7 @@ describe('widgets', () => {
     const verdicts = (): string[] =>
       ['strict', 'literal', 'paper-compat'].map((name) => said(three, `verdict-${name}`).replace(/^\W+/, ''));
     expect(verdicts()).toEqual(['wrong', 'right', 'right']);
+    expect(three.innerText).toContain('The scorers disagree on this text');
     button(three, 'Option E').click();
     await settle();
     expect(verdicts()).toEqual(['right', 'right', 'wrong']);

@@ -80,6 +80,12 @@ it('names what it needs, takes a folder for it, and goes on with the files under
   const [what] = session.exported.map((request) => request.what as { files: FileRoot });
   expect(mounts(what!.files)).toEqual({ '/models/tiny': ['config.json'] });
 
+  // A resume reads questions and demonstrations as well.
+  button(root, 'Resume').click();
+  await settle();
+  expect(session.request).toBeUndefined();
+  expect(playground.notice?.message).toMatch(/not found here:\n\/data\/train\.jsonl\n\/data\/test\.jsonl$/);
+
   const more = files('data/train.jsonl', 'data/test.jsonl');
   await playground.places.give('far-1', Promise.resolve({ name: 'data', files: more }));
   flushSync();

@@ -12,6 +12,7 @@ type Found = 'nothing' | 'software' | 'hardware' | 'broken';
 async function kept(ways: ReturnType<typeof waysFor>, finds: readonly Found[]) {
   const closed: number[] = [];
   const notes: string[] = [];
+  const waits: number[] = [];
   let tried = 0;
   const { opened, tried: told } = await firstThatServes(
     ways,
@@ -31,8 +32,9 @@ async function kept(ways: ReturnType<typeof waysFor>, finds: readonly Found[]) {
       });
     },
     (text) => notes.push(text),
+    (ms) => Promise.resolve(void waits.push(ms)),
   );
-  return { way: opened.way, closed, notes, gave: told.map(({ gave }) => gave) };
+  return { way: opened.way, closed, notes, gave: told.map(({ gave }) => gave), waits };
 }
 
 const SERVER = madeUpMachine(IN_ORDER);
@@ -40,13 +42,14 @@ const GPU = waysFor('auto', SERVER);
 
 describe('the ways of a machine', () => {
   const flags = (mode: string, machine = SERVER): string[] =>
-    waysFor(mode, machine).map(({ gpu, extraFlags = [], headed }) =>
-      [gpu, ...extraFlags, ...(headed === true ? ['headed'] : [])].join(' '),
+    waysFor(mode, machine).map(({ gpu, extraFlags = [], headed, afterMs }) =>
+      [gpu, ...extraFlags, ...(headed === true ? ['headed'] : []), ...(afterMs ? ['later'] : [])].join(' '),
     );
   const VULKAN = [
     'vulkan',
     'vulkan --enable-features=Vulkan,VulkanFromANGLE,DefaultANGLEVulkan',
     'vulkan --use-vulkan=native',
+    'vulkan later',
   ];
 
   it('with a card: all of Vulkan, a window where there is Xvfb, software last', () => {
@@ -63,6 +66,8 @@ describe('the ways of a machine', () => {
     expect(flags('native')).toEqual(['native']);
     const { '/usr/bin/Xvfb': _, ...files } = nvidiaFiles();
     expect(flags('vulkan', madeUpMachine({ files }))).toEqual(VULKAN);
+    const other = madeUpMachine({ files: { '/dev/dri/renderD128': '' } });
+    expect(flags('vulkan', other)).toEqual(VULKAN.slice(0, 3));
   });
 });
 
@@ -73,6 +78,7 @@ describe('a way to start the browser', () => {
       closed: [],
       notes: [],
       gave: ['a hardware adapter (nvidia ampere)'],
+      waits: [],
     });
   });
 
@@ -92,15 +98,24 @@ describe('a way to start the browser', () => {
   });
 
   it('is an error where even the last does not start', async () => {
-    await expect(kept(waysFor('vulkan', SERVER), ['nothing', 'broken', 'broken', 'broken'])).rejects.toMatchObject({
+    await expect(
+      kept(waysFor('vulkan', SERVER), ['nothing', 'broken', 'broken', 'broken', 'broken']),
+    ).rejects.toMatchObject({
       code: 'browser',
     });
     await expect(kept(waysFor('software', SERVER), ['broken'])).rejects.toThrow('did not start');
   });
 
   it('for software is the last resort where a GPU was hoped for, and said to be', async () => {
-    const { way, closed, notes } = await kept(GPU, ['software', 'software', 'software', 'software', 'software']);
-    expect([way, closed]).toEqual([4, [0, 1, 2, 3]]);
+    const { way, closed, notes } = await kept(GPU, [
+      'software',
+      'software',
+      'software',
+      'software',
+      'software',
+      'software',
+    ]);
+    expect([way, closed]).toEqual([5, [0, 1, 2, 3, 4]]);
     expect(notes.at(-1)).toContain('computes in software');
   });
 
@@ -110,6 +125,13 @@ describe('a way to start the browser', () => {
   });
 
   it('which is the last is kept whatever it gives, so that doctor can say what', async () => {
-    expect((await kept(waysFor('vulkan', SERVER), ['software', 'nothing', 'nothing', 'nothing'])).way).toBe(3);
+    expect((await kept(waysFor('vulkan', SERVER), ['software', 'nothing', 'nothing', 'nothing', 'nothing'])).way).toBe(
+      4,
+    );
+  });
+
+  it('is the first once more, a while later, for a card that slept through all of them', async () => {
+    const { way, waits } = await kept(GPU, ['nothing', 'nothing', 'nothing', 'hardware']);
+    expect([way, waits]).toEqual([3, [5000]]);
   });
 });
