@@ -163,7 +163,7 @@ describe.skipIf(!HAS_REDIS)('a grid in a queue (needs redis-server)', { timeout:
     expect(await tableOf(at)).toMatchObject({ finished: 4 });
   });
 
-  it('puts into Redis no path of the data root and no part of its address', async () => {
+  it('puts into Redis no path of this installation', async () => {
     at = await lab();
     await at.queue.add(at.grid);
     const job = await at.queue.job(at.grid.jobs[0]!.id);

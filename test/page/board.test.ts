@@ -1,7 +1,6 @@
 // board.test.ts: the board's page in headless Chromium: what a job is called is text, it follows the queue, nothing is wider
-// than the window, axe-core finds nothing, and only this machine is answered. PUPIL_SHOTS: a folder for pictures of it.
+// than the window, axe-core finds nothing, and only this machine is answered.
 import { request } from 'node:http';
-import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { ensureBrowser } from '../../scripts/browser.mjs';
@@ -98,8 +97,6 @@ it('the board as a page: live, readable at every size, and text stays text', { t
       await page.setViewportSize({ width, height });
       await page.emulateMedia({ colorScheme: scheme });
       expect(await faultsOf(page), `${name}, ${scheme}`).toEqual([]);
-      const shots = process.env['PUPIL_SHOTS'];
-      if (shots !== undefined) await page.screenshot({ path: join(shots, `board-${name}-${scheme}.png`) });
     }
     server.show({ ...board, paused: true, grids: [{ ...board.grids[0]!, rows: rows.slice(0, 1) }] });
     await page.getByText('paper (paused)').waitFor();
