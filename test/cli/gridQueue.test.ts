@@ -56,6 +56,9 @@ it.skipIf(!HAS_REDIS)(
       expect(waited.code, `${waited.err}\n${workers.map(({ text }) => text).join('\n')}`).toBe(0);
       expect(waited.lines.find(({ type }) => type === 'queue-table')).toMatchObject({ finished: 2, missing: [] });
 
+      second.signal('SIGTERM');
+      expect(await second.ended, second.text).toBe(130);
+
       const ends = await endsOf(redis.url, 'tiny-grid');
       expect([...ends.values()]).toEqual(Array.from({ length: 4 }, () => ['completed'])); // three runs and the table
       const once = { 'baseline Baseline': 1, instruct: 1 };

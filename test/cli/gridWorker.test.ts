@@ -257,6 +257,23 @@ describe.skipIf(!HAS_REDIS)('a grid in a queue (needs redis-server)', { timeout:
     expect([...at.begun].sort()).toEqual(at.grid.jobs.map(({ id }) => id).sort()); // none twice
   });
 
+  it('ends when it is asked to while Redis is away, with its run stored; another one goes on', async () => {
+    at = await lab();
+    await at.queue.add(at.grid);
+    const one = at.worker(async ({ stopped }) => {
+      await stopped;
+      return 'stopped';
+    });
+    await until('a run', () => at.begun.length === 1);
+    await redis.kill();
+    one.worker.stop();
+    expect(await one.done).toBe(130);
+    await redis.start();
+    expect(await at.worker().done).toBe(0);
+    expect(at.begun).toHaveLength(at.grid.jobs.length + 1);
+    expect(await tableOf(at)).toMatchObject({ finished: 4 });
+  });
+
   it('ends a run whose lock another worker has, and finishes nothing twice', async () => {
     at = await lab();
     await at.queue.add(at.grid);

@@ -7,7 +7,8 @@
 import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DelayedError, UnrecoverableError, WaitingError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { fromPlainError, PupilError, type ErrorCode, type PlainError } from '../../base/errors';
 import { takeProcessLock } from '../../base/processLock';
@@ -139,7 +140,7 @@ export class GridWorker {
       const why = await this.ended;
       await worker.pause(true); // takes no more
       for (const one of this.running.values()) this.stopOne(one, 'shutdown');
-      await worker.close();
+      await this.closed(worker);
       return why === 'asked' ? 130 : why === 'ill' ? 1 : 0;
     } finally {
       clearInterval(leaveOnce);
@@ -150,6 +151,13 @@ export class GridWorker {
         release();
       }
     }
+  }
+
+  /** All runs have ended and the queue knows it; where it is away it learns it from the locks that expire. */
+  private async closed(worker: Worker<JobData, unknown, string>): Promise<void> {
+    const closed = worker.close();
+    while (this.running.size > 0) await sleep(100);
+    await Promise.race([closed, sleep(this.redis.status === 'ready' ? 30_000 : 1000)]);
   }
 
   /** Takes no more; runs write a checkpoint, and their jobs are given back. */
@@ -216,6 +224,7 @@ export class GridWorker {
       state: 'started',
       attempt: job.attemptsStarted,
     });
+    void this.tellQueue(one, meter);
     let end: QueuedJobEnd;
     try {
       const { context, options, store, shared } = this;
@@ -253,9 +262,9 @@ export class GridWorker {
 
   /** Not a failure and no attempt: the job waits for a worker again. */
   private async giveBack(job: RunJob, token: string, afterMs: number): Promise<never> {
+    if (this.redis.status !== 'ready') throw new Error(`${job.id}: not given back, the queue is away`);
     if (afterMs > 0) {
       await job.moveToDelayed(Date.now() + afterMs, token);
-      const { DelayedError } = await import('bullmq');
       throw new DelayedError();
     }
     await job.moveToWait(token);
