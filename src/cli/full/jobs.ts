@@ -90,7 +90,7 @@ export function gridJobs({ runs }: Pick<LoadedSeries, 'runs'>): GridJob[] {
     .map(([key, own]): GridJob => ({
       id: `baseline-${key}`,
       kind: 'baseline',
-      title: `baseline for ${own.length} runs (${own[0]!.title})`,
+      title: `the untouched student, once for ${own.length} jobs`,
       experiment: own[0]!.experiment,
       inputs: own[0]!.inputs,
       until: 'baseline',

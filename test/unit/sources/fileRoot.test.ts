@@ -213,6 +213,20 @@ describe('http root', () => {
     });
   });
 
+  it('sends blobs, whose bytes a browser does not tell its driver', async () => {
+    const bodies: unknown[] = [];
+    const heard: typeof fetch = (input, init) => {
+      bodies.push(init?.body);
+      return fetch(input, init);
+    };
+    const to = root({ fetch: heard });
+    await to.write('out.bin', CONTENT);
+    const writer = await to.create('out.bin');
+    await writer.write(new Uint8Array(8 * 2 ** 20)); // a whole piece
+    expect(bodies).toHaveLength(2);
+    for (const body of bodies) expect(body).toBeInstanceOf(Blob);
+  });
+
   it('writes with PUT; no room left is storage-full', async () => {
     await root().write('out/report.json', new TextEncoder().encode('{}'));
     expect(uploads.get('/files/out/report.json')?.toString()).toBe('{}');
