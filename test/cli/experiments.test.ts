@@ -37,29 +37,33 @@ describe.skipIf(!process.env.PUPIL_DATA)('story_llama (needs PUPIL_DATA)', () =>
     },
   );
 
-  it('CSQA on Dawn in Node: PaLM’s demonstrations, five options, probing', { timeout: 900_000 }, async () => {
-    const path = shortened('csqa-story-llama', {
-      tasks: [{ split: { testLimit: 6 } }],
-      demonstrations: [{ limit: 12 }],
-      phases: {
-        instruct: { epochs: 2, batchSize: 6, microBatchTokens: 1024 },
-        selfRefine: {
-          maxSteps: 2,
-          batchSize: 4,
-          microBatchTokens: 1024,
-          minValidationPairs: 2,
-          evaluateEverySteps: 2,
-          sampling: { maxNewTokens: 16, batchSize: 12 },
+  it.runIf(process.env.PUPIL_TEST_LONG)(
+    'CSQA on Dawn in Node: PaLM’s demonstrations, five options, probing',
+    { timeout: 900_000 },
+    async () => {
+      const path = shortened('csqa-story-llama', {
+        tasks: [{ split: { testLimit: 6 } }],
+        demonstrations: [{ limit: 12 }],
+        phases: {
+          instruct: { epochs: 2, batchSize: 6, microBatchTokens: 1024 },
+          selfRefine: {
+            maxSteps: 2,
+            batchSize: 4,
+            microBatchTokens: 1024,
+            minValidationPairs: 2,
+            evaluateEverySteps: 2,
+            sampling: { maxNewTokens: 16, batchSize: 12 },
+          },
         },
-      },
-      evaluation: { maxNewTokens: 12, probing: true },
-    });
-    const out = join(folder, 'csqa');
-    const ended = await pupil(['run', path, '--out', out, '--json', '--host', 'node']);
-    expect(ended.code, ended.err).toBe(0);
-    const report = expectComplete(out);
-    const losses = metrics(out, 'instruct').map((row) => row.loss!);
-    expect(losses.at(-1)!).toBeLessThan(losses[0]!);
-    expect(report.evaluations.some((row) => row.scorer === 'probing')).toBe(true);
-  });
+        evaluation: { maxNewTokens: 12, probing: true },
+      });
+      const out = join(folder, 'csqa');
+      const ended = await pupil(['run', path, '--out', out, '--json', '--host', 'node']);
+      expect(ended.code, ended.err).toBe(0);
+      const report = expectComplete(out);
+      const losses = metrics(out, 'instruct').map((row) => row.loss!);
+      expect(losses.at(-1)!).toBeLessThan(losses[0]!);
+      expect(report.evaluations.some((row) => row.scorer === 'probing')).toBe(true);
+    },
+  );
 });

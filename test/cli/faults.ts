@@ -213,7 +213,12 @@ const FILLER = 'filler.bin';
 /** Leaves so little room that a small file still fits and a checkpoint does not. */
 export function fillDisk(folder: string): void {
   const { bavail, bsize } = statfsSync(folder);
-  writeFileSync(join(folder, FILLER), Buffer.alloc(Math.max(0, bavail * bsize - 64 * 1024)));
+  try {
+    writeFileSync(join(folder, FILLER), Buffer.alloc(Math.max(0, bavail * bsize - 64 * 1024)));
+  } catch (error) {
+    // Whoever else wrote meanwhile has filled it with us.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+  }
 }
 
 /** Takes away what {@link fillDisk} wrote a moment after the words are said. */

@@ -79,7 +79,9 @@ export function runOnce(
   out: string,
   options: { resume: boolean; killAfter?: { events: number; ms: number } },
 ): Promise<Outcome> {
-  const args = [path.join(ROOT, 'dist/cli/pupil.js'), 'run', experiment, '--out', out, '--json', '--gpu', 'software'];
+  // Resumed by hand, not relaunched: that is supervisedFaults.test.ts.
+  const flags = ['--json', '--gpu', 'software', '--retries', '0'];
+  const args = [path.join(ROOT, 'dist/cli/pupil.js'), 'run', experiment, '--out', out, ...flags];
   const child = spawn(process.execPath, options.resume ? [...args, '--resume'] : args, { cwd: ROOT });
   let events = 0;
   let err = '';

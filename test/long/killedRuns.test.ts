@@ -1,4 +1,5 @@
-// killedRuns.test.ts: the claim of test/cli/verbsKill.test.ts with ten kills.
+// killedRuns.test.ts: a run whose browser is killed ten times at random moments, and which is resumed by hand each time, ends with the
+// same bytes as an undisturbed one. What mends itself: test/cli/supervisedFaults.test.ts.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
