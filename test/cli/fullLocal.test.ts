@@ -58,6 +58,8 @@ it(
     expect(third.code, third.err).toBe(0);
     expect(jobs(third.lines, 'started')).toEqual([]);
 
+    // Beside test/unit/session/phaseResults.test.ts, which says the same of one run.
+    if (process.env['PUPIL_TEST_LONG'] === undefined) return;
     const alone = join(folder, 'series');
     const series = await pupil(['run', grid, '--out', alone, '--host', 'node', '--json']);
     expect(series.code, series.err).toBe(0);

@@ -13,7 +13,7 @@ import { pupil } from './process';
 const folder = mkdtempSync(join(tmpdir(), 'pupil-grid-queue-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-it.skipIf(!HAS_REDIS)(
+it.skipIf(!HAS_REDIS || process.env['PUPIL_TEST_LONG'] === undefined)(
   'two workers, one killed mid-run, and a Redis that is killed as well: every job ends once and the table is that of a local run (needs redis-server)',
   { timeout: 900_000 },
   async () => {

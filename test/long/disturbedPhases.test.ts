@@ -1,4 +1,4 @@
-// disturbedPhases.test.ts: what test/page/disturbedRun.test.ts lets befall a run of the built page, in every phase of one: a run
+// disturbedPhases.test.ts: what disturbedRun.test.ts lets befall a run of the built page, in every phase of one: a run
 // whose storage is full five times, one whose page crashes five times, one that is held still five times. Each ends with every
 // number of the one that was left alone. Minutes on a software adapter. Not here: a GPU process that crashes again and again.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

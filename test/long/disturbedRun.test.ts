@@ -4,8 +4,8 @@
 // test/long/disturbedPhases.test.ts.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Page } from 'playwright-core';
-import { finished, inPhase, PAIRS, REFINE } from './labPlace';
-import { visit, type Visit } from './openPage';
+import { finished, inPhase, PAIRS, REFINE } from '../page/labPlace';
+import { visit, type Visit } from '../page/openPage';
 import {
   crashGpu,
   crashPage,
@@ -16,9 +16,7 @@ import {
   startChanged,
   startShort,
   wayOn,
-} from './shortRun';
-
-const LONG = process.env['PUPIL_TEST_LONG'] !== undefined;
+} from '../page/shortRun';
 
 describe('a run of the page', { timeout: 600_000 }, () => {
   let visited: Visit;
@@ -55,25 +53,22 @@ describe('a run of the page', { timeout: 600_000 }, () => {
     expect(problems).toEqual([]);
   });
 
-  it.runIf(LONG)(
-    'out of sight and held still for a while, goes on when it is seen again, and ends the same',
-    async () => {
-      const hidden = await visit({ mayBeHidden: true });
-      try {
-        const { page } = hidden;
-        await startShort(hidden);
-        await page.getByText('Tokens per second now').waitFor();
-        const step = page.locator('.facts dd').first();
-        expect(await freeze(hidden, page, 4000)).toBe(1);
-        expect(await step.innerText(), 'it did nothing meanwhile').toMatch(/^[1-9] of \d+$/);
-        await finished(page);
-        expect(await page.getByRole('alert').count()).toBe(0);
-        expect(await outcomeOf(page)).toEqual(leftAlone);
-      } finally {
-        await hidden.end();
-      }
-    },
-  );
+  it('out of sight and held still for a while, goes on when it is seen again, and ends the same', async () => {
+    const hidden = await visit({ mayBeHidden: true });
+    try {
+      const { page } = hidden;
+      await startShort(hidden);
+      await page.getByText('Tokens per second now').waitFor();
+      const step = page.locator('.facts dd').first();
+      expect(await freeze(hidden, page, 4000)).toBe(1);
+      expect(await step.innerText(), 'it did nothing meanwhile').toMatch(/^[1-9] of \d+$/);
+      await finished(page);
+      expect(await page.getByRole('alert').count()).toBe(0);
+      expect(await outcomeOf(page)).toEqual(leftAlone);
+    } finally {
+      await hidden.end();
+    }
+  });
 
   describe('one run, each part going on from what the one before left', () => {
     let other: Page;
