@@ -137,7 +137,9 @@ describe('talk', () => {
         sizeBytes: 1,
       },
     ];
+    const report = { experiment: playground.experiments.checked.experiment };
     session.artefacts = {
+      'report.json': new TextEncoder().encode(JSON.stringify(report)),
       'adapters/instruct/adapter_model.safetensors': new Uint8Array(1),
       'adapters/self-refine/adapter_model.safetensors': new Uint8Array(1),
     };
