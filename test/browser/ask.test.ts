@@ -101,7 +101,9 @@ describe('the before/after box', () => {
     const session = new AskedSession();
     const { root, playground } = await opened(session);
     session.stored = [finishedRun(playground.experiments.checked.experiment!.name)];
+    const report = { experiment: playground.experiments.checked.experiment };
     session.artefacts = {
+      'report.json': new TextEncoder().encode(JSON.stringify(report)),
       'adapters/instruct/adapter_model.safetensors': new Uint8Array(1),
       'adapters/self-refine/adapter_model.safetensors': new Uint8Array(1),
     };
