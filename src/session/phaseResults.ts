@@ -26,6 +26,9 @@ const LOGGED: Partial<Record<PhaseName, readonly string[]>> = {
   'generate-pairs': ['pairs: '],
   'self-refine': ['self-refine: '],
 };
+/** What is said here of a result: of this run's taking and putting, so no part of the result. */
+const ABOUT_SHARING =
+  /: (taken from the shared results|a shared result could not be used|its result could not be shared)/;
 /** The tensors that a phase leaves behind. */
 const LEAVES: Partial<Record<PhaseName, keyof RunTensors>> = {
   instruct: 'instructed',
@@ -163,7 +166,12 @@ function resultIn(state: RunState, { phase, system }: SharedWork): RunState {
     ...(phase === 'generate-pairs' && state.pairs !== undefined ? { pairs: state.pairs } : {}),
     ...(phase === 'self-refine' && state.kept !== undefined ? { kept: state.kept } : {}),
     timings: state.timings.filter((row) => row.phase === phase),
-    log: system === undefined ? state.log.filter(({ message }) => begins.some((word) => message.startsWith(word))) : [],
+    log:
+      system !== undefined
+        ? []
+        : state.log.filter(
+            ({ message }) => begins.some((word) => message.startsWith(word)) && !ABOUT_SHARING.test(message),
+          ),
     tensors: leaves === undefined || state.tensors[leaves] === undefined ? {} : { [leaves]: state.tensors[leaves] },
   };
 }

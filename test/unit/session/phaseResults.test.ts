@@ -140,7 +140,10 @@ describe('shared results', () => {
     const told = made.events.filter((event) => event.type === 'log' && /is damaged/.test(event.message));
     expect(told).toHaveLength(6);
     await expectSame('alone', 'mended');
-    expect((await run('mended-again', experimentWith(2), shareOf(damaged))).taken).toHaveLength(6);
+    const again = await run('mended-again', experimentWith(2), shareOf(damaged));
+    expect(again.taken).toHaveLength(6);
+    // What befell the run before is not told of this one.
+    expect(again.events.filter((event) => event.type === 'log' && /is damaged/.test(event.message))).toEqual([]);
   });
 
   it('cut short or empty ones are no results either', async () => {
