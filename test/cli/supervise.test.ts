@@ -323,4 +323,39 @@ describe('a supervised run', () => {
       clearInterval(timer);
     }
   });
+
+  it('that fails while it is being stopped is stopped, and says what happened', async () => {
+    const stop = new AbortController();
+    const launch: Launch = {
+      run: () => {
+        stop.abort();
+        const error = failure('storage-full');
+        return Promise.resolve({ runId: 'r', state: 'failed', report: {}, artefacts: [], error });
+      },
+    };
+    const ended = await supervised([launch], { signal: stop.signal });
+    expect(ended).toMatchObject({ summary: { state: 'stopped' }, hosts: 1, relaunches: 0 });
+    expect(ended.said).toContain('it failed: storage-full; stopped, the last checkpoint stands');
+    expect(logOf(folder).map((line) => line['event'])).toEqual(['start', 'opened', 'stopping', 'failed', 'stopped']);
+  });
+
+  it('is told to stop twice, the second time while it is closed: it ends in order', async () => {
+    const before = process.listenerCount('SIGTERM');
+    let heard = -1;
+    const launch: Launch = {
+      run: () => {
+        process.emit('SIGTERM');
+        return Promise.resolve({ runId: 'r', state: 'stopped', report: {}, artefacts: [] });
+      },
+      close: () => {
+        heard = process.listenerCount('SIGTERM') - before;
+        process.emit('SIGTERM');
+        return Promise.resolve();
+      },
+    };
+    const ended = await supervised([launch], { signal: undefined });
+    expect(ended.summary.state).toBe('stopped');
+    expect(heard).toBe(1);
+    expect(process.listenerCount('SIGTERM')).toBe(before);
+  });
 });
