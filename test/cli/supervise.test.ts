@@ -169,10 +169,11 @@ const fails = (code: PlainError['code'], ...events: SessionEvent[]): Launch => (
   },
 });
 
-/** A supervised run whose n-th launch does the n-th thing; further ones finish. */
+/** A supervised run whose n-th launch does the n-th thing; further ones finish. `heeds`: this process's signals stop it. */
 async function supervised(
   launches: Launch[],
   options: Partial<SuperviseOptions> = {},
+  heeds = false,
 ): Promise<Supervised & { resumes: boolean[]; hosts: number; closed: number; said: string }> {
   const resumes: boolean[] = [];
   let hosts = 0;
@@ -209,7 +210,7 @@ async function supervised(
   const ended = await superviseRun({ openHost }, { host: 'node', gpu: 'software' }, output, run, {
     retries: 3,
     limits,
-    signal: new AbortController().signal,
+    ...(heeds ? {} : { signal: new AbortController().signal }),
     ...options,
   });
   return { ...ended, resumes, hosts, closed, said: text.text };
@@ -353,7 +354,7 @@ describe('a supervised run', () => {
         return Promise.resolve();
       },
     };
-    const ended = await supervised([launch], { signal: undefined });
+    const ended = await supervised([launch], {}, true);
     expect(ended.summary.state).toBe('stopped');
     expect(heard).toBe(1);
     expect(process.listenerCount('SIGTERM')).toBe(before);
