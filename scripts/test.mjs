@@ -13,6 +13,10 @@ import { lavapipeIcd, vulkanEnvironment } from './vulkan.mjs';
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
+/** Of every test file, for the list at the end: what to look at first when the whole takes too long. */
+const slowest = /** @type {{ name: string, seconds: number }[]} */ ([]);
+const LISTED = 15;
+
 const NODE_FOLDERS = ['architecture', 'unit', 'kernels', 'gradients', 'golden', 'cli', 'page'];
 const bin = (/** @type {string} */ name) => path.join(ROOT, 'node_modules', '.bin', name);
 const REPORTS = path.join(ROOT, 'node_modules', '.cache', 'pupil-test');
@@ -81,10 +85,12 @@ async function vitest(project, filters, env = {}) {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   try {
     const { testResults } =
-      /** @type {{ testResults: { status: string, assertionResults: { status: string }[] }[] }} */ (
+      /** @type {{ testResults: { name: string, status: string, startTime: number, endTime: number, assertionResults: { status: string }[] }[] }} */ (
         JSON.parse(readFileSync(report, 'utf8'))
       );
     for (const file of testResults) {
+      const name = path.relative(ROOT, file.name);
+      slowest.push({ name: `${project} ${name}`, seconds: (file.endTime - file.startTime) / 1000 });
       const before = counts.failed;
       for (const { status: outcome } of file.assertionResults) {
         if (outcome === 'passed') counts.passed++;
@@ -202,6 +208,8 @@ for (const [name, part] of all) {
   const partStartedAt = Date.now();
   add(name, await part(), partStartedAt);
 }
+slowest.sort((a, b) => b.seconds - a.seconds);
+for (const { name, seconds } of slowest.slice(0, LISTED)) console.log(`${seconds.toFixed(0).padStart(5)} s  ${name}`);
 console.log(`\n${lines.join('\n')}\n`);
 if (total.skipped > 0 && !process.env['PUPIL_DATA']) {
   console.log('Skipped tests that say "needs PUPIL_DATA" read real weights and data sets from that folder.');
