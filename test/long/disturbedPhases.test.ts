@@ -3,34 +3,58 @@
 // number of the one that was left alone. Minutes on a software adapter. Not here: a GPU process that crashes again and again.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Page } from 'playwright-core';
-import { EVALUATE, finished, inPhase, INSTRUCT, PAIRS, REFINE } from '../page/labPlace';
+import { EVALUATE, finished, INSTRUCT, mainButton, PAIRS, REFINE } from '../page/labPlace';
 import { visit, type Visit } from '../page/openPage';
-import { crashPage, ended, freeze, limitStorage, outcomeOf, startChanged, wayOn } from '../page/shortRun';
+import {
+  crashPage,
+  ended,
+  freeze,
+  heldIn,
+  holdIn,
+  limitStorage,
+  outcomeOf,
+  startChanged,
+  wayOn,
+} from '../page/shortRun';
 
 const PHASES = ['Baselines', INSTRUCT, PAIRS, REFINE, EVALUATE];
 
-/** Each gives the page in which the run goes on. */
-const DISTURBANCES: Readonly<Record<string, (visited: Visit, page: Page) => Promise<Page>>> = {
-  'its storage was full': async (visited, page) => {
-    const lift = await limitStorage(visited, page);
-    expect(await ended(page)).toContain('no room left');
-    await lift();
-    await wayOn(page).click();
-    return page;
-  },
-  'its page crashed': async (visited, page) => {
-    const next = await visited.context.newPage();
-    await crashPage(visited, page);
-    await next.goto(visited.address);
-    await next.getByRole('region', { name: 'An interrupted run' }).getByRole('button', { name: 'Resume it' }).click();
-    return next;
-  },
-  'it was held still': async (visited, page) => {
-    expect(await freeze(visited, page, 2000)).toBe(1);
-    expect(await page.getByRole('alert').count()).toBe(0);
-    return page;
-  },
-};
+/**
+ * Of a run that is held in a phase; each lets it go, disturbs it, and gives the page in which it goes on, up to the phase in
+ * which it is held next.
+ */
+const DISTURBANCES: Readonly<Record<string, (visited: Visit, page: Page, next: string | undefined) => Promise<Page>>> =
+  {
+    'its storage was full': async (visited, page, next) => {
+      const lift = await limitStorage(visited, page);
+      await mainButton(page, 'Resume').click();
+      expect(await ended(page)).toContain('no room left');
+      await lift();
+      await holdIn(page, next);
+      await wayOn(page).click();
+      return page;
+    },
+    'its page crashed': async (visited, page, next) => {
+      const other = await visited.context.newPage();
+      await mainButton(page, 'Resume').click();
+      await crashPage(visited, page);
+      await other.goto(visited.address);
+      const resume = other
+        .getByRole('region', { name: 'An interrupted run' })
+        .getByRole('button', { name: 'Resume it' });
+      await resume.waitFor();
+      await holdIn(other, next);
+      await resume.click();
+      return other;
+    },
+    'it was held still': async (visited, page, next) => {
+      await holdIn(page, next);
+      await mainButton(page, 'Resume').click();
+      expect(await freeze(visited, page, 2000)).toBe(1);
+      expect(await page.getByRole('alert').count()).toBe(0);
+      return page;
+    },
+  };
 
 describe('a run of the page that is disturbed in every phase', () => {
   let visited: Visit;
@@ -46,11 +70,10 @@ describe('a run of the page that is disturbed in every phase', () => {
 
   it.each(Object.keys(DISTURBANCES))('ends as one that was left alone: %s', async (name) => {
     let page = await visited.context.newPage();
-    await startChanged({ ...visited, page }, { 'phases.baseline': true });
-    for (const phase of PHASES) {
-      await inPhase(page, phase);
-      page = await DISTURBANCES[name]!(visited, page);
-      await page.getByRole('region', { name: /^Run/ }).getByText('running', { exact: true }).waitFor();
+    await startChanged({ ...visited, page }, { 'phases.baseline': true }, PHASES[0]);
+    for (const [i, phase] of PHASES.entries()) {
+      await heldIn(page, phase);
+      page = await DISTURBANCES[name]!(visited, page, PHASES[i + 1]);
     }
     await finished(page);
     expect(await outcomeOf(page)).toEqual(leftAlone);

@@ -2,7 +2,7 @@
 // number that it learned and every text that it wrote. Tests only; what is asserted is theirs.
 import type { CDPSession, Page } from 'playwright-core';
 import { encodeChanges } from '../../src/app/state/changesLink';
-import { INSTRUCT, inPhase, mainButton, ready } from './labPlace';
+import { INSTRUCT, inPhase, mainButton, ready, RUN_MS } from './labPlace';
 import type { Visit } from './openPage';
 
 /** Of the preset `smoke`: no baselines, more steps to be disturbed in, few answers. */
@@ -16,12 +16,44 @@ const CHANGES = {
   'evaluation.maxNewTokens': 16,
 };
 
-/** Opens the Lab with the short experiment, changed further, and begins the run. */
-export async function startChanged({ page, address }: Visit, changes: Record<string, unknown>): Promise<void> {
+/** Opens the Lab with the short experiment, changed further, and begins the run, which is held in a phase where one is named. */
+export async function startChanged(
+  { page, address }: Visit,
+  changes: Record<string, unknown>,
+  heldIn?: string,
+): Promise<void> {
   const packed = await encodeChanges({ ...CHANGES, ...changes });
   await page.goto(`${address}?place=lab&experiment=smoke&changes=${packed}`);
   await ready(page);
+  await holdIn(page, heldIn);
   await mainButton(page, 'Run').click();
+}
+
+/**
+ * The page itself pauses its run as soon as it shows this phase. A test that looks for a phase from outside comes too late
+ * where the machine is busy: the run is past it.
+ */
+export async function holdIn(page: Page, label: string | undefined): Promise<void> {
+  if (label === undefined) return;
+  await page.evaluate((label) => {
+    const look = (): void => {
+      if (document.querySelector('.phases li.current')?.textContent?.includes(label) !== true) return;
+      const buttons = [...document.querySelectorAll<HTMLButtonElement>('[aria-label="Run controls"] button')];
+      const pause = buttons.find((button) => button.textContent?.trim() === 'Pause' && !button.disabled);
+      if (pause === undefined || pause.getAttribute('aria-disabled') === 'true') return;
+      observer.disconnect();
+      pause.click();
+    };
+    const observer = new MutationObserver(look);
+    observer.observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
+    look();
+  }, label);
+}
+
+/** Waits until the run is held in this phase. */
+export async function heldIn(page: Page, label: string): Promise<void> {
+  await mainButton(page, 'Resume').waitFor({ timeout: RUN_MS });
+  await inPhase(page, label, 5_000);
 }
 
 /** Begins the short run; resolves when it learns. */
