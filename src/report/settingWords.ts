@@ -76,8 +76,14 @@ const SPLIT_WORDS: Readonly<Record<string, (value: string | undefined) => string
 const withoutFolders = (path: string, value: string | undefined): string =>
   value === undefined ? 'absent' : /^(files|alignedWith)\b/.test(path) ? value.replace(/^".*[/\\]/, '"') : value;
 
-/** `OBQA: 400 training questions` is said of all tasks at once of which it is true. */
-function wordsOf(own: readonly Leaf[], differing: readonly Pick<Leaf, 'owner' | 'path'>[]): string[] {
+/** A difference in words, and whose it is. */
+interface Said {
+  of: string;
+  text: string;
+}
+
+/** `400 training questions` is said of all tasks at once of which it is true. */
+function wordsOf(own: readonly Leaf[], differing: readonly Pick<Leaf, 'owner' | 'path'>[]): Said[] {
   const owners = new Map<string, string[]>();
   for (const { owner, path } of differing) {
     const has = (paths: readonly string[]): boolean =>
@@ -96,9 +102,20 @@ function wordsOf(own: readonly Leaf[], differing: readonly Pick<Leaf, 'owner' | 
     owners.set(text, unique([...(owners.get(text) ?? []), owner]));
   }
   return [...owners].map(([text, of]) => {
-    if (of[0] === '') return text;
-    return /^with(out)?$/.test(text) ? `${text} ${of.join(' + ')}` : `${of.join(' + ')}: ${text}`;
+    const names = of.join(' + ');
+    return /^with(out)?$/.test(text) ? { of: '', text: `${text} ${names}` } : { of: names, text };
   });
+}
+
+/** `tested on OBQA; OBQA: 400 training questions, 100 test questions`; some of it, where it is much. */
+function sentence(said: readonly Said[]): string {
+  const shown = said.slice(0, SHOWN_DIFFERENCES);
+  const parts = unique(shown.map(({ of }) => of)).map((name) => {
+    const texts = shown.flatMap(({ of, text }) => (of === name ? [text] : [])).join(', ');
+    return name === '' ? texts : `${name}: ${texts}`;
+  });
+  const more = said.length - shown.length;
+  return `${parts.join('; ')}${more > 0 ? `, and ${more} more` : ''}`;
 }
 
 /** Of experiments that are alike in all that a table has columns for: what is left, one text each. */
@@ -123,8 +140,7 @@ export function settingWords(alike: readonly ComparedSettings[]): string[] {
   const shown = telling.length > 0 || testsDiffer ? telling : rest;
   return alike.map(({ tasks }, i) => {
     if (differing.length === 0) return `tasks in the order ${tasks.map(({ name }) => name).join(', ')}`;
-    const words = [...(testsDiffer ? [`tested on ${tests[i]}`] : []), ...wordsOf(all[i]!, shown)];
-    const more = words.length - SHOWN_DIFFERENCES;
-    return [...words.slice(0, SHOWN_DIFFERENCES), ...(more > 0 ? [`and ${more} more`] : [])].join(', ');
+    const test = testsDiffer ? [{ of: '', text: `tested on ${tests[i]}` }] : [];
+    return sentence([...test, ...wordsOf(all[i]!, shown)]);
   });
 }
