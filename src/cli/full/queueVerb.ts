@@ -79,11 +79,25 @@ function jobName(text: string): string {
   throw new InvalidArgumentError('Expected the name of a job, as pupil board shows it.');
 }
 
+/**
+ * `full --queue GRID`: an address may follow the flag, so the parser takes the grid for it. What is no address (it has neither
+ * a scheme nor a port) is the grid, and the address that of PUPIL_QUEUE.
+ */
+export function gridAndQueue<F extends QueueFlags>(grid: string | undefined, flags: F): [string | undefined, F] {
+  const { queue } = flags;
+  if (grid !== undefined || typeof queue !== 'string' || /:\/\/|:\d+$/.test(queue)) return [grid, flags];
+  return [queue, { ...flags, queue: true }];
+}
+
 /** The address of the queue. @throws PupilError `usage` where none is known */
 export function queueAddress({ queue }: QueueFlags): string {
   const address = queue === undefined || queue === true ? process.env['PUPIL_QUEUE'] : queue;
   if (address !== undefined && address !== '') return address;
-  throw new PupilError('usage', '--queue: expected redis://host:port', 'Name it, or set PUPIL_QUEUE.');
+  throw new PupilError(
+    'usage',
+    '--queue: expected redis://host:port, got no address',
+    'Say --queue redis://host:port (of full: pupil full GRID --queue redis://host:port), or set PUPIL_QUEUE.',
+  );
 }
 
 /** Does something with a queue, and leaves it. */
