@@ -68,7 +68,7 @@ const FINAL: ReadonlySet<string> = new Set<ErrorCode>([
 ]);
 
 /** Why a job that runs is to end. */
-type Reason = 'shutdown' | 'cancelled' | 'lost';
+type Reason = 'shutdown' | 'paused' | 'cancelled' | 'lost';
 
 /** A slot with its folder on this machine. */
 interface TakenSlot extends Slot {
@@ -187,9 +187,16 @@ export class GridWorker {
       if (data.kind === 'table') return await this.table(one, data.grid);
       return await this.runOne(one, data.job, slot);
     } finally {
+      // Who pauses may need the machine: nothing is left on its GPU.
+      if (await this.isPaused()) await slot.place.close();
       this.running.delete(job.id!);
       this.free.push(slot);
     }
+  }
+
+  private async isPaused(): Promise<boolean> {
+    if (this.redis.status !== 'ready') return false;
+    return this.queue.queue.isPaused().catch(() => false); // away in this very moment
   }
 
   private async table({ job, token }: Running, grid: Parameters<typeof makeTable>[3]): Promise<TableResult> {
@@ -290,6 +297,7 @@ export class GridWorker {
     try {
       await one.job.updateProgress({ ...meter.progress });
       if (await this.queue.isCancelled(one.job.id!)) this.stopOne(one, 'cancelled');
+      else if (await this.queue.isToStop()) this.stopOne(one, 'paused');
     } catch {
       // away in this very moment, or the job is no longer there: its lock will tell
     }
