@@ -21,6 +21,7 @@ import { lockTimes, regainLock } from './jobLocks';
 import { jobOutput } from './jobOutput';
 import { ProgressMeter } from './jobProgress';
 import { runQueuedJob, type QueuedJobEnd } from './jobRun';
+import { removeLeftFolders } from './leftFolders';
 import { QUEUE_PREFIX, type GridQueue, type RunJob } from './queue';
 import { tableId, withForerunners, type JobData, type QueuedJob } from './queueJobs';
 import { SessionPlace } from './sessionPlace';
@@ -34,6 +35,8 @@ export interface WorkerOptions {
   /** Folder for jobs on this machine. */
   work: string;
   lockSeconds: number;
+  /** Of the shared results that this machine keeps; absent: {@link SharedResults}'s own. */
+  cacheBytes?: number;
   /** Ends when nothing is left to do. */
   once: boolean;
 }
@@ -103,7 +106,7 @@ export class GridWorker {
     private readonly options: WorkerOptions,
   ) {
     this.work = join(options.work, queue.namespace);
-    this.shared = new SharedResults(store, `${queue.namespace}/shared`, join(this.work, 'shared'));
+    this.shared = new SharedResults(store, `${queue.namespace}/shared`, join(this.work, 'shared'), options.cacheBytes);
   }
 
   /** Works until it is asked to end, or, with `once`, until nothing is left. */
@@ -117,6 +120,7 @@ export class GridWorker {
       this.output,
       'writing checkpoints and giving the jobs back',
     );
+    await this.tidy();
     const worker = (this.worker = new Worker<JobData, unknown, string>(
       queue.namespace,
       (job, token) => this.process(job as RunJob, token!),
@@ -146,6 +150,7 @@ export class GridWorker {
       clearInterval(leaveOnce);
       leaveSignals();
       this.redis.off('ready', this.keepLocks);
+      this.shared.close();
       for (const { place, release } of slots) {
         await place.close();
         release();
@@ -175,6 +180,15 @@ export class GridWorker {
       const own = card === undefined ? flags : { ...flags, gpus: [card] };
       const place = new SessionPlace(this.context, own, this.output, folder);
       return { name, ...(card === undefined ? {} : { card }), place, release };
+    }
+  }
+
+  /** Room on this machine's disk. It waits for the next time where the store is away. */
+  private async tidy(): Promise<void> {
+    try {
+      await removeLeftFolders(this.store, this.queue.namespace, this.work, (id) => this.running.has(id));
+    } catch (error) {
+      this.output.note(`not tidied: ${(error as Error).message}`);
     }
   }
 
@@ -253,6 +267,7 @@ export class GridWorker {
         this.ill = 0;
         await job.updateProgress({ ...meter.progress });
         await queue.addFollowers(queued, job.opts);
+        await this.tidy();
         return { before: end.before, host: hostname(), worker: this.name, checkpoints: meter.progress.checkpoints };
       case 'failed':
         throw this.failure(end.error);
