@@ -17,7 +17,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 it.skipIf(!HAS_REDIS)(
   'two workers, one killed mid-run, with a bucket between them: the table is that of a local run (needs redis-server)',
-  { timeout: 900_000 },
+  { timeout: 1_800_000 },
   async () => {
     const grid = writeTinyGrid(folder, [{ ...STUDENTS, values: STUDENTS.values.slice(0, 1) }, WAYS]);
     const own = process.env['PUPIL_TEST_S3'] === undefined ? await startS3('grids') : undefined;

@@ -258,6 +258,9 @@ async function waitForTable(output: Output, queue: GridQueue, grid: string): Pro
           `${made.finished} of ${made.runs} runs finished`,
         ].join('\n'),
       );
+      if (made.missing.some(({ why }) => why.includes('failed: '))) {
+        output.note('what failed begins again, from its last checkpoint, with: pupil full --queue --retry');
+      }
       return made.missing.length === 0;
     }
     await sleep(1000);
