@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PupilError, toPlainError, type PlainError } from '../../base/errors';
 import type { EvaluationRow, RunSummary, SessionEvent } from '../../session/protocol';
+import { waysText } from '../browserWays';
 import type { VerbContext } from '../context';
 import type { HostOptions } from '../host';
 import { stopOnInterrupt } from '../interrupt';
@@ -148,7 +149,8 @@ class Supervision {
     try {
       const { session, host } = await this.unlessStopped(this.watch.over('opening', this.place.open()), 0);
       this.stage = 'running';
-      this.note({ event: 'opened' });
+      const ways = waysText(host.tried);
+      this.note({ event: 'opened', ...(ways === undefined ? {} : { what: ways }) });
       const stopRun = (): void => {
         this.note({ event: 'stopping' });
         session.stop().catch(() => undefined); // the run itself says what becomes of it
