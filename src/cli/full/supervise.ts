@@ -81,9 +81,9 @@ export async function superviseRun(
   try {
     return await supervision.toTheEnd();
   } finally {
-    leaveSignals?.();
     options.signal?.removeEventListener('abort', abort);
     if (options.place === undefined) await supervision.close();
+    leaveSignals?.(); // last: one Ctrl-C may arrive twice, and the second must not end this process without its exit code
   }
 }
 
@@ -123,7 +123,7 @@ class Supervision {
     for (let resume = this.run.resume; ; resume = true) {
       const attempt = await this.attempt(resume);
       const failure = failureOf(attempt);
-      if (this.signal.aborted && (failure !== undefined || !('summary' in attempt))) return this.stopped();
+      if (this.signal.aborted && (failure !== undefined || !('summary' in attempt))) return this.stopped(failure);
       if (failure === undefined && 'summary' in attempt) {
         this.note({ event: attempt.summary.state === 'finished' ? 'finished' : 'stopped' });
         return { summary: attempt.summary, rows: attempt.rows, relaunches: this.patience.relaunches };
@@ -236,7 +236,11 @@ class Supervision {
   }
 
   /** Stopped while nothing ran, or before it could say so itself: its last checkpoint stands. */
-  private stopped(): Supervised {
+  private stopped(failure?: PlainError): Supervised {
+    if (failure !== undefined && failure.code !== 'cancelled') {
+      this.note({ event: 'failed', what: failure.message, code: failure.code });
+      this.tell(`${failure.message}; stopped, the last checkpoint stands`);
+    }
     this.note({ event: 'stopped' });
     const summary: RunSummary = { runId: this.run.runId, state: 'stopped', report: undefined, artefacts: [] };
     return { summary, rows: [], relaunches: this.patience.relaunches };
