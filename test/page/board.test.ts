@@ -58,7 +58,7 @@ const rows: BoardRow[] = [
   { id: 'cell-4', kind: 'cell', title: 'p8, 50 %, cross, seed 1', state: 'cancelled', begun: 0, why: 'cancelled' },
 ];
 const board: Board = {
-  ...{ namespace: 'paper', paused: false, at: '2026-01-01T12:00:00Z', workers: ['gpu-box-1-4242'] },
+  ...{ namespace: 'paper', paused: false, stopping: false, at: '2026-01-01T12:00:00Z', workers: ['gpu-box-1-4242'] },
   grids: [
     {
       ...{

@@ -81,6 +81,8 @@ export async function startS3(bucket: string): Promise<S3Server> {
       return void response.end(sent);
     }
     if (method === 'POST' && query.has('delete')) {
+      const md5 = createHash('md5').update(body).digest('base64');
+      if (request.headers['content-md5'] !== md5) return refuse(response, 400, 'InvalidRequest'); // as older servers do
       for (const [, name] of body.toString().matchAll(/<Key>([^<]*)<\/Key>/g)) objects.delete(name!);
       return xml(response, 200, '<DeleteResult/>');
     }

@@ -53,6 +53,8 @@ export interface BoardGrid {
 export interface Board {
   namespace: string;
   paused: boolean;
+  /** Paused, and what runs is to stop as well. */
+  stopping: boolean;
   /** ISO 8601. */
   at: string;
   workers: string[];

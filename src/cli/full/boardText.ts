@@ -42,8 +42,11 @@ function detailText(row: BoardRow): string {
   ].join(' · ');
 }
 
-const aboutText = ({ namespace, paused, workers }: Board): string =>
-  `${namespace}${paused ? ' (paused)' : ''}, ${workers.length} ${workers.length === 1 ? 'worker' : 'workers'} busy`;
+function aboutText({ namespace, paused, stopping, workers }: Board): string {
+  const running = workers.length === 0 ? '' : stopping ? ', running jobs stop' : ', running jobs go on';
+  const held = paused ? ` (paused${running})` : '';
+  return `${namespace}${held}, ${workers.length} ${workers.length === 1 ? 'worker' : 'workers'} busy`;
+}
 
 /** A board for the page, with all its texts. */
 export function boardForPage(board: Board): object {

@@ -76,9 +76,17 @@ export class SessionPlace {
   startAfresh(): void {
     const profile = join(this.keepIn, '.profile');
     if (!existsSync(profile)) return;
-    const aside = `${profile}-set-aside`;
-    rmSync(aside, { recursive: true, force: true });
-    renameSync(profile, aside);
+    this.forgetSetAside();
+    renameSync(profile, this.setAside);
+  }
+
+  /** What {@link startAfresh} kept. */
+  forgetSetAside(): void {
+    rmSync(this.setAside, { recursive: true, force: true });
+  }
+
+  private get setAside(): string {
+    return join(this.keepIn, '.profile-set-aside');
   }
 
   /** A fall-back to a software adapter, or to another card, is silent: it must not go on with this run's numbers. */

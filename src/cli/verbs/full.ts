@@ -9,7 +9,7 @@ import { loadSeries } from '../experimentFile';
 import { runGridHere } from '../full/local';
 import { withStoreFlags } from '../full/openStore';
 import { tellGridPlan, withPlanFlags } from '../full/planVerb';
-import { runQueueVerb, withQueueVerbFlags, type QueueVerbFlags } from '../full/queueVerb';
+import { expectQueueFlags, runQueueVerb, withQueueVerbFlags, type QueueVerbFlags } from '../full/queueVerb';
 import { slotsOf } from '../full/slots';
 import { STUDENT_HELP } from '../modelFolder';
 import { integerIn, QUANTIZE, withCacheFlags, withCardFlags, withDeviceFlags, withRelaunchFlags } from '../options';
@@ -48,6 +48,7 @@ export function registerFull(program: Command, context: VerbContext): void {
     .option('--force', 'go on with runs although adapter, tier or student differ; no longer exact')
     .action((name: string | undefined, flags: FullFlags) =>
       perform(context, flags.json === true, async (output) => {
+        expectQueueFlags(flags);
         const plans = flags.plan === true;
         const loaded = name === undefined ? undefined : loadSeries(name, { ...flags, absentFiles: plans });
         if (name !== undefined && loaded === undefined) {
