@@ -167,7 +167,7 @@ echo "    Product Name : Made of a file"
 echo "    Minor Number : ${minor}"
 for one in /proc/[0-9]*; do
   [ -e $one/root/dev/nvidia${minor} ] || continue
-  tr '\\0' '\\n' 2>/dev/null < $one/cmdline | grep -qx -- --type=gpu-process && echo "        Process ID : \${one#/proc/}"
+  grep -qs -- --type=gpu-process $one/cmdline && echo "        Process ID : \${one#/proc/}"
 done`,
 ).join('\n')}
 exit 0
@@ -198,7 +198,7 @@ function cardsSeenBy(groups: readonly number[]): string[] {
     try {
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
       const group = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
-      const helper = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('\0--type=');
+      const helper = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--type=');
       if (!groups.includes(group) || !helper) return [];
       return readdirSync(`/proc/${pid}/root/dev`).filter((name) => /^nvidia\d+$/.test(name));
     } catch {

@@ -123,7 +123,10 @@ class Supervision {
     for (let resume = this.run.resume; ; resume = true) {
       const attempt = await this.attempt(resume);
       const failure = failureOf(attempt);
-      if (this.signal.aborted && (failure !== undefined || !('summary' in attempt))) return this.stopped(failure);
+      if (this.signal.aborted && (failure !== undefined || !('summary' in attempt))) {
+        if (this.stage === 'running') await this.close(); // it did not stop: the next run must not find it there
+        return this.stopped(failure);
+      }
       if (failure === undefined && 'summary' in attempt) {
         this.note({ event: attempt.summary.state === 'finished' ? 'finished' : 'stopped' });
         return { summary: attempt.summary, rows: attempt.rows, relaunches: this.patience.relaunches };
