@@ -4,13 +4,15 @@
 // test/long/disturbedPhases.test.ts.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Page } from 'playwright-core';
-import { finished, inPhase, PAIRS, REFINE } from '../page/labPlace';
+import { finished, mainButton, PAIRS, REFINE } from '../page/labPlace';
 import { visit, type Visit } from '../page/openPage';
 import {
   crashGpu,
   crashPage,
   ended,
   freeze,
+  heldIn,
+  holdIn,
   limitStorage,
   outcomeOf,
   startChanged,
@@ -91,23 +93,26 @@ describe('a run of the page', { timeout: 600_000 }, () => {
       const { page } = visited;
       await crashGpu(visited);
       expect(await ended(page)).toMatch(/GPU device lost[^]*Resume from the last checkpoint/);
+      await holdIn(page, PAIRS);
       await wayOn(page).getByText('Resume on a new device').click();
-      await inPhase(page, PAIRS);
+      await heldIn(page, PAIRS);
     });
 
     it('no room to store it: it says so, and goes on when there is room', async () => {
       const { page } = visited;
       const lift = await limitStorage(visited, page);
+      await mainButton(page, 'Resume').click();
       expect(await ended(page)).toMatch(/no room left[^]*the last checkpoint is still there/);
       await page.getByText('Make room, then resume.').waitFor();
       await lift();
+      await holdIn(page, REFINE);
       await wayOn(page).getByText('Resume, with the room made').click();
-      await page.getByRole('region', { name: /^Run/ }).getByText('running', { exact: true }).waitFor();
-      await inPhase(page, REFINE);
+      await heldIn(page, REFINE);
     });
 
     it('its page crashed: the second tab says so, and ends it as if nothing had happened', async () => {
       const { page } = visited;
+      await mainButton(page, 'Resume').click();
       await crashPage(visited, page);
       const band = other.getByRole('region', { name: 'An interrupted run' });
       await band.getByText('The run “Smoke” was interrupted').waitFor();

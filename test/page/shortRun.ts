@@ -108,12 +108,34 @@ export function outcomeOf(page: Page): Promise<Record<string, string>> {
   });
 }
 
-/** Sets how much this page may store, and lifts it again: the browser's own quota. */
+/**
+ * Leaves this page no room to store anything more, and lifts that again: the browser's own quota. Chromium lets a database write on
+ * what it had for up to half a minute, in which a short run ends: resolves when a write was really refused. The run should
+ * be held meanwhile.
+ */
 export async function limitStorage({ context, address }: Visit, page: Page): Promise<() => Promise<void>> {
   const browser = await context.newCDPSession(page);
   const origin = address.replace(/\/$/, '');
-  const usage = await page.evaluate(async () => (await navigator.storage.estimate()).usage ?? 0);
-  await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: usage });
+  await browser.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 1 });
+  await page.evaluate(async () => {
+    const asked = <T>(request: IDBRequest<T>): Promise<T> =>
+      new Promise((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error!);
+      });
+    const opening = indexedDB.open('room');
+    opening.onupgradeneeded = () => opening.result.createObjectStore('room');
+    const database = await asked(opening);
+    const refused = (): Promise<boolean> =>
+      new Promise((resolve) => {
+        const writing = database.transaction('room', 'readwrite');
+        writing.objectStore('room').put(new Uint8Array(1024), 'piece');
+        writing.oncomplete = () => resolve(false);
+        writing.onabort = () => resolve(true);
+      });
+    while (!(await refused())) await new Promise((resolve) => setTimeout(resolve, 500));
+    database.close();
+  });
   return async () => {
     await browser.send('Storage.overrideQuotaForOrigin', { origin });
     await browser.detach();
