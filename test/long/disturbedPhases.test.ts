@@ -35,9 +35,9 @@ const DISTURBANCES: Readonly<Record<string, (visited: Visit, page: Page, next: s
       return page;
     },
     'its page crashed': async (visited, page, next) => {
-      const other = await visited.context.newPage();
-      await mainButton(page, 'Resume').click();
+      await mainButton(page, 'Resume').click(); // before another page covers this one, which takes no clicks then
       await crashPage(visited, page);
+      const other = await visited.context.newPage();
       await other.goto(visited.address);
       const resume = other
         .getByRole('region', { name: 'An interrupted run' })
