@@ -1,5 +1,6 @@
 // planVerb.ts: `--plan` of the verbs run and full: its flags, where its speeds come from, and what is told. The plan is plan.ts.
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { PupilError } from '../../base/errors';
 import type { Experiment } from '../../config/experiment';
 import type { MeasuredSpeed, MeasureSpeedRequest } from '../../session/protocol';
 import { withSession, type ExitCode, type VerbContext } from '../context';
@@ -46,8 +47,38 @@ export function withPlanFlags(command: Command): Command {
     )
     .option('--card <name>', `of --plan: speed and memory of a known card (${CARD_NAMES.join(', ')})`)
     .option('--cards <n>', 'of --plan: how many of them work at once', integerIn(1, 10_000))
-    .option('--measure', 'of --plan: measure the speed on this device, with made-up weights of that shape')
+    .addOption(
+      new Option(
+        '--measure',
+        'of --plan: measure the speed on this device, with made-up weights of that shape',
+      ).conflicts(['gflops', 'tokensPerSecond']),
+    )
     .option('--memory <bytes>', 'of --plan: what one card has, e.g. 48GiB; says which settings would fit', bytesOf);
+}
+
+/** Flags by what they are called on the command line. */
+const OF_PLAN = {
+  gflops: '--gflops',
+  tokensPerSecond: '--tokens-per-second',
+  card: '--card',
+  cards: '--cards',
+  measure: '--measure',
+  memory: '--memory',
+} as const satisfies Partial<Record<keyof PlanFlags, string>>;
+
+/**
+ * Whether it is only to be planned.
+ * @throws PupilError `usage` for flags of a plan without `--plan`: nobody who says them wants to start runs
+ */
+export function isPlan(flags: PlanFlags): boolean {
+  if (flags.plan === true) return true;
+  const said = Object.entries(OF_PLAN).find(([name]) => flags[name as keyof typeof OF_PLAN] !== undefined);
+  if (said === undefined) return false;
+  throw new PupilError(
+    'usage',
+    `${said[1]}: expected --plan beside it`,
+    'Nothing was started. Add --plan, or leave the flag out.',
+  );
 }
 
 /** The last speed that is said wins: a stated one over a known card. */

@@ -8,7 +8,7 @@ import { perform, type VerbContext } from '../context';
 import { loadSeries } from '../experimentFile';
 import { runGridHere } from '../full/local';
 import { withStoreFlags } from '../full/openStore';
-import { tellGridPlan, withPlanFlags } from '../full/planVerb';
+import { isPlan, tellGridPlan, withPlanFlags } from '../full/planVerb';
 import { gridAndQueue, runQueueVerb, withQueueVerbFlags, type QueueVerbFlags } from '../full/queueVerb';
 import { slotsOf } from '../full/slots';
 import { STUDENT_HELP } from '../modelFolder';
@@ -49,7 +49,7 @@ export function registerFull(program: Command, context: VerbContext): void {
     .action((argument: string | undefined, given: FullFlags) =>
       perform(context, given.json === true, async (output) => {
         const [name, flags] = gridAndQueue(argument, given);
-        const plans = flags.plan === true;
+        const plans = isPlan(flags);
         const loaded = name === undefined ? undefined : loadSeries(name, { ...flags, absentFiles: plans });
         if (name !== undefined && loaded === undefined) {
           throw new PupilError(
