@@ -1,7 +1,6 @@
 // plan.ts: what a grid (or one run) would need before anything is loaded: jobs with their tokens, bytes and hours, what lies on the
 // disk, when N cards would be done, and which settings would make it fit. It computes from plans of single runs (session/plan.ts);
 // it opens no GPU and starts nothing. What people read of it is planText.ts.
-import { existsSync } from 'node:fs';
 import type { Experiment } from '../../config/experiment';
 import type { PhaseName } from '../../session/protocol';
 import type { RunPlan } from '../nodeHost';
@@ -92,17 +91,8 @@ function takenPhases(job: GridJob, byId: ReadonlyMap<string, GridJob>): Set<Phas
   return taken;
 }
 
-/**
- * Experiments of one key have one plan: all seeds of a cell; and teachers whose demonstrations are not there yet, for which the
- * same is assumed whoever they are.
- */
-function planKey({ seed: _, name: _name, notes: _notes, demonstrations, ...same }: Experiment): string {
-  const shown = demonstrations.map((entry) => {
-    const { label: _label, family: _family, files, ...rest } = entry;
-    return { ...rest, files: files.every((file) => !existsSync(file)) ? files.length : files };
-  });
-  return JSON.stringify({ ...same, shown });
-}
+/** Experiments of one key have one plan: all seeds of a cell. */
+const planKey = ({ seed: _, name: _name, notes: _notes, ...same }: Experiment): string => JSON.stringify(same);
 
 /** Longest chain first, each job on the card that is free first: when the last one ends. */
 export function scheduleSeconds(jobs: readonly Pick<PlannedJob, 'id' | 'after' | 'seconds'>[], cards: number): number {
