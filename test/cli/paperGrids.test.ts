@@ -233,5 +233,10 @@ describe('full GRID --plan', () => {
       expect(told.seconds).toBeGreaterThan(other.seconds);
       expect(told.seconds).toBeLessThan(1.5 * other.seconds);
     }
+    // Of several cards one is measured; all of them work.
+    const args = ['full', small, '--seeds', '1', '--plan', '--measure', '--gpus', '2,3', '--json'];
+    const { out, hosts } = await pupil(args, { measureSpeed: () => measured });
+    expect(hosts.map(({ card }) => card)).toEqual([2]);
+    expect(jsonLines(out).find(({ type }) => type === 'series-plan')).toMatchObject({ schedule: { cards: 2 } });
   });
 });

@@ -46,7 +46,11 @@ export function withPlanFlags(command: Command): Command {
       tokensOf,
     )
     .option('--card <name>', `of --plan: speed and memory of a known card (${CARD_NAMES.join(', ')})`)
-    .option('--cards <n>', 'of --plan: how many of them work at once', integerIn(1, 10_000))
+    .option(
+      '--cards <n>',
+      'of --plan: how many of them work at once (default: those of --gpus, else 1)',
+      integerIn(1, 10_000),
+    )
     .addOption(
       new Option(
         '--measure',
@@ -113,7 +117,9 @@ async function measured(
 ): Promise<(parameters: number) => Speeds> {
   const plan = await planOf(experiment);
   let found: MeasuredSpeed | undefined;
-  await withSession(context, flags, output, async (session) => {
+  // Of cards that are alike one is enough.
+  const onOne = flags.gpus === undefined ? flags : { ...flags, gpus: flags.gpus.slice(0, 1) };
+  await withSession(context, onOne, output, async (session) => {
     found = await session.measureSpeed(speedRequest(experiment, plan), (progress) => output.progress(progress));
     return 0;
   });
@@ -164,7 +170,7 @@ async function planned(
     planOf,
     speedsFor:
       flags.measure === true ? await measured(context, output, flags, jobs[0]!.experiment, planOf) : speedsOf(flags),
-    cards: flags.cards ?? 1,
+    cards: flags.cards ?? flags.gpus?.length ?? 1,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   });
 }
