@@ -58,7 +58,7 @@ const rows: BoardRow[] = [
   { id: 'cell-4', kind: 'cell', title: 'p8, 50 %, cross, seed 1', state: 'cancelled', begun: 0, why: 'cancelled' },
 ];
 const board: Board = {
-  ...{ namespace: 'paper', paused: false, at: '2026-01-01T12:00:00Z', workers: ['gpu-box-1-4242'] },
+  ...{ namespace: 'paper', paused: false, stopping: false, at: '2026-01-01T12:00:00Z', workers: ['gpu-box-1-4242'] },
   grids: [
     {
       ...{
@@ -99,7 +99,7 @@ it('the board as a page: live, readable at every size, and text stays text', { t
       expect(await faultsOf(page), `${name}, ${scheme}`).toEqual([]);
     }
     server.show({ ...board, paused: true, grids: [{ ...board.grids[0]!, rows: rows.slice(0, 1) }] });
-    await page.getByText('paper (paused)').waitFor();
+    await page.getByText('paper (paused, running jobs go on)').waitFor();
     expect(await page.locator('tbody tr').count()).toBe(1);
     expect(problems).toEqual([]);
   } finally {

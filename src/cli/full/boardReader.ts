@@ -23,10 +23,10 @@ export class BoardReader {
         if (state === 'running' && progress) workers.add(progress.worker);
       grids.push(boardGrid(grid, infos, await queue.stateOf(tableId(name)), nowMs));
     }
-    const paused = await queue.queue.isPaused();
+    const [paused, stopping] = await Promise.all([queue.queue.isPaused(), queue.isToStop()]);
     return {
       namespace: queue.namespace,
-      paused,
+      ...{ paused, stopping },
       at: new Date(nowMs).toISOString(),
       workers: [...workers].sort(),
       grids,

@@ -38,18 +38,23 @@ function detailText(row: BoardRow): string {
     ...timeText(row),
     ...(row.where === undefined ? [] : [row.where]),
     ...(row.begun > 1 ? [`begun ${row.begun} times`] : []),
+    row.id, // for --cancel and --retry
     ...(row.why === undefined ? [] : [row.why.split('\n')[0]!]),
   ].join(' · ');
 }
 
-const aboutText = ({ namespace, paused, workers }: Board): string =>
-  `${namespace}${paused ? ' (paused)' : ''}, ${workers.length} ${workers.length === 1 ? 'worker' : 'workers'} busy`;
+function aboutText({ namespace, paused, stopping, workers }: Board): string {
+  const running = workers.length === 0 ? '' : stopping ? ', running jobs stop' : ', running jobs go on';
+  const held = paused ? ` (paused${running})` : '';
+  return `${namespace}${held}, ${workers.length} ${workers.length === 1 ? 'worker' : 'workers'} busy`;
+}
 
 /** A board for the page, with all its texts. */
 export function boardForPage(board: Board): object {
   return {
     at: board.at,
     about: aboutText(board),
+    paused: board.paused,
     grids: board.grids.map((grid) => ({
       name: grid.name,
       summary: summaryText(grid),

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PupilError, type PlainError } from '../../base/errors';
+import type { PlainError } from '../../base/errors';
 import { takeProcessLock } from '../../base/processLock';
 import { parseExperiment } from '../../config/experiment';
 import type { SessionEvent } from '../../session/protocol';
@@ -16,11 +16,13 @@ import type { RunFlags } from '../runs';
 import type { ArtefactStore } from './artefactStore';
 import { noteExperiment } from './gridFolder';
 import type { ProgressMeter } from './jobProgress';
+import { runsIn } from './leftFolders';
 import { runJob } from './local';
 import { jobHash, type QueuedJob } from './queueJobs';
 import type { SessionPlace } from './sessionPlace';
 import type { SharedResults } from './sharedResults';
 import { ClaimedFolder, newestSnapshot } from './snapshots';
+import { forgetRuns } from './storedRuns';
 
 /** What a job's run is given. */
 export interface JobPlace {
@@ -106,9 +108,9 @@ class JobRun {
     if (signal.aborted) abort();
     signal.addEventListener('abort', abort, { once: true });
     try {
-      await at.shared.fetch(forerunners);
+      await at.shared.fetch(job.id, forerunners);
       const resume = existsSync(join(this.folder, RUN_FOLDER_FILE));
-      if (resume && this.claimed.fetched) await this.forgetRun(); // of an earlier sitting here, on another branch
+      if (resume && this.claimed.fetched) await this.forgetOwnRun(); // of an earlier sitting here, on another branch
       if (resume) noteExperiment(this.folder, { ...job, inputs: this.inputs }); // with the paths of this machine
       const grid = { folder: at.work, shared: at.shared.folder };
       const end = await runJob(
@@ -129,6 +131,7 @@ class JobRun {
       return await this.conclude(end);
     } finally {
       signal.removeEventListener('abort', abort);
+      await at.shared.leave(job.id, forerunners);
     }
   }
 
@@ -138,8 +141,9 @@ class JobRun {
     if (end.state === 'done') {
       // A job that ends early has put what others need among the shared results; nobody goes on with its run.
       await this.claimed.save('finished', job.until === undefined ? {} : { without: 'checkpoints' });
-      await this.forgetRun();
       await rm(this.folder, { recursive: true, force: true }); // the store has it
+      const needed = await runsIn(this.at.work);
+      await forgetRuns(this.at.place, this.at.output, (runId) => needed.has(runId));
       return { state: 'finished', before: false };
     }
     await this.claimed.save(end.state);
@@ -180,16 +184,8 @@ class JobRun {
     return runIdIn(this.folder) ?? this.job.id;
   }
 
-  /** What the session's own storage on this machine keeps of the run. */
-  private async forgetRun(): Promise<void> {
-    const runId = runIdIn(this.folder);
-    if (runId === undefined) return;
-    try {
-      const { session } = await this.at.place.open();
-      await session.deleteRun(runId);
-    } catch (error) {
-      if (!(error instanceof PupilError)) throw error;
-      this.at.output.note(`not cleared: ${error.message}`); // what is wrong there the run itself will tell
-    }
+  private async forgetOwnRun(): Promise<void> {
+    const own = runIdIn(this.folder);
+    await forgetRuns(this.at.place, this.at.output, (runId) => runId !== own);
   }
 }

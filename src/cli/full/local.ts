@@ -8,7 +8,7 @@ import type { LoadedSeries } from '../experimentFile';
 import { stopOnInterrupt } from '../interrupt';
 import { cacheRequest } from '../options';
 import type { Output } from '../output';
-import { prepareRunFolder } from '../runFolder';
+import { prepareRunFolder, runIdIn } from '../runFolder';
 import { superviseOptions, type RunFlags } from '../runs';
 import { writeTable } from '../series';
 import { jobStateIn, noteEnded, noteExperiment, openGridFolder, type GridFolder } from './gridFolder';
@@ -17,6 +17,7 @@ import { gridJobs, type GridJob } from './jobs';
 import { nextJob, settled, type JobState } from './order';
 import { SessionPlace } from './sessionPlace';
 import type { Slot } from './slots';
+import { forgetRuns } from './storedRuns';
 import { superviseRun, type SuperviseOptions } from './supervise';
 
 export interface LocalGrid {
@@ -100,6 +101,7 @@ export async function runGridHere(
   let wake: () => void = () => undefined;
   let changed = new Promise<void>((resolve) => (wake = resolve));
 
+  const runOf = (id: string): string | undefined => runIdIn(join(grid.folder, id));
   const make = async (job: GridJob, slot: Slot, place: SessionPlace): Promise<void> => {
     const alone = slots.length === 1;
     const voice = alone ? output : jobOutput(output, job.id);
@@ -111,10 +113,14 @@ export async function runGridHere(
     if (alone) output.progressPrefix = `[${jobs.length - count('waiting', 'running') + 1}/${jobs.length}] `;
     tell('started');
     const end = await runJob(context, voice, flags, grid, job, { place, signal: stop.signal });
-    if (voice !== output) voice.close();
     if (end.state === 'failed') failures.push({ job, error: end.error });
     states.set(job.id, end.state === 'stopped' ? 'waiting' : end.state);
     states = settled(jobs, states);
+    if (end.state === 'done') {
+      const needed = new Set(jobs.filter(({ id }) => states.get(id) !== 'done').map(({ id }) => runOf(id)));
+      await forgetRuns(place, voice, (runId) => needed.has(runId));
+    }
+    if (voice !== output) voice.close();
     tell(end.state, end.state === 'failed' ? { error: end.error } : {});
     if (end.state === 'done' && job.kind === 'cell') table = await writeTable(grid.folder, loaded);
   };

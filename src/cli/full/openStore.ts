@@ -22,8 +22,11 @@ export function withStoreFlags(command: Command): Command {
     .option('--no-s3-path-style', "name the bucket in the host's name although an endpoint is given");
 }
 
-/** @throws PupilError `usage` where none is named, `storage` where it cannot be used */
-export async function openStore(flags: StoreFlags): Promise<ArtefactStore> {
+/**
+ * @param writes whether it will be written to: a bucket is tried then
+ * @throws PupilError `usage` where none is named, `storage` where it cannot be used
+ */
+export async function openStore(flags: StoreFlags, writes = false): Promise<ArtefactStore> {
   const { store, s3Endpoint, s3Region, s3PathStyle } = flags;
   if (store === undefined) {
     throw new PupilError(
@@ -42,6 +45,7 @@ export async function openStore(flags: StoreFlags): Promise<ArtefactStore> {
   return S3Store.open(store, {
     ...(s3Endpoint === undefined ? {} : { endpoint: s3Endpoint }),
     ...(s3Region === undefined ? {} : { region: s3Region }),
+    writes,
     ...(s3PathStyle === false ? { pathStyle: false } : {}),
   });
 }

@@ -1,7 +1,8 @@
-// queueVerb.ts: `pupil full --queue`: puts a grid there, pauses, cancels, tells how far it is, waits for it, fetches what has
-// finished. Who works is worker.ts; what the queue holds is queue.ts.
+// queueVerb.ts: `pupil full --queue`: puts a grid there, pauses, cancels, begins again, tells how far it is, waits for it,
+// fetches what has finished. Who works is worker.ts; what the queue holds is queue.ts.
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { InvalidArgumentError, type Command } from 'commander';
 import { PupilError } from '../../base/errors';
 import { slug } from '../../base/slug';
@@ -32,7 +33,9 @@ export interface QueueVerbFlags extends QueueFlags {
   attempts?: number;
   wait?: boolean;
   pause?: boolean;
+  now?: boolean;
   resume?: boolean;
+  retry?: string | true;
   cancel?: string | true;
   status?: boolean;
   fetch?: string;
@@ -65,8 +68,14 @@ export function withQueueVerbFlags(command: Command): Command {
     .option('--wait', 'with --queue: wait for the table, and end with 1 where runs are missing')
     .option('--fetch <dir>', 'with --queue and --store: what has finished, with the table, into this folder')
     .option('--status', 'with --queue: how far the grids are')
-    .option('--pause', 'with --queue: no job is begun any more; those that run go on')
+    .option('--pause', 'with --queue: no job is begun any more; those that run go on (with --wait: until none runs)')
+    .option('--now', 'with --pause: those that run write a checkpoint, free their GPU and wait in the queue again')
     .option('--resume', 'with --queue: jobs are begun again')
+    .option(
+      '--retry [job]',
+      'with --queue: begin what has failed again, or this job, with all that waits for it',
+      jobName,
+    )
     .option(
       '--cancel [job]',
       'with --queue: end a job, or all; the grid added again goes on from their checkpoints',
@@ -87,6 +96,28 @@ export function gridAndQueue<F extends QueueFlags>(grid: string | undefined, fla
   const { queue } = flags;
   if (grid !== undefined || typeof queue !== 'string' || /:\/\/|:\d+$/.test(queue)) return [grid, flags];
   return [queue, { ...flags, queue: true }];
+}
+
+/**
+ * What is only said of a queue, and what cannot be said together.
+ * @throws PupilError `usage`
+ */
+export function expectQueueFlags(flags: QueueVerbFlags): void {
+  const { pause, resume, retry, cancel, now } = flags;
+  const acts = Object.entries({ pause, resume, retry, cancel }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name}`],
+  );
+  if (now === true && pause !== true) {
+    throw new PupilError('usage', '--now: expected with --pause', 'pupil full --queue --pause --now');
+  }
+  if (acts.length > 1) throw new PupilError('usage', `full --queue: expected one of ${acts.join(', ')} at a time`);
+  if (flags.queue === undefined && acts.length > 0) {
+    throw new PupilError(
+      'usage',
+      `${acts[0]}: expected with --queue`,
+      'A grid of --local is stopped by Ctrl-C or a kill that asks; the same command said again goes on with it, and tries again what failed.',
+    );
+  }
 }
 
 /** The address of the queue. @throws PupilError `usage` where none is known */
@@ -137,10 +168,11 @@ export async function runQueueVerb(
       );
       return 0;
     }
-    if (flags.pause === true || flags.resume === true) {
-      await (flags.pause === true ? queue.pause() : queue.resume());
-      const text = flags.pause === true ? 'paused: jobs that run go on, no other begins' : 'jobs are begun again';
-      output.result('queue-paused', { paused: flags.pause === true }, () => text);
+    if (flags.retry !== undefined) return retry(output, queue, flags.retry === true ? undefined : flags.retry);
+    if (flags.pause === true) return pause(output, queue, flags);
+    if (flags.resume === true) {
+      await queue.resume();
+      output.result('queue-paused', { paused: false }, () => 'jobs are begun again');
       return 0;
     }
     if (loaded !== undefined) await addGrid(output, queue, loaded, flags);
@@ -156,11 +188,41 @@ export async function runQueueVerb(
       throw new PupilError(
         'usage',
         'full --queue: expected a grid, or what to do with the queue',
-        'Name a grid, or say --status, --pause, --resume, --cancel, --wait or --fetch.',
+        'Name a grid, or say --status, --pause, --resume, --retry, --cancel, --wait or --fetch.',
       );
     }
     return code;
   });
+}
+
+/** Pauses, and says what still runs; with `--wait` until nothing does. */
+async function pause(
+  output: Output,
+  queue: GridQueue,
+  { now = false, wait = false }: QueueVerbFlags,
+): Promise<ExitCode> {
+  const running = await queue.pause(now);
+  const jobs = `${running.length} ${running.length === 1 ? 'job' : 'jobs'}`;
+  const left = now
+    ? `${jobs} that ran write their checkpoints and go back to the queue`
+    : `${jobs} still run to their end (--now: they write their checkpoints and go back to the queue)`;
+  output.result('queue-paused', { paused: true, now, running }, () =>
+    running.length === 0 ? 'paused: nothing runs, nothing begins' : `paused: no job begins; ${left}`,
+  );
+  if (!wait) return 0;
+  for (let left = running; left.length > 0; left = await queue.running()) await sleep(1000);
+  output.result('queue-rests', { namespace: queue.namespace }, () => 'nothing runs any more');
+  return 0;
+}
+
+async function retry(output: Output, queue: GridQueue, id: string | undefined): Promise<ExitCode> {
+  const { again, follow } = await queue.retry(id);
+  output.result('queue-retried', { again, follow }, () => {
+    if (again.length === 0) return 'nothing has failed';
+    const then = follow.length === 0 ? '' : `; after that what waits for it: ${follow.join(', ')}`;
+    return `begins again: ${again.join(', ')}${then}`;
+  });
+  return 0;
 }
 
 async function addGrid(output: Output, queue: GridQueue, loaded: LoadedSeries, flags: QueueVerbFlags): Promise<void> {
@@ -210,9 +272,12 @@ async function waitForTable(output: Output, queue: GridQueue, grid: string): Pro
           `${made.finished} of ${made.runs} runs finished`,
         ].join('\n'),
       );
+      if (made.missing.some(({ why }) => why.includes('failed: '))) {
+        output.note('what failed begins again, from its last checkpoint, with: pupil full --queue --retry');
+      }
       return made.missing.length === 0;
     }
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await sleep(1000);
   }
 }
 

@@ -1,6 +1,10 @@
-// s3Store.ts: an artefact store in a bucket of S3 or of what speaks its protocol (MinIO, Ceph). Keys come from the environment
-// or the profile, as the SDK finds them, never from a flag. A large file goes up in parts and is there when the last one is;
-// every file is compared with its SHA-256 on the way up and down.
+// s3Store.ts: an artefact store in a bucket of S3 or of what speaks its protocol (MinIO, Ceph, Swift). Keys come from the
+// environment or the profile, as the SDK finds them, never from a flag. A large file goes up in parts and is there when the
+// last one is; every file is compared with its SHA-256 on the way up and down.
+//
+// Asked of a server: HeadObject, GetObject, PutObject, ListObjectsV2, DeleteObjects and multipart uploads, and that what was
+// written is listed at once. Not asked: conditional writes, ranges, checksums beyond MD5, versions.
+import { createHash, randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -12,7 +16,6 @@ import {
   CreateMultipartUploadCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
-  HeadBucketCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
@@ -31,6 +34,8 @@ export interface S3Options {
   region?: string;
   /** The bucket in the path and not in the host's name; absent: where an endpoint is named. */
   pathStyle?: boolean;
+  /** Whether it will be written to: then it is tried, so that a missing right is told before a run of days. */
+  writes?: boolean;
   /** Largest file that goes up in one request, and the size of a part where that suffices; absent: {@link PART_BYTES}. */
   partBytes?: number;
 }
@@ -41,6 +46,31 @@ const PART_BYTES = 16 * 2 ** 20;
 const MOST_PARTS = 10_000;
 /** The SDK itself repeats requests; these are whole files again after a cut or wrong body. */
 const DOWNLOADS = 4;
+
+/** What an error of the SDK tells: `AccessDenied: …`, or what is known of one without a text, as answers to HEAD are. */
+function toldOf(error: unknown): string {
+  const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
+  const status = $metadata?.httpStatusCode;
+  if (message === 'UnknownError' || message === '' || message === name) {
+    return status === undefined ? name : `${['Unknown', 'Error'].includes(name) ? '' : `${name}, `}HTTP ${status}`;
+  }
+  return name === 'Error' ? message : `${name}, ${message}`;
+}
+
+/** What to do about an error of opening a bucket. */
+function hintOf(error: unknown): string {
+  const { name, Region, $metadata } = error as Error & { Region?: string; $metadata?: { httpStatusCode?: number } };
+  const keys = 'Keys: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile.';
+  if (name === 'NoSuchBucket') return 'Make the bucket first; Pupil makes none.';
+  if (name === 'RequestTimeTooSkewed') return "This machine's clock is wrong.";
+  if (['PermanentRedirect', 'AuthorizationHeaderMalformed', 'IllegalLocationConstraintException'].includes(name)) {
+    return Region === undefined ? 'Name its region: --s3-region.' : `It is in another region: --s3-region ${Region}`;
+  }
+  if (name === 'SignatureDoesNotMatch') return `${keys} The secret does not fit the key.`;
+  if (name === 'InvalidAccessKeyId') return `${keys} This key is not known there.`;
+  if ($metadata?.httpStatusCode === 403) return `${keys} They need the right to list the bucket (s3:ListBucket).`;
+  return `${keys} Address: --s3-endpoint and --s3-region. The bucket must be there.`;
+}
 
 const isMissing = (error: unknown): boolean =>
   ['NotFound', 'NoSuchKey'].includes((error as Error).name) ||
@@ -54,6 +84,25 @@ export function parseS3Address(text: string): { bucket: string; prefix: string }
   }
   const clean = prefix.replace(/^\/+|\/+$/g, '');
   return { bucket, prefix: clean === '' ? '' : `${clean}/` };
+}
+
+/**
+ * Deletions with the MD5 of their text. The SDK sends a newer checksum in its place, and does not without; servers that know
+ * only what S3 asked for until 2025 (Swift 2.30, Ceph and MinIO of those years) refuse the request for that.
+ */
+function withMd5(client: S3Client): void {
+  client.middlewareStack.add(
+    (next, { commandName }) =>
+      (args) => {
+        const { headers, body } = args.request as { headers: Record<string, string>; body: string | Uint8Array };
+        if (commandName === 'DeleteObjectsCommand') {
+          for (const name of Object.keys(headers)) if (/^x-amz-(sdk-)?checksum-/i.test(name)) delete headers[name];
+          headers['content-md5'] = createHash('md5').update(body).digest('base64');
+        }
+        return next(args);
+      },
+    { name: 'pupilDeletionMd5', step: 'build', priority: 'low' }, // after the SDK's checksum, before the signature
+  );
 }
 
 export class S3Store implements ArtefactStore {
@@ -83,20 +132,79 @@ export class S3Store implements ArtefactStore {
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
     });
+    withMd5(client);
     const store = new S3Store(client, bucket, prefix, options.partBytes ?? PART_BYTES);
     try {
-      await client.send(new HeadBucketCommand({ Bucket: bucket }));
+      // Not HeadBucket: its errors have no text.
+      await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, MaxKeys: 1 }));
     } catch (cause) {
       client.destroy();
-      const { name, message } = cause as Error;
       throw new PupilError(
         'storage',
-        `--store: expected the bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}: ${name}${message === name ? '' : `, ${message}`}`,
-        'Keys: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile. Address: --s3-endpoint and --s3-region. The bucket must be there.',
+        `--store: expected the bucket ${bucket}${endpoint === undefined ? '' : ` at ${endpoint}`}: ${toldOf(cause)}`,
+        hintOf(cause),
         { cause },
       );
     }
-    return store;
+    if (options.writes !== true) return store;
+    try {
+      await store.tryWriting();
+      return store;
+    } catch (error) {
+      client.destroy();
+      throw error;
+    }
+  }
+
+  /**
+   * Writes a file, lists, reads and deletes it.
+   * @throws PupilError `storage` naming what cannot be done there
+   */
+  private async tryWriting(): Promise<void> {
+    const name = `trial-${randomBytes(8).toString('hex')}`;
+    const text = new Date().toISOString();
+    const { Bucket, Key } = this.at(name);
+    const refuse = (what: string, why: string, hint: string, cause?: unknown): never => {
+      throw new PupilError('storage', `--store: expected to ${what} in ${this.description}: ${why}`, hint, { cause });
+    };
+    const steps: [what: string, right: string, step: () => Promise<unknown>][] = [
+      ['write', 's3:PutObject', () => this.client.send(new PutObjectCommand({ Bucket, Key, Body: Buffer.from(text) }))],
+      [
+        'list',
+        's3:ListBucket',
+        async () => {
+          const { Contents = [] } = await this.client.send(new ListObjectsV2Command({ Bucket, Prefix: Key }));
+          if (Contents.some((found) => found.Key === Key)) return;
+          refuse(
+            'find what was just written',
+            'it is not listed',
+            'Workers tell by the list who goes on with a run: a server that lists later is none for them. Use a shared folder.',
+          );
+        },
+      ],
+      [
+        'read',
+        's3:GetObject',
+        async () => {
+          if ((await this.getText(name)) !== text) refuse('read what was just written', 'something else came', '');
+        },
+      ],
+      ['delete', 's3:DeleteObject', () => this.remove([name])],
+    ];
+    for (const [what, right, step] of steps) {
+      try {
+        await step();
+      } catch (error) {
+        if (error instanceof PupilError && error.message.startsWith('--store:')) throw error;
+        const cause = error instanceof PupilError ? error.cause : error;
+        refuse(
+          what,
+          toldOf(cause ?? error),
+          `The keys need ${right}, or the server is none for this: docs/queue.md.`,
+          cause,
+        );
+      }
+    }
   }
 
   async sizeOf(name: string): Promise<number | undefined> {
@@ -198,7 +306,10 @@ export class S3Store implements ArtefactStore {
     for (let from = 0; from < names.length; from += 1000) {
       const Objects = names.slice(from, from + 1000).map((name) => ({ Key: this.at(name).Key }));
       try {
-        await this.client.send(new DeleteObjectsCommand({ Bucket: this.bucket, Delete: { Objects, Quiet: true } }));
+        const asked = new DeleteObjectsCommand({ Bucket: this.bucket, Delete: { Objects, Quiet: true } });
+        // A request of which single deletions fail is itself answered with 200.
+        const [failed] = (await this.client.send(asked)).Errors ?? [];
+        if (failed !== undefined) throw new Error(`${failed.Key}: ${failed.Code}, ${failed.Message}`);
       } catch (error) {
         throw storeError(`deleting in ${this.description}`, error);
       }

@@ -269,7 +269,7 @@ export class ClaimedFolder {
 }
 
 /** Whether a folder was left by the very worker whose state is the store's newest: it is then that state or a later one. */
-async function isOwn(folder: string, { number, writer }: Snapshot): Promise<boolean> {
+export async function isOwn(folder: string, { number, writer }: Snapshot): Promise<boolean> {
   try {
     const found = JSON.parse(await readFile(join(folder, MARKER), 'utf8')) as Partial<Snapshot>;
     return found.number === number && found.writer === writer;

@@ -21,6 +21,7 @@ import { lockTimes, regainLock } from './jobLocks';
 import { jobOutput } from './jobOutput';
 import { ProgressMeter } from './jobProgress';
 import { runQueuedJob, type QueuedJobEnd } from './jobRun';
+import { removeLeftFolders } from './leftFolders';
 import { QUEUE_PREFIX, type GridQueue, type RunJob } from './queue';
 import { tableId, withForerunners, type JobData, type QueuedJob } from './queueJobs';
 import { SessionPlace } from './sessionPlace';
@@ -34,6 +35,8 @@ export interface WorkerOptions {
   /** Folder for jobs on this machine. */
   work: string;
   lockSeconds: number;
+  /** Of the shared results that this machine keeps; absent: {@link SharedResults}'s own. */
+  cacheBytes?: number;
   /** Ends when nothing is left to do. */
   once: boolean;
 }
@@ -68,7 +71,7 @@ const FINAL: ReadonlySet<string> = new Set<ErrorCode>([
 ]);
 
 /** Why a job that runs is to end. */
-type Reason = 'shutdown' | 'cancelled' | 'lost';
+type Reason = 'shutdown' | 'paused' | 'cancelled' | 'lost';
 
 /** A slot with its folder on this machine. */
 interface TakenSlot extends Slot {
@@ -103,7 +106,7 @@ export class GridWorker {
     private readonly options: WorkerOptions,
   ) {
     this.work = join(options.work, queue.namespace);
-    this.shared = new SharedResults(store, `${queue.namespace}/shared`, join(this.work, 'shared'));
+    this.shared = new SharedResults(store, `${queue.namespace}/shared`, join(this.work, 'shared'), options.cacheBytes);
   }
 
   /** Works until it is asked to end, or, with `once`, until nothing is left. */
@@ -117,6 +120,7 @@ export class GridWorker {
       this.output,
       'writing checkpoints and giving the jobs back',
     );
+    await this.tidy();
     const worker = (this.worker = new Worker<JobData, unknown, string>(
       queue.namespace,
       (job, token) => this.process(job as RunJob, token!),
@@ -146,6 +150,7 @@ export class GridWorker {
       clearInterval(leaveOnce);
       leaveSignals();
       this.redis.off('ready', this.keepLocks);
+      this.shared.close();
       for (const { place, release } of slots) {
         await place.close();
         release();
@@ -178,6 +183,15 @@ export class GridWorker {
     }
   }
 
+  /** Room on this machine's disk. It waits for the next time where the store is away. */
+  private async tidy(): Promise<void> {
+    try {
+      await removeLeftFolders(this.store, this.queue.namespace, this.work, (id) => this.running.has(id));
+    } catch (error) {
+      this.output.note(`not tidied: ${(error as Error).message}`);
+    }
+  }
+
   private async process(job: RunJob, token: string): Promise<unknown> {
     const slot = this.free.shift()!; // as many slots as jobs at once
     const one: Running = { job, token, stop: new AbortController(), reason: undefined };
@@ -187,9 +201,16 @@ export class GridWorker {
       if (data.kind === 'table') return await this.table(one, data.grid);
       return await this.runOne(one, data.job, slot);
     } finally {
+      // Who pauses may need the machine: nothing is left on its GPU.
+      if (await this.isPaused()) await slot.place.close();
       this.running.delete(job.id!);
       this.free.push(slot);
     }
+  }
+
+  private async isPaused(): Promise<boolean> {
+    if (this.redis.status !== 'ready') return false;
+    return this.queue.queue.isPaused().catch(() => false); // away in this very moment
   }
 
   private async table({ job, token }: Running, grid: Parameters<typeof makeTable>[3]): Promise<TableResult> {
@@ -246,6 +267,7 @@ export class GridWorker {
         this.ill = 0;
         await job.updateProgress({ ...meter.progress });
         await queue.addFollowers(queued, job.opts);
+        await this.tidy();
         return { before: end.before, host: hostname(), worker: this.name, checkpoints: meter.progress.checkpoints };
       case 'failed':
         throw this.failure(end.error);
@@ -290,6 +312,7 @@ export class GridWorker {
     try {
       await one.job.updateProgress({ ...meter.progress });
       if (await this.queue.isCancelled(one.job.id!)) this.stopOne(one, 'cancelled');
+      else if (await this.queue.isToStop()) this.stopOne(one, 'paused');
     } catch {
       // away in this very moment, or the job is no longer there: its lock will tell
     }

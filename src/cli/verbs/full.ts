@@ -9,7 +9,13 @@ import { loadSeries } from '../experimentFile';
 import { runGridHere } from '../full/local';
 import { withStoreFlags } from '../full/openStore';
 import { isPlan, tellGridPlan, withPlanFlags } from '../full/planVerb';
-import { gridAndQueue, runQueueVerb, withQueueVerbFlags, type QueueVerbFlags } from '../full/queueVerb';
+import {
+  expectQueueFlags,
+  gridAndQueue,
+  runQueueVerb,
+  withQueueVerbFlags,
+  type QueueVerbFlags,
+} from '../full/queueVerb';
 import { slotsOf } from '../full/slots';
 import { STUDENT_HELP } from '../modelFolder';
 import { integerIn, QUANTIZE, withCacheFlags, withCardFlags, withDeviceFlags, withRelaunchFlags } from '../options';
@@ -49,6 +55,7 @@ export function registerFull(program: Command, context: VerbContext): void {
     .action((argument: string | undefined, given: FullFlags) =>
       perform(context, given.json === true, async (output) => {
         const [name, flags] = gridAndQueue(argument, given);
+        expectQueueFlags(flags);
         const plans = isPlan(flags);
         const loaded = name === undefined ? undefined : loadSeries(name, { ...flags, absentFiles: plans });
         if (name !== undefined && loaded === undefined) {

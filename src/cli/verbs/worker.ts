@@ -7,6 +7,7 @@ import { perform, type VerbContext } from '../context';
 import { DEFAULT_LOCK_SECONDS } from '../full/jobLocks';
 import { openStore, withStoreFlags } from '../full/openStore';
 import { withQueue, withQueueFlags, type QueueFlags } from '../full/queueVerb';
+import { DEFAULT_CACHE_LIMIT_GIB } from '../full/sharedResults';
 import { slotsOf } from '../full/slots';
 import { integerIn, withCacheFlags, withCardFlags, withDeviceFlags, withRelaunchFlags } from '../options';
 import type { RunFlags } from '../runs';
@@ -16,6 +17,7 @@ interface WorkerFlags extends RunFlags, QueueFlags {
   slots?: number;
   work?: string;
   lockSeconds: number;
+  cacheLimit: number;
   once?: boolean;
 }
 
@@ -38,6 +40,12 @@ export function registerWorker(program: Command, context: VerbContext): void {
     )
     .option('--data <dir>', 'what {data} stands for on this machine (default: PUPIL_DATA)')
     .option('--work <dir>', "folder for jobs while they run (default: in Pupil's cache)")
+    .option(
+      '--cache-limit <gib>',
+      'how much this machine keeps of the results that jobs share; those used longest ago go first, none that a running job needs',
+      integerIn(1, 1_000_000),
+      DEFAULT_CACHE_LIMIT_GIB,
+    )
     .option('--once', 'end when nothing is left to do')
     .option(
       '--lock-seconds <n>',
@@ -49,12 +57,12 @@ export function registerWorker(program: Command, context: VerbContext): void {
     .action((flags: WorkerFlags) =>
       perform(context, flags.json === true, (output) =>
         withQueue(flags, output, undefined, async (queue, redis) => {
-          const { work = join(cacheFolder(), 'work'), lockSeconds, once = false } = flags;
+          const { work = join(cacheFolder(), 'work'), lockSeconds, cacheLimit, once = false } = flags;
           const slots = slotsOf(context, flags);
-          const store = await openStore(flags);
+          const store = await openStore(flags, true);
           try {
             const { GridWorker } = await import('../full/worker');
-            const options = { flags, slots, work: resolve(work), lockSeconds, once };
+            const options = { flags, slots, work: resolve(work), lockSeconds, once, cacheBytes: cacheLimit * 2 ** 30 };
             return await new GridWorker(context, output, redis, queue, store, options).run();
           } finally {
             store.close();
