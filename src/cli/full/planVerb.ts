@@ -159,7 +159,7 @@ function speedRequest({ student, adapter, phases, evaluation }: Experiment, plan
 async function planned(
   { context, output }: PlanPlace,
   name: string,
-  jobs: readonly GridJob[],
+  { jobs, isShared }: { jobs: readonly GridJob[]; isShared: boolean },
   flags: PlanFlags & CommonFlags,
   planOf: PlanOf,
 ): Promise<GridPlan> {
@@ -167,6 +167,7 @@ async function planned(
   return planGrid({
     name,
     jobs,
+    isShared,
     planOf,
     speedsFor:
       flags.measure === true ? await measured(context, output, flags, jobs[0]!.experiment, planOf) : speedsOf(flags),
@@ -190,7 +191,7 @@ export async function tellRunPlan(
 ): Promise<ExitCode> {
   const planOf = await newPlanner();
   const job: GridJob = { id: 'run', kind: 'cell', title: experiment.name, experiment, inputs: [] };
-  const plan = await planned(place, experiment.name, [job], flags, planOf);
+  const plan = await planned(place, experiment.name, { jobs: [job], isShared: false }, flags, planOf);
   const { config: _, ...run } = await planOf(experiment);
   place.output.result('plan', { ...told(plan), ...run }, () => planText(plan, run));
   return 0;
@@ -208,7 +209,7 @@ export async function tellGridPlan(
     title: [...cell.labels, `seed ${seed}`].join(', '),
   });
   const jobs = isShared ? gridJobs({ runs }) : runs.map(alone);
-  const plan = await planned(place, series.name, jobs, flags, await newPlanner());
+  const plan = await planned(place, series.name, { jobs, isShared }, flags, await newPlanner());
   const rows = cells.map((cell) => {
     const own = runs.filter((run) => run.cell.id === cell.id).map(({ id }) => plan.jobs.find((job) => job.id === id)!);
     const { flops, gpuBytes } = own[0]!;
