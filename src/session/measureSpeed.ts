@@ -48,13 +48,22 @@ function shallow(json: JsonObject): { json: JsonObject; whole: ModelConfig; cut:
   return { json: cut, whole, cut: parseModelConfig(cut) };
 }
 
+interface Following {
+  onProgress: ProgressListener;
+  signal: AbortSignal;
+}
+
 /** Median milliseconds of one call; the first compiles and is not counted. */
-async function timed(work: () => Promise<void>, signal: AbortSignal): Promise<number> {
+async function timed(what: string, work: () => Promise<void>, { onProgress, signal }: Following): Promise<number> {
+  const tell = (done: number): void =>
+    onProgress({ task: `Measuring ${what}`, done, total: WARM_UPS + LEAST_REPEATS, unit: 'repeats' });
+  tell(0);
   for (let i = 0; i < WARM_UPS; i++) await work();
   const times: number[] = [];
   const begin = performance.now();
   while (times.length < LEAST_REPEATS || (times.length < MOST_REPEATS && performance.now() - begin < LONGEST_MS)) {
     throwIfCancelled(signal, 'Measuring');
+    tell(WARM_UPS + Math.min(times.length, LEAST_REPEATS));
     const start = performance.now();
     await work();
     times.push(performance.now() - start);
@@ -63,11 +72,7 @@ async function timed(work: () => Promise<void>, signal: AbortSignal): Promise<nu
 }
 
 /** @throws PupilError `config` for a config that is not supported, `gpu-out-of-memory`, `cancelled` */
-export async function measureSpeed(
-  gpu: Gpu,
-  request: MeasureSpeedRequest,
-  options: { onProgress: ProgressListener; signal: AbortSignal },
-): Promise<MeasuredSpeed> {
+export async function measureSpeed(gpu: Gpu, request: MeasureSpeedRequest, options: Following): Promise<MeasuredSpeed> {
   const { adapter: lora, quantize, training, answering } = request;
   const { json, whole, cut } = shallow(request.config);
   const made = madeCheckpoint(json, 'f16');
@@ -76,8 +81,8 @@ export async function measureSpeed(
   let adapter: Adapter | undefined;
   try {
     adapter = Adapter.create(student, lora, 1);
-    const trainMs = await timeTraining(student, adapter, training, options.signal);
-    const answer = await timeAnswering(student, adapter, answering, options.signal);
+    const trainMs = await timeTraining(student, adapter, training, options);
+    const answer = await timeAnswering(student, adapter, answering, options);
     const scale = multiplied(cut) / multiplied(whole);
     const { vendor, architecture, device, description, software } = gpu.adapter;
     return {
@@ -107,7 +112,7 @@ async function timeTraining(
   student: Student,
   adapter: Adapter,
   { sequences, tokens }: MeasureSpeedRequest['training'],
-  signal: AbortSignal,
+  following: Following,
 ): Promise<number> {
   const batch = packSequences(idsOf(sequences, tokens, student.config.vocabSize).map((ids) => ({ ids, labels: ids })));
   const targets = targetsIn(batch);
@@ -116,12 +121,13 @@ async function timeTraining(
   try {
     await trainer.ready();
     let step = 0;
-    return await timed(async () => {
+    const work = async (): Promise<void> => {
       trainer.beginStep(step);
       await trainer.accumulateSupervised(batch, targets);
       await trainer.update({ ...HYPER, maxNorm: 0, step: ++step });
       await trainer.metrics();
-    }, signal);
+    };
+    return await timed(`training (${sequences} × ${tokens} tokens)`, work, following);
   } finally {
     trainer.destroy();
   }
@@ -132,7 +138,7 @@ async function timeAnswering(
   student: Student,
   adapter: Adapter,
   { batchSize, promptTokens }: MeasureSpeedRequest['answering'],
-  signal: AbortSignal,
+  following: Following,
 ): Promise<{ readPerSecond: number; generatedPerSecond: number; ms: number }> {
   const prompts = idsOf(batchSize, promptTokens, student.config.vocabSize);
   const of = async (maxNewTokens: number): Promise<number> => {
@@ -142,9 +148,10 @@ async function timeAnswering(
     });
     try {
       await generator.ready();
-      return await timed(async () => {
+      const work = async (): Promise<void> => {
         await generator.generate(prompts, { seed: 1, stream: 'measuring' });
-      }, signal);
+      };
+      return await timed(`answers (${batchSize} of ${maxNewTokens} tokens)`, work, following);
     } finally {
       generator.destroy();
     }

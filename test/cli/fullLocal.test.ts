@@ -1,9 +1,10 @@
 // fullLocal.test.ts: a grid on one machine, as a person runs it, on Dawn in Node: two jobs at once, stopped by a signal and gone on
 // with by the same command. What is shared is computed once, and the table is that of a series that shares nothing.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
+import type { PlannedDisk } from '../../src/cli/full/plan';
 import type { SeriesReport } from '../../src/report/series';
 import { WAYS, writeTinyGrid } from '../support/tinyGrid';
 import { pupil } from './process';
@@ -15,6 +16,12 @@ const reportIn = (out: string): SeriesReport =>
   JSON.parse(readFileSync(join(out, 'series.json'), 'utf8')) as SeriesReport;
 /** Runs in the store of a session on Dawn. */
 const storedRuns = (store: string): string[] => (existsSync(store) ? readdirSync(store) : []);
+/** Bytes of all files below a folder. */
+const sizeOf = (of: string): number =>
+  readdirSync(of, { recursive: true, withFileTypes: true }).reduce(
+    (sum, entry) => sum + (entry.isFile() ? statSync(join(entry.parentPath, entry.name)).size : 0),
+    0,
+  );
 const CELLS = ['way-both-seed0', 'way-cross-seed0'];
 
 it(
@@ -60,6 +67,15 @@ it(
     const stored = ['.slot-1', '.slot-2'].flatMap((slot) => storedRuns(join(out, slot, '.store')));
     expect(stored).toEqual([]);
     for (const cell of CELLS) expect(existsSync(join(out, cell, 'checkpoints/run.json'))).toBe(true);
+
+    // What the plan said of the disk, before anything was made, bounds what lies there; and not by far.
+    const { lines } = await pupil(['full', grid, '--plan', '--json']);
+    const { disk } = lines.at(-1) as unknown as { disk: PlannedDisk };
+    const lying = sizeOf(out);
+    expect(lying).toBeLessThanOrEqual(disk.totalBytes - disk.studentBytes);
+    expect(lying).toBeGreaterThan((disk.totalBytes - disk.studentBytes) / 4);
+    for (const cell of CELLS) expect(sizeOf(join(out, cell))).toBeLessThanOrEqual(disk.finishedBytes);
+    expect(sizeOf(join(out, 'shared'))).toBeLessThanOrEqual(disk.sharedBytes);
 
     const third = await pupil(args);
     expect(third.code, third.err).toBe(0);

@@ -10,6 +10,7 @@ import { loadSeries } from '../../src/cli/experimentFile';
 import { parseSeries, expandSeries } from '../../src/config/series';
 import { factsOf } from '../../src/report/cells';
 import { gridText, paperGrids } from '../../scripts/paperGrids.mjs';
+import type { MeasureSpeedRequest } from '../../src/session/protocol';
 import { jsonLines, pupil } from './fakeSession';
 
 const grids = [...paperGrids()] as [string, { experiment: unknown; seeds: number }][];
@@ -168,9 +169,74 @@ describe('full GRID --plan', () => {
       ['--card', 'a5'],
       ['--tokens-per-second', 'x'],
       ['--cards', '0'],
+      ['--measure', '--tokens-per-second', '360,104'],
+      ['--measure', '--gflops', '1000'],
     ]) {
       const { code } = await pupil(['full', grid, '--plan', ...flags]);
       expect([flags, code]).toEqual([flags, 2]);
     }
+  });
+
+  it.each(['--measure', '--card a6000', '--cards 4', '--gflops 9', '--tokens-per-second 360', '--memory 8GiB'])(
+    '%s without --plan starts nothing',
+    async (flag) => {
+      for (const verb of [
+        ['full', small, '--local'],
+        ['run', 'paper'],
+        ['run', small],
+      ]) {
+        const { code, out, hosts } = await pupil([...verb, ...flag.split(' '), '--json']);
+        expect([code, hosts]).toEqual([2, []]);
+        expect(out).toContain(`${flag.split(' ')[0]}: expected --plan beside it`);
+      }
+    },
+  );
+
+  it('--measure: hours by what the device did, at the first job’s batches; of one run as of a grid', async () => {
+    const speed = { trainedPerSecond: 200, readPerSecond: 400, generatedPerSecond: 50 };
+    const measured = {
+      ...{
+        device: 'a card',
+        software: false,
+        tier: 'f32',
+        layers: { measured: 2, whole: 32 },
+        stepMs: 1,
+        answersMs: 1,
+      },
+      ...speed,
+    };
+    for (const verb of [
+      ['full', small, '--seeds', '1'],
+      ['run', 'paper'],
+    ]) {
+      const args = [...verb, '--plan', '--data', gridsFolder(), '--json'];
+      const { code, out, calls } = await pupil([...args, '--measure'], { measureSpeed: () => measured });
+      expect([code, calls.map(({ method }) => method)]).toEqual([0, ['open', 'measureSpeed']]);
+      const [request] = calls[1]!.args as [MeasureSpeedRequest];
+      expect(request).toMatchObject({ quantize: 'nf4-double', adapter: { rank: 64 }, answering: { batchSize: 32 } });
+      expect(request.config['hidden_size']).toBe(4096);
+      // One micro-batch, as full as its mean sequences fill it: 2048 tokens in the grid, 4096 in the preset.
+      const tokens = request.training.sequences * request.training.tokens;
+      const most = verb[1] === 'paper' ? 4096 : 2048;
+      expect(tokens).toBeLessThanOrEqual(most);
+      expect(tokens).toBeGreaterThan(most / 2);
+      const told = jsonLines(out).find(({ type }) => type === 'plan' || type === 'series-plan') as unknown as Told & {
+        speeds: { isEstimate: boolean; from: string };
+      };
+      expect(told.speeds.isEstimate).toBe(true);
+      expect(told.speeds.from).toContain(
+        'measured on a card, tier f32, 2 of 32 layers: 200 tokens/s trained, 400 read',
+      );
+      const stated = await pupil([...args, '--tokens-per-second', '200,50']);
+      const other = jsonLines(stated.out)[0] as unknown as Told;
+      // Stated speeds take reading to be three times as fast as training; measured, it is twice.
+      expect(told.seconds).toBeGreaterThan(other.seconds);
+      expect(told.seconds).toBeLessThan(1.5 * other.seconds);
+    }
+    // Of several cards one is measured; all of them work.
+    const args = ['full', small, '--seeds', '1', '--plan', '--measure', '--gpus', '2,3', '--json'];
+    const { out, hosts } = await pupil(args, { measureSpeed: () => measured });
+    expect(hosts.map(({ card }) => card)).toEqual([2]);
+    expect(jsonLines(out).find(({ type }) => type === 'series-plan')).toMatchObject({ schedule: { cards: 2 } });
   });
 });

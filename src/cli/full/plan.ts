@@ -1,7 +1,6 @@
 // plan.ts: what a grid (or one run) would need before anything is loaded: jobs with their tokens, bytes and hours, what lies on the
 // disk, when N cards would be done, and which settings would make it fit. It computes from plans of single runs (session/plan.ts);
 // it opens no GPU and starts nothing. What people read of it is planText.ts.
-import { existsSync } from 'node:fs';
 import type { Experiment } from '../../config/experiment';
 import type { PhaseName } from '../../session/protocol';
 import type { RunPlan } from '../nodeHost';
@@ -27,11 +26,11 @@ export interface PlannedJob {
 
 /** On the disks of the machine that keeps the folder. */
 export interface PlannedDisk {
-  /** Of one run: adapters, checkpoints (the newest and the one before), answers. */
+  /** Of one run while it goes on: what it leaves, and its checkpoints (the newest and the one before). */
   runBytes: number;
-  /** Of those, what stays when it has finished. */
+  /** Of those, what stays when it has finished: adapters as files and in the last checkpoint, answers, reports. */
   finishedBytes: number;
-  /** Adapters and answers that cells share. */
+  /** Results of phases, of every job: adapters and answers. */
   sharedBytes: number;
   /** The student as it is packed for the GPU, once a machine. */
   studentBytes: number;
@@ -67,6 +66,17 @@ export interface GridPlan {
 
 /** A character of an answer is a byte or a little more, kept in several files; with log-probabilities and ids beside it. */
 const BYTES_PER_GENERATED_TOKEN = 24;
+/** A line of metrics.jsonl, and its point in the reports. */
+const BYTES_PER_STEP = 1024;
+/** report.html and report.json without curves and answers. */
+const REPORT_BYTES = 2 ** 18;
+/**
+ * A run lies in its folder, and again in the store of its session (a browser's profile, `.store`). A grid takes finished runs
+ * out of that store; a run by itself stays there.
+ */
+const PLACES = 2;
+const placesLeft = (isShared: boolean): number => (isShared ? 1 : PLACES);
+const TRAINED = ['instruct', 'control', 'self-refine'] as const;
 
 /** Seconds of one phase. A trained token counts 6 operations a parameter, any other 2 (session/plan.ts). */
 export function phaseSeconds(
@@ -92,17 +102,8 @@ function takenPhases(job: GridJob, byId: ReadonlyMap<string, GridJob>): Set<Phas
   return taken;
 }
 
-/**
- * Experiments of one key have one plan: all seeds of a cell; and teachers whose demonstrations are not there yet, for which the
- * same is assumed whoever they are.
- */
-function planKey({ seed: _, name: _name, notes: _notes, demonstrations, ...same }: Experiment): string {
-  const shown = demonstrations.map((entry) => {
-    const { label: _label, family: _family, files, ...rest } = entry;
-    return { ...rest, files: files.every((file) => !existsSync(file)) ? files.length : files };
-  });
-  return JSON.stringify({ ...same, shown });
-}
+/** Experiments of one key have one plan: all seeds of a cell. */
+const planKey = ({ seed: _, name: _name, notes: _notes, ...same }: Experiment): string => JSON.stringify(same);
 
 /** Longest chain first, each job on the card that is free first: when the last one ends. */
 export function scheduleSeconds(jobs: readonly Pick<PlannedJob, 'id' | 'after' | 'seconds'>[], cards: number): number {
@@ -187,6 +188,8 @@ export interface PlanRequest {
   jobs: readonly GridJob[];
   planOf: PlanOf;
   speedsFor: (parameters: number) => Speeds;
+  /** Whether the jobs put their results into a shared folder, as those of a grid do. */
+  isShared: boolean;
   cards: number;
   memoryBytes?: number;
 }
@@ -229,7 +232,6 @@ export async function planGrid(request: PlanRequest): Promise<GridPlan> {
   const largest = planned.reduce((most, job) => (job.gpuBytes > most.gpuBytes ? job : most));
   const largestPlan = plans[planned.indexOf(largest)]!;
   const cells = jobs.filter(({ kind }) => kind === 'cell');
-  const plansOfCells = plans.filter((_, i) => jobs[i]!.kind === 'cell');
   const total = (of: (job: PlannedJob) => number): number => planned.reduce((sum, job) => sum + of(job), 0);
   const unique = (of: (plan: RunPlan) => string[]): string[] => [...new Set(plans.flatMap(of))];
   let fit: GridPlan['fit'];
@@ -247,7 +249,7 @@ export async function planGrid(request: PlanRequest): Promise<GridPlan> {
     flops: total(({ flops }) => flops),
     seconds: total(({ seconds }) => seconds),
     peak: { gpuBytes: largest.gpuBytes, job: largest.id, phase: peakOf(largestPlan).phase },
-    disk: diskOf(jobs, plans, plansOfCells, cards),
+    disk: diskOf(jobs, planned, plans, request),
     schedule: { cards, seconds: scheduleSeconds(planned, cards) },
     speeds,
     ...(fit === undefined ? {} : { fit }),
@@ -256,25 +258,43 @@ export async function planGrid(request: PlanRequest): Promise<GridPlan> {
   };
 }
 
-function diskOf(
-  jobs: readonly GridJob[],
-  plans: readonly RunPlan[],
-  cells: readonly RunPlan[],
-  cards: number,
-): PlannedDisk {
-  const most = (of: (plan: RunPlan) => number): number => cells.reduce((max, plan) => Math.max(max, of(plan)), 0);
-  const finishedOf = ({ disk, phases }: RunPlan): number =>
-    disk.adapters * disk.adapterBytes +
-    BYTES_PER_GENERATED_TOKEN * phases.reduce((sum, { generatedTokens }) => sum + generatedTokens, 0);
-  const runBytes = most((plan) => finishedOf(plan) + plan.disk.checkpointBytes);
-  const finishedBytes = most(finishedOf);
-  const sharedBytes = jobs.reduce(
-    (sum, { kind }, i) => sum + (kind === 'instruct' ? plans[i]!.disk.adapterBytes : 0),
+/** What a job leaves in one place. A run that ends early keeps the adapter with its moments, to go on from. */
+function leftBy({ until }: Pick<GridJob, 'until'>, { disk, phases }: RunPlan): number {
+  const { adapters, adapterBytes } = disk;
+  const last = until === undefined ? phases.length : phases.findIndex(({ phase }) => phase === until) + 1;
+  const own = phases.slice(0, last);
+  const trained = until === 'baseline' ? 0 : until === undefined ? adapters : adapters - (until === 'instruct' ? 1 : 0);
+  const kept = until === undefined ? trained : trained === 0 ? 0 : trained + 2;
+  return (trained + kept) * adapterBytes + textBytes(own) + REPORT_BYTES;
+}
+
+/** Answers and curves of phases. */
+const textBytes = (phases: RunPlan['phases']): number =>
+  phases.reduce(
+    (sum, { generatedTokens, steps = 0 }) => sum + BYTES_PER_GENERATED_TOKEN * generatedTokens + BYTES_PER_STEP * steps,
     0,
   );
+
+function diskOf(
+  jobs: readonly GridJob[],
+  planned: readonly PlannedJob[],
+  plans: readonly RunPlan[],
+  { cards, isShared }: Pick<PlanRequest, 'cards' | 'isShared'>,
+): PlannedDisk {
+  const cells = plans.filter((_, i) => jobs[i]!.kind === 'cell');
+  const most = (of: (plan: RunPlan) => number): number => cells.reduce((max, plan) => Math.max(max, of(plan)), 0);
+  const places = placesLeft(isShared);
+  const finishedOf = (plan: RunPlan): number => places * leftBy({}, plan);
+  const runBytes = most((plan) => finishedOf(plan) + PLACES * plan.disk.checkpointBytes);
+  const finishedBytes = most(finishedOf);
+  // Every phase of every job puts its result there, and takes none that it computed itself.
+  const sharedOf = (plan: RunPlan, own: readonly PhaseName[]): number =>
+    textBytes(plan.phases.filter(({ phase }) => own.includes(phase))) +
+    plan.disk.adapterBytes * own.filter((phase) => (TRAINED as readonly PhaseName[]).includes(phase)).length;
+  const sharedBytes = isShared ? plans.reduce((sum, plan, i) => sum + sharedOf(plan, planned[i]!.phases), 0) : 0;
   const studentBytes = most(({ bytes }) => bytes.weightsBytes);
-  const running = Math.min(cards, cells.length) * most(({ disk }) => disk.checkpointBytes);
-  const kept = cells.reduce((sum, plan) => sum + finishedOf(plan), 0);
+  const running = PLACES * Math.min(cards, cells.length) * most(({ disk }) => disk.checkpointBytes);
+  const kept = plans.reduce((sum, plan, i) => sum + places * leftBy(jobs[i]!, plan), 0);
   return {
     runBytes,
     finishedBytes,

@@ -1,5 +1,6 @@
 // planVerb.ts: `--plan` of the verbs run and full: its flags, where its speeds come from, and what is told. The plan is plan.ts.
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { PupilError } from '../../base/errors';
 import type { Experiment } from '../../config/experiment';
 import type { MeasuredSpeed, MeasureSpeedRequest } from '../../session/protocol';
 import { withSession, type ExitCode, type VerbContext } from '../context';
@@ -45,9 +46,43 @@ export function withPlanFlags(command: Command): Command {
       tokensOf,
     )
     .option('--card <name>', `of --plan: speed and memory of a known card (${CARD_NAMES.join(', ')})`)
-    .option('--cards <n>', 'of --plan: how many of them work at once', integerIn(1, 10_000))
-    .option('--measure', 'of --plan: measure the speed on this device, with made-up weights of that shape')
+    .option(
+      '--cards <n>',
+      'of --plan: how many of them work at once (default: those of --gpus, else 1)',
+      integerIn(1, 10_000),
+    )
+    .addOption(
+      new Option(
+        '--measure',
+        'of --plan: measure the speed on this device, with made-up weights of that shape',
+      ).conflicts(['gflops', 'tokensPerSecond']),
+    )
     .option('--memory <bytes>', 'of --plan: what one card has, e.g. 48GiB; says which settings would fit', bytesOf);
+}
+
+/** Flags by what they are called on the command line. */
+const OF_PLAN = {
+  gflops: '--gflops',
+  tokensPerSecond: '--tokens-per-second',
+  card: '--card',
+  cards: '--cards',
+  measure: '--measure',
+  memory: '--memory',
+} as const satisfies Partial<Record<keyof PlanFlags, string>>;
+
+/**
+ * Whether it is only to be planned.
+ * @throws PupilError `usage` for flags of a plan without `--plan`: nobody who says them wants to start runs
+ */
+export function isPlan(flags: PlanFlags): boolean {
+  if (flags.plan === true) return true;
+  const said = Object.entries(OF_PLAN).find(([name]) => flags[name as keyof typeof OF_PLAN] !== undefined);
+  if (said === undefined) return false;
+  throw new PupilError(
+    'usage',
+    `${said[1]}: expected --plan beside it`,
+    'Nothing was started. Add --plan, or leave the flag out.',
+  );
 }
 
 /** The last speed that is said wins: a stated one over a known card. */
@@ -82,7 +117,9 @@ async function measured(
 ): Promise<(parameters: number) => Speeds> {
   const plan = await planOf(experiment);
   let found: MeasuredSpeed | undefined;
-  await withSession(context, flags, output, async (session) => {
+  // Of cards that are alike one is enough.
+  const onOne = flags.gpus === undefined ? flags : { ...flags, gpus: flags.gpus.slice(0, 1) };
+  await withSession(context, onOne, output, async (session) => {
     found = await session.measureSpeed(speedRequest(experiment, plan), (progress) => output.progress(progress));
     return 0;
   });
@@ -122,7 +159,7 @@ function speedRequest({ student, adapter, phases, evaluation }: Experiment, plan
 async function planned(
   { context, output }: PlanPlace,
   name: string,
-  jobs: readonly GridJob[],
+  { jobs, isShared }: { jobs: readonly GridJob[]; isShared: boolean },
   flags: PlanFlags & CommonFlags,
   planOf: PlanOf,
 ): Promise<GridPlan> {
@@ -130,10 +167,11 @@ async function planned(
   return planGrid({
     name,
     jobs,
+    isShared,
     planOf,
     speedsFor:
       flags.measure === true ? await measured(context, output, flags, jobs[0]!.experiment, planOf) : speedsOf(flags),
-    cards: flags.cards ?? 1,
+    cards: flags.cards ?? flags.gpus?.length ?? 1,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   });
 }
@@ -153,7 +191,7 @@ export async function tellRunPlan(
 ): Promise<ExitCode> {
   const planOf = await newPlanner();
   const job: GridJob = { id: 'run', kind: 'cell', title: experiment.name, experiment, inputs: [] };
-  const plan = await planned(place, experiment.name, [job], flags, planOf);
+  const plan = await planned(place, experiment.name, { jobs: [job], isShared: false }, flags, planOf);
   const { config: _, ...run } = await planOf(experiment);
   place.output.result('plan', { ...told(plan), ...run }, () => planText(plan, run));
   return 0;
@@ -171,7 +209,7 @@ export async function tellGridPlan(
     title: [...cell.labels, `seed ${seed}`].join(', '),
   });
   const jobs = isShared ? gridJobs({ runs }) : runs.map(alone);
-  const plan = await planned(place, series.name, jobs, flags, await newPlanner());
+  const plan = await planned(place, series.name, { jobs, isShared }, flags, await newPlanner());
   const rows = cells.map((cell) => {
     const own = runs.filter((run) => run.cell.id === cell.id).map(({ id }) => plan.jobs.find((job) => job.id === id)!);
     const { flops, gpuBytes } = own[0]!;

@@ -8,7 +8,7 @@ import { perform, type VerbContext } from '../context';
 import { loadSeries } from '../experimentFile';
 import { runGridHere } from '../full/local';
 import { withStoreFlags } from '../full/openStore';
-import { tellGridPlan, withPlanFlags } from '../full/planVerb';
+import { isPlan, tellGridPlan, withPlanFlags } from '../full/planVerb';
 import {
   expectQueueFlags,
   gridAndQueue,
@@ -56,7 +56,7 @@ export function registerFull(program: Command, context: VerbContext): void {
       perform(context, given.json === true, async (output) => {
         const [name, flags] = gridAndQueue(argument, given);
         expectQueueFlags(flags);
-        const plans = flags.plan === true;
+        const plans = isPlan(flags);
         const loaded = name === undefined ? undefined : loadSeries(name, { ...flags, absentFiles: plans });
         if (name !== undefined && loaded === undefined) {
           throw new PupilError(

@@ -8,7 +8,7 @@ import { slug } from '../../base/slug';
 import type { RunSummary } from '../../session/protocol';
 import { perform, type ExitCode, type VerbContext } from '../context';
 import { loadExperiment, loadSeries } from '../experimentFile';
-import { tellGridPlan, tellRunPlan, withPlanFlags } from '../full/planVerb';
+import { isPlan, tellGridPlan, tellRunPlan, withPlanFlags } from '../full/planVerb';
 import { superviseRun } from '../full/supervise';
 import { STUDENT_HELP } from '../modelFolder';
 import {
@@ -62,7 +62,7 @@ export function registerRun(program: Command, context: VerbContext): void {
     .addOption(new Option('--quantize <kind>', "replaces the experiment's quantisation").choices(QUANTIZE))
     .action((name: string, flags: RunFlags) =>
       perform(context, flags.json === true, async (output) => {
-        const plans = flags.plan === true;
+        const plans = isPlan(flags);
         const series = loadSeries(name, { ...flags, absentFiles: plans });
         if (series !== undefined) {
           return plans

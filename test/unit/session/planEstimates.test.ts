@@ -77,10 +77,18 @@ describe('a measured speed', () => {
       training: { sequences: 2, tokens: 16 },
       answering: { batchSize: 2, promptTokens: 8 },
     };
-    const steps: number[] = [];
-    const options = { onProgress: () => void steps.push(1), signal: new AbortController().signal };
+    const told: string[] = [];
+    const options = {
+      onProgress: ({ task }: { task: string }) => void told.push(task),
+      signal: new AbortController().signal,
+    };
     const speed = await measureSpeed(gpu, request, options);
     expect(speed.layers.measured).toBe(speed.layers.whole);
+    expect([...new Set(told)].slice(1)).toEqual([
+      'Measuring training (2 × 16 tokens)',
+      'Measuring answers (2 of 2 tokens)',
+      'Measuring answers (2 of 18 tokens)',
+    ]);
     for (const value of [speed.trainedPerSecond, speed.readPerSecond, speed.generatedPerSecond]) {
       expect(value).toBeGreaterThan(0);
       expect(Number.isFinite(value)).toBe(true);
