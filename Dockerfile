@@ -31,5 +31,6 @@ ENV HOME=/tmp \
 RUN mkdir /pupil && chmod 1777 /pupil
 WORKDIR /pupil
 USER node
-ENTRYPOINT ["tini", "--", "node", "/opt/pupil/scripts/pupil.mjs"]
+# -s: where another process is number 1 (docker run --init, Apptainer), it still takes in the browser's orphans.
+ENTRYPOINT ["tini", "-s", "--", "node", "/opt/pupil/scripts/pupil.mjs"]
 CMD ["doctor"]

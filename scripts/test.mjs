@@ -13,39 +13,48 @@ import { lavapipeIcd, vulkanEnvironment } from './vulkan.mjs';
 
 /** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
 
+/** Of every test file, for the list at the end: what to look at first when the whole takes too long. */
+const slowest = /** @type {{ name: string, seconds: number }[]} */ ([]);
+const LISTED = 15;
+
 const NODE_FOLDERS = ['architecture', 'unit', 'kernels', 'gradients', 'golden', 'cli', 'page'];
 const bin = (/** @type {string} */ name) => path.join(ROOT, 'node_modules', '.bin', name);
 const REPORTS = path.join(ROOT, 'node_modules', '.cache', 'pupil-test');
 
 /**
- * Runs a program with our terminal. Resolves to its exit status (128 + … for a signal).
- * @param {string} command @param {string[]} args @param {Record<string, string>} [env]
+ * Runs a program with our terminal, or tells what it said in one piece at its end where others run beside it. Resolves to
+ * its exit status (128 + … for a signal).
+ * @param {string} command @param {string[]} args @param {{ env?: Record<string, string>, inOnePiece?: boolean }} [options]
  * @returns {Promise<number>}
  */
-function run(command, args, env = {}) {
+function run(command, args, { env = {}, inOnePiece = false } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
       cwd: ROOT,
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', inOnePiece ? 'pipe' : 'inherit', inOnePiece ? 'pipe' : 'inherit'],
       env: { ...process.env, ...env },
       shell: process.platform === 'win32',
     });
+    /** @type {Buffer[]} */
+    const said = [];
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => said.push(chunk));
+    child.on('close', () => process.stdout.write(Buffer.concat(said)));
     child.on('error', (error) => {
       console.error(`${command}: ${error.message}`);
       resolve(127);
     });
-    child.on('exit', (code) => resolve(code ?? 128));
+    child.on('close', (code) => resolve(code ?? 128));
   });
 }
 
 /**
- * A part that is one claim: all commands end with 0.
+ * A part that is one claim: all commands, each of which keeps one processor busy, end with 0.
  * @param {[string, string[]][]} commands
  * @returns {Promise<Counts>}
  */
 async function asOneTest(commands) {
-  let failed = 0;
-  for (const [name, args] of commands) if ((await run(bin(name), args)) !== 0) failed = 1;
+  const codes = await Promise.all(commands.map(([name, args]) => run(bin(name), args, { inOnePiece: true })));
+  const failed = codes.every((code) => code === 0) ? 0 : 1;
   return { passed: 1 - failed, failed, skipped: 0 };
 }
 
@@ -70,16 +79,18 @@ async function vitest(project, filters, env = {}) {
       `--outputFile.json=${report}`,
       ...filters,
     ],
-    { ...vulkanEnvironment(), ...env },
+    { env: { ...vulkanEnvironment(), ...env } },
   );
   /** @type {Counts} */
   const counts = { passed: 0, failed: 0, skipped: 0 };
   try {
     const { testResults } =
-      /** @type {{ testResults: { status: string, assertionResults: { status: string }[] }[] }} */ (
+      /** @type {{ testResults: { name: string, status: string, startTime: number, endTime: number, assertionResults: { status: string }[] }[] }} */ (
         JSON.parse(readFileSync(report, 'utf8'))
       );
     for (const file of testResults) {
+      const name = path.relative(ROOT, file.name);
+      slowest.push({ name: `${project} ${name}`, seconds: (file.endTime - file.startTime) / 1000 });
       const before = counts.failed;
       for (const { status: outcome } of file.assertionResults) {
         if (outcome === 'passed') counts.passed++;
@@ -197,6 +208,8 @@ for (const [name, part] of all) {
   const partStartedAt = Date.now();
   add(name, await part(), partStartedAt);
 }
+slowest.sort((a, b) => b.seconds - a.seconds);
+for (const { name, seconds } of slowest.slice(0, LISTED)) console.log(`${seconds.toFixed(0).padStart(5)} s  ${name}`);
 console.log(`\n${lines.join('\n')}\n`);
 if (total.skipped > 0 && !process.env['PUPIL_DATA']) {
   console.log('Skipped tests that say "needs PUPIL_DATA" read real weights and data sets from that folder.');

@@ -21,6 +21,8 @@ export interface LaunchOptions {
   executablePath?: string;
   /** Further flags; of a flag that is there twice, the browser takes the last. */
   extraFlags?: readonly string[];
+  /** How long it may take to start before it is killed. */
+  startMs?: number;
   /** How long it may take to close in order before it is killed. */
   closeMs?: number;
   /** A display to open a window on, `:7`, where headless gives no GPU; headless without. */
@@ -52,6 +54,7 @@ export interface LaunchedBrowser {
   close(): Promise<void>;
 }
 
+const START_MS = 60_000;
 const CLOSE_MS = 15_000;
 
 /** The browser's executable. @throws PupilError `browser` with what to install. */
@@ -82,6 +85,7 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
   const { display } = options;
   const flags = [...browserFlags({ gpu: options.gpu, headless: display === undefined }), ...(options.extraFlags ?? [])];
 
+  const others = browserGroups(userDataDir);
   let context: BrowserContext;
   try {
     context = await chromium.launchPersistentContext(userDataDir, {
@@ -94,9 +98,11 @@ export async function launchBrowser(options: LaunchOptions): Promise<LaunchedBro
       handleSIGINT: false,
       handleSIGTERM: false,
       handleSIGHUP: false,
-      timeout: 60_000,
+      timeout: options.startMs ?? START_MS,
     });
   } catch (error) {
+    // One that hangs would keep the profile, and the GPU, from the next.
+    await endGroups(browserGroups(userDataDir).filter((group) => !others.includes(group)));
     await removeProfile();
     throw launchError(executablePath, userDataDir, error);
   }

@@ -80,7 +80,10 @@ export async function firstThatServes<T extends Opened>(
   for (const [i, way] of ways.entries()) {
     const last = i === ways.length - 1;
     let opened: T | undefined;
-    if (way.afterMs !== undefined) await pause(way.afterMs);
+    if (way.afterMs !== undefined) {
+      note(`browser: ${way.title}, in ${way.afterMs / 1000} s`);
+      await pause(way.afterMs);
+    }
     try {
       opened = await open(way);
       const report = await opened.session.doctor();
@@ -106,4 +109,10 @@ export async function firstThatServes<T extends Opened>(
     await opened.browser.close();
   }
   throw new PupilError('browser', 'browser: expected at least one way to start it, there is none');
+}
+
+/** The ways that were tried with what each gave, for a log; undefined where the first one served. */
+export function waysText(tried: readonly TriedWay[] = []): string | undefined {
+  if (tried.length < 2) return undefined;
+  return tried.map(({ way, gave }) => `${way}: ${gave}`).join('; ');
 }

@@ -41,9 +41,15 @@ export interface RelaunchFlags {
   hangMinutes?: number;
 }
 
-/** Flags of every verb whose runs are supervised. */
+/** What the scripts around a run rely on; docs/supervision.md has it as a table. */
+const EXIT_CODES = `
+Exit code: 0 finished; 1 something failed; 2 the command line is wrong; 130 stopped in order by Ctrl-C, SIGTERM or
+SIGHUP, with its checkpoints: the same command (of \`run\`, with --resume) goes on.`;
+
+/** Flags of every verb whose runs are supervised, and what its exit code says. */
 export function withRelaunchFlags(command: Command): Command {
   return command
+    .addHelpText('after', EXIT_CODES)
     .option(
       '--retries <n>',
       'how often in a row a run is relaunched without getting as far as another checkpoint; 0: a failure ends it',

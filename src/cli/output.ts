@@ -111,8 +111,9 @@ export class Output {
         for (const row of event.evaluations) this.note(`  ${rowText(row)}`);
         return;
       case 'phase':
-        if (event.state === 'start') this.note(`— ${PHASES[event.phase]}`);
-        return;
+        if (event.state !== 'start') return;
+        this.lastProgress = ''; // of the phase before
+        return this.note(`— ${PHASES[event.phase]}`);
       case 'progress':
         return this.progress(event.progress);
       case 'metrics':

@@ -128,7 +128,8 @@ export class Gpu {
   readonly account = new ByteAccount();
   readonly limits: Record<LimitName, number>;
   private failure: PupilError | undefined;
-  private readonly scopes: Promise<void>[] = [];
+  /** What the device has yet to say of buffers that it was asked for. */
+  private readonly scopes = new Set<Promise<void>>();
   private querySet: GPUQuerySet | undefined;
   private readonly uniforms = new Map<string, GPUBuffer>();
   private uniformArena: Arena | undefined;
@@ -154,7 +155,9 @@ export class Gpu {
       );
     });
     device.onuncapturederror = (event) => {
-      this.failure ??= asGpuError(event.error, 'GPU');
+      const failure = asGpuError(event.error, 'GPU');
+      // A buffer that was refused is an invalid one to whatever uses it, and that may be said first: the refusal is the cause.
+      void Promise.all(this.scopes).then(() => (this.failure ??= failure));
     };
   }
 
@@ -239,19 +242,22 @@ export class Gpu {
     this.throwIfFailed();
     this.device.pushErrorScope('out-of-memory');
     const buffer = this.device.createBuffer({ label, size, usage });
-    const scope = this.device.popErrorScope().then(
-      (error) => {
-        if (error !== null) {
-          this.failure ??= new PupilError(
-            'gpu-out-of-memory',
-            `${label}: the GPU refused ${size} bytes (${this.account.current} in use)`,
-            'Use a smaller batch or length, NF4, or close other users of the GPU.',
-          );
-        }
-      },
-      () => undefined, // the device is lost; device.lost reports it
-    );
-    this.scopes.push(scope);
+    const scope = this.device
+      .popErrorScope()
+      .then(
+        (error) => {
+          if (error !== null) {
+            this.failure ??= new PupilError(
+              'gpu-out-of-memory',
+              `${label}: the GPU refused ${size} bytes (${this.account.current} in use)`,
+              'Use a smaller batch or length, NF4, or close other users of the GPU.',
+            );
+          }
+        },
+        () => undefined, // the device is lost; device.lost reports it
+      )
+      .finally(() => this.scopes.delete(scope));
+    this.scopes.add(scope);
     this.account.take(arena, size);
     return buffer;
   }
@@ -259,8 +265,6 @@ export class Gpu {
   /** Resolves when all allocations and compilations so far have succeeded; throws the typed error otherwise. */
   async settled(): Promise<void> {
     await this.guard(this.pipelines.ready());
-    await Promise.all(this.scopes.splice(0));
-    this.throwIfFailed();
   }
 
   /** Throws what went wrong on the device since the last call, if anything. */
@@ -272,6 +276,7 @@ export class Gpu {
   async guard<T>(promise: Promise<T>): Promise<T> {
     try {
       const value = await promise;
+      if (this.scopes.size > 0) await Promise.all(this.scopes);
       this.throwIfFailed();
       return value;
     } catch (error) {

@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { expect } from 'vitest';
 import { ROOT } from '../../scripts/build.mjs';
 import { vulkanEnvironment } from '../../scripts/vulkan.mjs';
 import { browserGroups } from '../../src/cli/browserProcesses';
@@ -145,6 +146,24 @@ export async function story(experimentFile: string, out: string, options: StoryO
   }
 }
 
+/** The bytes of the experiment's run that nothing happens to, on a host; made once each, in a folder below. */
+export function undisturbedRuns(
+  experimentFile: string,
+  below: string,
+): (host: 'chrome' | 'node') => Promise<Record<string, string>> {
+  const made = new Map<string, Promise<Record<string, string>>>();
+  return (host) => {
+    const make = async (): Promise<Record<string, string>> => {
+      const ended = await story(experimentFile, join(below, `undisturbed-${host}`), { host });
+      expect(ended).toMatchObject({ relaunches: 0, summary: { state: 'finished' } });
+      return ended.results;
+    };
+    const found = made.get(host) ?? make();
+    made.set(host, found);
+    return found;
+  };
+}
+
 /** Calls `act` at the first event that fits, once. */
 export function once(
   fits: (event: SessionEvent) => boolean,
@@ -234,6 +253,8 @@ export async function emptiedWhenSaid(folder: string, text: Kept, words: string)
 export interface Launched {
   until: (fits: (event: SessionEvent) => boolean) => Promise<void>;
   untilSaid: (words: string) => Promise<void>;
+  /** Calls `act` at each event from now on that fits. */
+  each: (fits: (event: SessionEvent) => boolean, act: () => void) => void;
   signal: (name: NodeJS.Signals) => void;
   ended: Promise<{ code: number | null; err: string }>;
 }
@@ -254,10 +275,11 @@ export function launched(experimentFile: string, out: string, flags: readonly st
   const ended = new Promise<{ code: number | null; err: string }>((resolve) => {
     child.on('close', (code) => resolve({ code, err }));
   });
+  const lines = (): string[] => said.split('\n').slice(0, -1);
   const heard = (fits: (line: string) => boolean): Promise<void> =>
     new Promise((resolve, reject) => {
       const look = (): void => {
-        if (!said.split('\n').slice(0, -1).some(fits)) return;
+        if (!lines().some(fits)) return;
         waiting.delete(look);
         resolve();
       };
@@ -265,9 +287,22 @@ export function launched(experimentFile: string, out: string, flags: readonly st
       look();
       void ended.then(() => reject(new Error(`the run ended before: ${err}`)));
     });
+  const isEvent =
+    (fits: (event: SessionEvent) => boolean) =>
+    (line: string): boolean =>
+      line.startsWith('{') && fits(JSON.parse(line) as SessionEvent);
   return {
-    until: (fits) => heard((line) => line.startsWith('{') && fits(JSON.parse(line) as SessionEvent)),
+    until: (fits) => heard(isEvent(fits)),
     untilSaid: (words) => heard((line) => line.includes(words)),
+    each: (fits, act) => {
+      let seen = lines().length;
+      waiting.add(() => {
+        for (const line of lines().slice(seen)) {
+          seen++;
+          if (isEvent(fits)(line)) act();
+        }
+      });
+    },
     signal: (name) => child.kill(name),
     ended,
   };

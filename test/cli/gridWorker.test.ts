@@ -2,6 +2,7 @@
 // cancelling, giving back, lost locks, a Redis that is away. What runs compute is gridQueue.test.ts.
 import { afterEach, describe, expect, it } from 'vitest';
 import { BoardReader } from '../../src/cli/full/boardReader';
+import { tableId, type JobState } from '../../src/cli/full/queueJobs';
 import { HAS_REDIS } from '../support/redisServer';
 import { lab, LOCK_SECONDS, redis, tableOf, until, type Lab } from './queueLab';
 
@@ -22,6 +23,12 @@ describe.skipIf(!HAS_REDIS)('a grid in a queue (needs redis-server)', { timeout:
       if (after !== undefined) expect(at.begun.indexOf(after)).toBeLessThan(at.begun.indexOf(id));
     }
     expect(await tableOf(at)).toMatchObject({ runs: 4, finished: 4, missing: [] });
+    // Who adds it once more and waits for the table has it, though no worker is left; of other words it is made anew.
+    const tableState = (): Promise<JobState> => at.queue.stateOf(tableId(at.grid.grid));
+    await at.queue.add({ ...at.grid, addedAt: new Date().toISOString() });
+    expect(await tableState()).toBe('finished');
+    await at.queue.add({ ...at.grid, series: { ...at.grid.series, name: 'Another title' } });
+    expect(await tableState()).toBe('waiting');
     // All is in the store: a queue that has forgotten everything computes nothing again.
     await at.queue.queue.obliterate({ force: true });
     await at.queue.add(at.grid);

@@ -1,6 +1,7 @@
 // inspect.test.ts: `pupil inspect …` as an engineer runs it beside her own PyTorch: real processes, real headless
 // Chromium, files in and files out, against the numbers of transformers, PEFT, TRL and bitsandbytes. What the session
-// computes behind it is tested in many more variants, without a browser, in test/golden/session-inspect.test.ts.
+// computes behind it is tested in many more variants, without a browser, in test/golden/session-inspect.test.ts; so a second
+// variant of a verb is left to the long tests here.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -24,6 +25,7 @@ import { pupil } from './process';
 
 /** A call launches a browser and compiles kernels for a CPU: 10 to 20 s on an idle machine. */
 const TIMEOUT_MS = 300_000;
+const LONG = process.env['PUPIL_TEST_LONG'] !== undefined;
 
 let folder: string;
 beforeAll(() => {
@@ -81,7 +83,7 @@ describe('pupil inspect, in headless Chromium', { timeout: TIMEOUT_MS }, () => {
     await expectLoraTraining(out, adapterOf('lora'));
   });
 
-  it('gradients: the same over a bitsandbytes 4-bit checkpoint as it is on disk', async () => {
+  it.runIf(LONG)('gradients: the same over a bitsandbytes 4-bit checkpoint as it is on disk', async () => {
     const student = ['--student', golden('qlora-llama-tiny-double/hf_bnb4bit')];
     const batch = ['--batch', golden('lora-llama-tiny/expected.safetensors')];
     const out = await inspect('gradients', 'qlora.safetensors', ...student, ...INIT, ...batch, ...training('qlora'));
@@ -92,12 +94,15 @@ describe('pupil inspect, in headless Chromium', { timeout: TIMEOUT_MS }, () => {
     const REFERENCE = ['--reference-adapter', golden('lora-llama-tiny/adapter_init')];
     beforeAll(async () => writeFileSync(mine('pairs.json'), pairsFile(await dpoExpected())));
 
-    it.each(['sigmoid', 'ipo'])('%s: log-probabilities, rewards, losses and gradients of TRL', async (loss) => {
-      const { variants } = await dpoExpected();
-      const policy = ['--adapter', golden('lora-llama-tiny/adapter_final'), ...REFERENCE];
-      const how = ['--pairs', mine('pairs.json'), '--loss', loss, '--beta', String(variants[loss]!.beta)];
-      await expectDpo(await inspect('dpo', `${loss}.safetensors`, ...LLAMA, ...policy, ...how), loss);
-    });
+    it.each(LONG ? ['sigmoid', 'ipo'] : ['sigmoid'])(
+      '%s: log-probabilities, rewards, losses and gradients of TRL',
+      async (loss) => {
+        const { variants } = await dpoExpected();
+        const policy = ['--adapter', golden('lora-llama-tiny/adapter_final'), ...REFERENCE];
+        const how = ['--pairs', mine('pairs.json'), '--loss', loss, '--beta', String(variants[loss]!.beta)];
+        await expectDpo(await inspect('dpo', `${loss}.safetensors`, ...LLAMA, ...policy, ...how), loss);
+      },
+    );
 
     it('five steps from policy = reference: the first loss is ln 2, the adapter is TRL’s', async () => {
       const how = ['--pairs', mine('pairs.json'), '--loss', 'sigmoid', '--beta', '0.1'];
@@ -106,10 +111,8 @@ describe('pupil inspect, in headless Chromium', { timeout: TIMEOUT_MS }, () => {
     });
   });
 
-  it.each([
-    ['single', []],
-    ['double', ['--double']],
-  ])('nf4, %s quantisation: bitsandbytes’ bytes outside the ambiguous elements', async (kind, flags) => {
+  const NF4: [string, string[]][] = [['double', ['--double']], ...(LONG ? [['single', []] as [string, string[]]] : [])];
+  it.each(NF4)('nf4, %s quantisation: bitsandbytes’ bytes outside the ambiguous elements', async (kind, flags) => {
     writeFileSync(mine('weights.safetensors'), await nf4Input());
     const out = await inspect('nf4', `${kind}.safetensors`, '--input', mine('weights.safetensors'), ...flags);
     await expectNf4(out, kind === 'double');

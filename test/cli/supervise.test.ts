@@ -169,10 +169,11 @@ const fails = (code: PlainError['code'], ...events: SessionEvent[]): Launch => (
   },
 });
 
-/** A supervised run whose n-th launch does the n-th thing; further ones finish. */
+/** A supervised run whose n-th launch does the n-th thing; further ones finish. `heeds`: this process's signals stop it. */
 async function supervised(
   launches: Launch[],
   options: Partial<SuperviseOptions> = {},
+  heeds = false,
 ): Promise<Supervised & { resumes: boolean[]; hosts: number; closed: number; said: string }> {
   const resumes: boolean[] = [];
   let hosts = 0;
@@ -209,7 +210,7 @@ async function supervised(
   const ended = await superviseRun({ openHost }, { host: 'node', gpu: 'software' }, output, run, {
     retries: 3,
     limits,
-    signal: new AbortController().signal,
+    ...(heeds ? {} : { signal: new AbortController().signal }),
     ...options,
   });
   return { ...ended, resumes, hosts, closed, said: text.text };
@@ -322,5 +323,40 @@ describe('a supervised run', () => {
     } finally {
       clearInterval(timer);
     }
+  });
+
+  it('that fails while it is being stopped is stopped, and says what happened', async () => {
+    const stop = new AbortController();
+    const launch: Launch = {
+      run: () => {
+        stop.abort();
+        const error = failure('storage-full');
+        return Promise.resolve({ runId: 'r', state: 'failed', report: {}, artefacts: [], error });
+      },
+    };
+    const ended = await supervised([launch], { signal: stop.signal });
+    expect(ended).toMatchObject({ summary: { state: 'stopped' }, hosts: 1, relaunches: 0 });
+    expect(ended.said).toContain('it failed: storage-full; stopped, the last checkpoint stands');
+    expect(logOf(folder).map((line) => line['event'])).toEqual(['start', 'opened', 'stopping', 'failed', 'stopped']);
+  });
+
+  it('is told to stop twice, the second time while it is closed: it ends in order', async () => {
+    const before = process.listenerCount('SIGTERM');
+    let heard = -1;
+    const launch: Launch = {
+      run: () => {
+        process.emit('SIGTERM');
+        return Promise.resolve({ runId: 'r', state: 'stopped', report: {}, artefacts: [] });
+      },
+      close: () => {
+        heard = process.listenerCount('SIGTERM') - before;
+        process.emit('SIGTERM');
+        return Promise.resolve();
+      },
+    };
+    const ended = await supervised([launch], {}, true);
+    expect(ended.summary.state).toBe('stopped');
+    expect(heard).toBe(1);
+    expect(process.listenerCount('SIGTERM')).toBe(before);
   });
 });

@@ -128,7 +128,11 @@ describe('failures of the device', () => {
     'an impossible allocation is out of memory (needs SwiftShader, which refuses 1 GiB)',
     async () => {
       const large = await freshGpu();
-      large.arena('large').buffer('all', large.limits.maxBufferSize, GPUBufferUsage.STORAGE);
+      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+      const refused = large.arena('large').buffer('all', large.limits.maxBufferSize, usage);
+      // Used before the refusal is known: an invalid buffer, of which the device complains at once.
+      large.device.queue.writeBuffer(refused, 0, new Uint32Array(4));
+      await expect(large.idle()).rejects.toMatchObject({ code: 'gpu-out-of-memory' });
       await expect(large.settled()).rejects.toMatchObject({ code: 'gpu-out-of-memory' });
       large.destroy();
     },

@@ -28,6 +28,14 @@ export const STUDENTS: GridAxes[number] = {
 
 export type Line = Record<string, unknown>;
 
+export interface WorkerHost {
+  /** Flags that say what its runs are computed in; Dawn in the worker itself where absent. */
+  flags?: readonly string[];
+  /** The program, with its arguments, inside which the worker is started. */
+  inside?: readonly string[];
+  env?: Readonly<Record<string, string>>;
+}
+
 /** A `pupil worker` process. */
 export class WorkerProcess {
   readonly lines: Line[] = [];
@@ -36,9 +44,13 @@ export class WorkerProcess {
   private readonly waiting: { wanted: (line: Line) => boolean; resolve: (line: Line) => void }[] = [];
   readonly ended: Promise<number | null>;
 
-  constructor(args: readonly string[]) {
-    const all = [join(ROOT, 'scripts/pupil.mjs'), 'worker', ...args, '--host', 'node', '--json'];
-    this.child = spawn(process.execPath, all, { cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  constructor(args: readonly string[], { flags = ['--host', 'node'], inside = [], env = {} }: WorkerHost = {}) {
+    const worker = [process.execPath, join(ROOT, 'scripts/pupil.mjs'), 'worker', ...args, ...flags, '--json'];
+    const [program, ...rest] = [...inside, ...worker] as [string, ...string[]];
+    this.child = spawn(program, rest, {
+      ...{ cwd: ROOT, stdio: ['ignore', 'pipe', 'pipe'], detached: true },
+      env: { ...process.env, ...env },
+    });
     this.child.stderr!.on('data', (text: Buffer) => (this.err += text.toString()));
     createInterface(this.child.stdout!).on('line', (text) => {
       if (!text.startsWith('{')) return;

@@ -11,6 +11,7 @@ import {
   followers,
   jobHash,
   startable,
+  tableHash,
   tableId,
   withForerunners,
   type JobData,
@@ -309,10 +310,16 @@ export class GridQueue {
       await table.updateData({ kind: 'table', grid });
       return this.addChildren(table, begin, optionsOf);
     }
-    await table?.remove({ removeChildren: false });
     // Those that are under way become children again of the table that is made anew.
     const ended = idsIn(there, 'finished', 'failed', 'cancelled');
     const open = grid.jobs.filter(({ id }) => isThere(id) && (again.has(id) || !ended.has(id)));
+    const isMade =
+      table !== undefined &&
+      (await table.isCompleted()) &&
+      tableHash(table.data) === tableHash({ kind: 'table', grid });
+    // Of a grid in which nothing is to do the table stands: there may be no worker left to make it anew.
+    if (isMade && open.length + begin.length === 0) return;
+    await table?.remove({ removeChildren: false });
     const queueName = this.namespace;
     await this.flows.add({
       name: 'table',

@@ -87,6 +87,15 @@ export function jobHash({ experiment, until }: Pick<QueuedJob, 'experiment' | 'u
     .digest('hex');
 }
 
+/** SHA-256 of the grid whose table is made, whenever it was added. */
+export function tableHash(data: JobData): string | undefined {
+  if (data.kind !== 'table') return undefined;
+  const { addedAt: _, ...grid } = data.grid;
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(grid)))
+    .digest('hex');
+}
+
 /** Redis keeps the order of keys, but whoever builds the document need not. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);

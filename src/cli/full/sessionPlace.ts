@@ -19,6 +19,8 @@ export interface OpenPlace {
 
 export class SessionPlace {
   private current: OpenPlace | undefined;
+  /** An opening that nobody may be waiting for any more: a run that was stopped meanwhile does not wait for its end. */
+  private opening: Promise<OpenPlace> | undefined;
   private found: Record<string, unknown> | undefined;
   /** Counts what was closed: an opening that was given up meanwhile must not come back. */
   private closings = 0;
@@ -50,7 +52,17 @@ export class SessionPlace {
    * @throws PupilError `gpu-software-only` where another adapter than the first one's answers; whatever opening throws
    */
   async open(): Promise<OpenPlace> {
+    if (this.opening !== undefined) return this.opening; // a second browser would end the first as one left behind
     if (this.current !== undefined) return this.current;
+    const opening = (this.opening = this.openNew());
+    try {
+      return await opening;
+    } finally {
+      if (this.opening === opening) this.opening = undefined;
+    }
+  }
+
+  private async openNew(): Promise<OpenPlace> {
     const { closings } = this;
     const host = await this.context.openHost({ ...hostOptions(this.flags, this.output, this.keepIn), ...this.more });
     if (closings !== this.closings) {
@@ -58,9 +70,14 @@ export class SessionPlace {
       throw new PupilError('cancelled', 'opening: it was given up meanwhile');
     }
     const place = (this.current = { session: host.session, host });
-    await giveHub(host, this.output);
-    await host.session.open(openOptions(this.context, this.flags, host));
-    this.expectSameAdapter((await host.session.doctor()).adapter);
+    try {
+      await giveHub(host, this.output);
+      await host.session.open(openOptions(this.context, this.flags, host));
+      this.expectSameAdapter((await host.session.doctor()).adapter);
+    } catch (error) {
+      if (this.current === place) await this.close(); // the next run must not take it for open
+      throw error;
+    }
     return place;
   }
 
@@ -68,6 +85,7 @@ export class SessionPlace {
   async close(): Promise<void> {
     const { current } = this;
     this.closings++;
+    this.opening = undefined;
     this.current = undefined;
     await current?.host.close();
   }

@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PupilError, toPlainError, type PlainError } from '../../base/errors';
 import type { EvaluationRow, RunSummary, SessionEvent } from '../../session/protocol';
+import { waysText } from '../browserWays';
 import type { VerbContext } from '../context';
 import type { HostOptions } from '../host';
 import { stopOnInterrupt } from '../interrupt';
@@ -80,9 +81,9 @@ export async function superviseRun(
   try {
     return await supervision.toTheEnd();
   } finally {
-    leaveSignals?.();
     options.signal?.removeEventListener('abort', abort);
     if (options.place === undefined) await supervision.close();
+    leaveSignals?.(); // last: one Ctrl-C may arrive twice, and the second must not end this process without its exit code
   }
 }
 
@@ -122,7 +123,10 @@ class Supervision {
     for (let resume = this.run.resume; ; resume = true) {
       const attempt = await this.attempt(resume);
       const failure = failureOf(attempt);
-      if (this.signal.aborted && (failure !== undefined || !('summary' in attempt))) return this.stopped();
+      if (this.signal.aborted && (failure !== undefined || !('summary' in attempt))) {
+        if (this.stage === 'running') await this.close(); // it did not stop: the next run must not find it there
+        return this.stopped(failure);
+      }
       if (failure === undefined && 'summary' in attempt) {
         this.note({ event: attempt.summary.state === 'finished' ? 'finished' : 'stopped' });
         return { summary: attempt.summary, rows: attempt.rows, relaunches: this.patience.relaunches };
@@ -148,7 +152,8 @@ class Supervision {
     try {
       const { session, host } = await this.unlessStopped(this.watch.over('opening', this.place.open()), 0);
       this.stage = 'running';
-      this.note({ event: 'opened' });
+      const ways = waysText(host.tried);
+      this.note({ event: 'opened', ...(ways === undefined ? {} : { what: ways }) });
       const stopRun = (): void => {
         this.note({ event: 'stopping' });
         session.stop().catch(() => undefined); // the run itself says what becomes of it
@@ -234,7 +239,11 @@ class Supervision {
   }
 
   /** Stopped while nothing ran, or before it could say so itself: its last checkpoint stands. */
-  private stopped(): Supervised {
+  private stopped(failure?: PlainError): Supervised {
+    if (failure !== undefined && failure.code !== 'cancelled') {
+      this.note({ event: 'failed', what: failure.message, code: failure.code });
+      this.tell(`${failure.message}; stopped, the last checkpoint stands`);
+    }
     this.note({ event: 'stopped' });
     const summary: RunSummary = { runId: this.run.runId, state: 'stopped', report: undefined, artefacts: [] };
     return { summary, rows: [], relaunches: this.patience.relaunches };
