@@ -115,7 +115,7 @@ describe.skipIf(!HAS_REDIS)('a grid in a queue (needs redis-server)', { timeout:
           () => false,
         ),
         // What was on its way when the connection went is never answered.
-        new Promise<false>((resolve) => setTimeout(() => resolve(false), 1500)),
+        new Promise<false>((resolve) => connection.once('end', () => setTimeout(() => resolve(false), 100))),
       ]);
       connection.disconnect();
       const found = await Promise.all(at.grid.jobs.map(async ({ id }) => (await at.queue.job(id)) !== undefined));

@@ -11,6 +11,7 @@ import { boardForPage, boardLines, changeLines } from '../../src/cli/full/boardT
 import { gridJobs } from '../../src/cli/full/jobs';
 import { ProgressMeter } from '../../src/cli/full/jobProgress';
 import { parseS3Address } from '../../src/cli/full/s3Store';
+import { expectQueueFlags } from '../../src/cli/full/queueVerb';
 import { toldAddress } from '../../src/cli/full/queueConnection';
 import {
   followers,
@@ -180,5 +181,16 @@ describe('the board', () => {
     expect(boardForPage(board)).toMatchObject({
       grids: [{ name: 'Tiny grid', summary: expect.stringContaining('1 failed') }],
     });
+  });
+});
+
+describe('what is said to a queue', () => {
+  it('is refused where it cannot be meant', () => {
+    const all = { queue: true as const };
+    expectQueueFlags({ ...all, pause: true, now: true });
+    expectQueueFlags({ ...all, retry: 'way-both-seed0' });
+    expect(() => expectQueueFlags({ ...all, now: true })).toThrow(/--now: expected with --pause/);
+    expect(() => expectQueueFlags({ ...all, pause: true, retry: true })).toThrow(/one of --pause, --retry at a time/);
+    expect(() => expectQueueFlags({ retry: true })).toThrow(/--retry: expected with --queue/);
   });
 });
