@@ -87,9 +87,12 @@ export async function cachedStudentsIn(folder: string): Promise<Pick<StudentCach
 
 export type { RunPlan };
 
-/** What a run would need: read from the student's header, the tokenizer and the data. Needs no GPU. */
-export async function planExperiment(experiment: Experiment): Promise<RunPlan> {
-  const [{ planRun }, { openDiskRoot }, { RemoteFiles }, { SHAPES }] = await Promise.all([
+/**
+ * Tells what runs would need: read from the student's header, the tokenizer and the data. Needs no GPU. What the experiments
+ * have in common is read once, so it is one for each question that somebody asks, not one for a process.
+ */
+export async function runPlanner(): Promise<(experiment: Experiment) => Promise<RunPlan>> {
+  const [{ RunPlanner }, { openDiskRoot }, { RemoteFiles }, { SHAPES }] = await Promise.all([
     import('../session/plan'),
     import('../sources/disk'),
     import('../session/remoteFiles'),
@@ -102,7 +105,8 @@ export async function planExperiment(experiment: Experiment): Promise<RunPlan> {
     const known = Object.keys(SHAPES).find((shape) => name.toLowerCase().startsWith(shape));
     return known === undefined ? undefined : SHAPES[known];
   };
-  return planRun(experiment, remote.beside(openDiskRoot(parse(process.cwd()).root)), { shapeOf });
+  const planner = new RunPlanner(remote.beside(openDiskRoot(parse(process.cwd()).root)), { shapeOf });
+  return (experiment) => planner.plan(experiment);
 }
 
 /** What a student in a folder of this machine would need. Needs no GPU. */

@@ -76,14 +76,31 @@ export function microBatches<T extends Unit>(units: readonly T[], maxTokens: num
   return out;
 }
 
+/** A unit in numbers: all that memory and time depend on. */
+export interface UnitSize {
+  tokens: number;
+  targets: number;
+  sequences: number;
+}
+
+const sizeOf = (unit: Unit): UnitSize => ({
+  tokens: unitTokens(unit),
+  targets: unitTargets(unit),
+  sequences: unit.length,
+});
+
 /** Bounds that every micro-batch of these units keeps, whatever the shuffle. */
 export function boundsOf(units: readonly Unit[], maxTokens: number, batchSize: number): BatchBounds {
+  return boundsOfSizes(units.map(sizeOf), maxTokens, batchSize);
+}
+
+/** As {@link boundsOf}, of units that are not made yet. */
+export function boundsOfSizes(units: readonly UnitSize[], maxTokens: number, batchSize: number): BatchBounds {
   if (units.length === 0) return { tokens: 1, targets: 1, sequences: 1 };
-  const sizes = units.map(unitTokens);
-  const longest = sizes.reduce((most, size) => Math.max(most, size), 1);
-  const shortest = sizes.reduce((least, size) => Math.min(least, size), Infinity);
-  const mostTargets = units.reduce((most, unit) => Math.max(most, unitTargets(unit)), 1);
-  const mostSequences = units.reduce((most, unit) => Math.max(most, unit.length), 1);
+  const longest = units.reduce((most, { tokens }) => Math.max(most, tokens), 1);
+  const shortest = units.reduce((least, { tokens }) => Math.min(least, tokens), Infinity);
+  const mostTargets = units.reduce((most, { targets }) => Math.max(most, targets), 1);
+  const mostSequences = units.reduce((most, { sequences }) => Math.max(most, sequences), 1);
   const tokens = Math.max(longest, Math.min(maxTokens, batchSize * longest));
   const count = Math.max(1, Math.min(batchSize, Math.floor(tokens / shortest)));
   return { tokens, targets: Math.min(tokens, count * mostTargets), sequences: count * mostSequences };
@@ -104,4 +121,14 @@ export function completionSequence(prompt: readonly number[], completion: readon
     ids: [...prompt, ...completion],
     labels: [...prompt.map(() => -100), ...completion],
   };
+}
+
+/** The size of {@link completionSequence}s under one prompt, as one unit. The first token of a sequence is never a target. */
+export function completionsSize(promptTokens: number, completions: readonly number[]): UnitSize {
+  const size = { tokens: 0, targets: 0, sequences: completions.length };
+  for (const tokens of completions) {
+    size.tokens += promptTokens + tokens;
+    size.targets += promptTokens > 0 ? tokens : Math.max(0, tokens - 1);
+  }
+  return size;
 }

@@ -9,7 +9,7 @@ import type { Generation } from '../model/generator';
 import type { Trainer } from '../model/trainer';
 import type { Verdict } from '../tasks/score';
 import { majorityVote, type Vote } from '../tasks/vote';
-import { completionSequence, microBatches } from './batches';
+import { completionSequence, completionsSize, microBatches, type UnitSize } from './batches';
 import { answerPrompts, type AnswerGenerator, type SamplingRun } from './sampling';
 
 /** A question as asked: the wrapped prompt and how to judge an answer to it. */
@@ -187,4 +187,14 @@ export async function probe(
 /** Each question as its options' sequences. */
 export function probeUnits(questions: readonly ProbeQuestion[], by: ProbedBy): Sequence[][] {
   return questions.map((question) => question.options[by].map((option) => completionSequence(question.ids, option)));
+}
+
+/** The sizes of {@link probeUnits}. */
+export function probeSizes(questions: readonly ProbeQuestion[], by: ProbedBy): UnitSize[] {
+  return questions.map(({ ids, options }) =>
+    completionsSize(
+      ids.length,
+      options[by].map((option) => option.length),
+    ),
+  );
 }

@@ -11,8 +11,9 @@ import type { Trainer } from '../model/trainer';
 import { learningRate, warmupSteps, type ScheduleLength } from '../optim/schedule';
 import {
   batchOfStep,
-  boundsOf,
+  boundsOfSizes,
   completionSequence,
+  completionsSize,
   microBatches,
   stepsPerEpoch,
   totalSteps,
@@ -56,11 +57,14 @@ export interface InstructPlan {
 }
 
 /**
- * Lays a phase out.
+ * The size of a phase, from the lengths of its examples.
  * @throws PupilError `data` where there is no example, or an example has no answer token: its labels would all be masked
  *   and its loss a silent 0.
  */
-export function planInstruct(examples: readonly TrainingExample[], settings: InstructSettings): InstructPlan {
+export function sizeInstruct(
+  examples: readonly TrainingExample[],
+  { batchSize, epochs, maxSteps, microBatchTokens }: InstructSettings,
+): Omit<InstructPlan, 'units'> {
   if (examples.length === 0) {
     throw new PupilError(
       'data',
@@ -68,7 +72,7 @@ export function planInstruct(examples: readonly TrainingExample[], settings: Ins
       'All were left out: look at the counts of the demonstrations (too long, wrong, not in the training split).',
     );
   }
-  const units = examples.map(({ prompt, answer }, i) => {
+  const sizes = examples.map(({ prompt, answer }, i) => {
     if (answer.length === 0 || prompt.length === 0) {
       throw new PupilError(
         'data',
@@ -76,14 +80,18 @@ export function planInstruct(examples: readonly TrainingExample[], settings: Ins
         'With every label masked there is nothing to learn.',
       );
     }
-    return [completionSequence(prompt, answer)];
+    return completionsSize(prompt.length, [answer.length]);
   });
-  const { batchSize, epochs, maxSteps, microBatchTokens } = settings;
   return {
-    units,
-    totalSteps: totalSteps(units.length, { batchSize, epochs, maxSteps }),
-    bounds: boundsOf(units, microBatchTokens, batchSize),
+    totalSteps: totalSteps(sizes.length, { batchSize, epochs, maxSteps }),
+    bounds: boundsOfSizes(sizes, microBatchTokens, batchSize),
   };
+}
+
+/** Lays a phase out. @throws PupilError as {@link sizeInstruct} */
+export function planInstruct(examples: readonly TrainingExample[], settings: InstructSettings): InstructPlan {
+  const sizes = sizeInstruct(examples, settings);
+  return { units: examples.map(({ prompt, answer }) => [completionSequence(prompt, answer)]), ...sizes };
 }
 
 /**

@@ -6,6 +6,7 @@ import { parseSeries, type Series, type SeriesCell } from '../config/series';
 import { slug } from '../base/slug';
 import type { AnswerRow } from './answers';
 import { summariseSeries, type SeriesReport } from './series';
+import { settingWords, type ComparedSettings } from './settingWords';
 import type { PromptKind, RunReport } from './types';
 
 /** A finished run with what it answered. */
@@ -87,7 +88,7 @@ export function factsOf(experiment: Experiment, studentSource: string): CellFact
 }
 
 /** An experiment without what may differ within a cell: seed, names, where the student lay. */
-function settingsOf({ experiment, student }: RunReport): Record<string, unknown> {
+function settingsOf({ experiment, student }: RunReport): ComparedSettings {
   const {
     name: _name,
     notes: _notes,
@@ -104,17 +105,7 @@ function settingsOf({ experiment, student }: RunReport): Record<string, unknown>
     { ...same, student: { ...same.student, source: student.fingerprint } },
     (_, value: unknown) => (typeof value === 'string' ? value.replace(seeded, '$1{seed}') : value),
   );
-  return JSON.parse(text) as Record<string, unknown>;
-}
-
-/** Every value of a document by its path. */
-function leaves(value: unknown, path = ''): [string, string][] {
-  if (typeof value !== 'object' || value === null) return [[path, JSON.stringify(value)]];
-  const entries = Object.entries(value);
-  if (entries.length === 0) return [[path, Array.isArray(value) ? '[]' : '{}']];
-  return entries.flatMap(([key, one]) =>
-    leaves(one, Array.isArray(value) ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`),
-  );
+  return JSON.parse(text) as ComparedSettings;
 }
 
 const WAYS: Record<CellFacts['way'], string> = {
@@ -143,31 +134,8 @@ const AXES: readonly (readonly [name: string, of: (facts: CellFacts) => string])
   ['way', ({ way }) => WAYS[way]],
 ];
 
-/** Differences that these axes speak of already. */
-const SPOKEN_OF =
-  /^(tasks\[\d+\]\.(use|files)|demonstrations(\[|$)|phases\.(instruct|selfRefine|control|baseline)\.fraction|student\.source|phases\.(instruct|selfRefine)$)/;
-const SHOWN_DIFFERENCES = 3;
-
-/** What is left where cells have the same labels: the settings that differ among these, each with its value. */
-function otherSettings(alike: readonly Record<string, unknown>[]): string[] {
-  const all = alike.map((settings) => new Map(leaves(settings)));
-  const paths = unique(all.flatMap((one) => [...one.keys()])).filter(
-    (path) => new Set(all.map((one) => one.get(path) ?? 'absent')).size > 1,
-  );
-  // A difference within what has its own axis counts where there is no other.
-  const telling = paths.filter((path) => !SPOKEN_OF.test(path));
-  const shown = telling.length > 0 ? telling : paths;
-  return all.map((one) => {
-    const words = shown.slice(0, SHOWN_DIFFERENCES).map((path) => `${path} ${one.get(path) ?? 'absent'}`);
-    return [
-      ...words,
-      ...(shown.length > SHOWN_DIFFERENCES ? [`and ${shown.length - SHOWN_DIFFERENCES} more`] : []),
-    ].join(', ');
-  });
-}
-
 interface Group {
-  settings: Record<string, unknown>;
+  settings: ComparedSettings;
   facts: CellFacts;
   runs: CollectedRun[];
 }
@@ -191,7 +159,7 @@ function nameOthers(groups: readonly Group[]): Group[] {
   return groups.map((group, g) => {
     const alike = groups.filter((_, i) => labels[i] === labels[g]);
     if (alike.length === 1) return group;
-    const other = otherSettings(alike.map(({ settings }) => settings))[alike.indexOf(group)]!;
+    const other = settingWords(alike.map(({ settings }) => settings))[alike.indexOf(group)]!;
     return { ...group, facts: { ...group.facts, other } };
   });
 }

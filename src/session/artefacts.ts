@@ -12,7 +12,8 @@ import type { DemonstrationSummary, MetricsRow, PairSample, ReportSample, RunRep
 import type { RunBook } from './book';
 import { compareSystems } from './comparisons';
 import { jsonLines } from './jsonLines';
-import type { Prepared, PreparedTask } from './prepare';
+import type { Prepared } from './prepare';
+import type { PreparedTask } from './preparedQuestions';
 import { predictionLines } from './predictionLines';
 import type { PredictionSet, RunState } from './runState';
 import { scorerRows } from './scorerRows';

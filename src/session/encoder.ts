@@ -16,17 +16,26 @@ export interface StudentSizes {
 /** The untouched student is asked with bare prompts, tuned ones with wrapped prompts. */
 export type Wrap = 'bare' | 'wrapped';
 
+/** Ids of which only the number counts, one array a length: a plan holds tens of thousands of prompts. */
+const UNTOLD: (readonly number[])[] = [];
+const untold = (length: number): readonly number[] => (UNTOLD[length] ??= new Array<number>(length).fill(0));
+
 /** Remembers which words the vocabulary cannot express. */
 export class Encoder {
   readonly unknown = new Set<string>();
   /** What ends an answer under this wrapper. */
   readonly endId: number;
 
-  /** @throws PupilError `text` where nothing can end an answer. */
+  /**
+   * @param lengthsOnly everything is encoded and checked, and of the result only the lengths are kept: no text, ids without
+   *   meaning.
+   * @throws PupilError `text` where nothing can end an answer.
+   */
   constructor(
-    private readonly experiment: Experiment,
+    private readonly experiment: Pick<Experiment, 'prompt'>,
     private readonly loaded: LoadedTokenizer,
     private readonly sizes: StudentSizes,
+    private readonly lengthsOnly = false,
   ) {
     this.endId = answerEndId(loaded, experiment.prompt.wrapper);
   }
@@ -48,18 +57,19 @@ export class Encoder {
     const { wrapper, promptSuffix } = this.experiment.prompt;
     const options = { promptSuffix, ...(chatTemplate === undefined ? {} : { chatTemplate }) };
     const full = wrapPrompt(splitPrompt(text), { ...options, wrapper: wrap === 'bare' ? 'none' : wrapper }, tokenizer);
-    return { text: full.text, ids: this.checked(encodePrompt(tokenizer, full), full.text) };
+    const ids = this.checked(encodePrompt(tokenizer, full), full.text);
+    return { text: this.lengthsOnly ? '' : full.text, ids };
   }
 
-  answer(text: string): number[] {
+  answer(text: string): readonly number[] {
     return this.checked(encodeAnswer(this.loaded.tokenizer, text, this.endId), text);
   }
 
-  option(text: string): number[] {
+  option(text: string): readonly number[] {
     return this.checked(this.loaded.tokenizer.encode(text, { literal: literalText(text).literal }), text);
   }
 
-  private checked(ids: number[], text: string): number[] {
+  private checked(ids: readonly number[], text: string): readonly number[] {
     for (const piece of this.loaded.tokenizer.unknownPieces(text)) this.unknown.add(piece);
     const bad = ids.find((id) => id >= this.sizes.vocabSize);
     if (bad !== undefined) {
@@ -69,6 +79,6 @@ export class Encoder {
         'Tokenizer and student do not belong together: check student.tokenizer.',
       );
     }
-    return ids;
+    return this.lengthsOnly ? untold(ids.length) : ids;
   }
 }

@@ -21,7 +21,8 @@ import {
 import { repeatPrompts } from '../recipes/sampling';
 import type { EvaluationRow, PromptKind, SystemName } from '../report/types';
 import type { RunBook } from './book';
-import type { Prepared, PreparedTask } from './prepare';
+import type { Prepared } from './prepare';
+import type { PreparedTask } from './preparedQuestions';
 import type { PredictionSet } from './runState';
 
 /** Samples of each job that are shown while it runs; all are in predictions.jsonl. */

@@ -5,9 +5,9 @@ import type { Experiment } from '../config/experiment';
 import { PROBED_BY } from '../config/scorerNames';
 import type { ModelConfig } from '../formats/modelConfig';
 import { planMemory, type MemoryPlan, type MemoryStage } from '../model/memory';
-import { boundsOf, completionSequence } from '../recipes/batches';
-import { probeUnits, type Question } from '../recipes/evaluate';
-import { planInstruct } from '../recipes/instruct';
+import { boundsOfSizes, completionsSize } from '../recipes/batches';
+import { probeSizes, type Question } from '../recipes/evaluate';
+import { sizeInstruct } from '../recipes/instruct';
 import type { PhaseName } from '../report/types';
 import { PROBE_TOKENS } from './evaluation';
 import type { Prepared } from './prepare';
@@ -38,9 +38,9 @@ function evaluationStages(experiment: Experiment, prepared: Prepared, wrap: 'bar
   }
   if (evaluation.probing && prompts.includes('plain')) {
     for (const task of prepared.tasks) {
-      for (const units of PROBED_BY.map((by) => probeUnits(task.probes[wrap], by))) {
+      for (const units of PROBED_BY.map((by) => probeSizes(task.probes[wrap], by))) {
         if (units.length === 0) continue;
-        stages.push({ kind: 'scoring', limits: boundsOf(units, PROBE_TOKENS, units.length), adapted });
+        stages.push({ kind: 'scoring', limits: boundsOfSizes(units, PROBE_TOKENS, units.length), adapted });
       }
     }
   }
@@ -57,14 +57,14 @@ function refinementStages(
   if (settings === false || items.length === 0) return { pairs: [], training: [] };
   const { batchSize, maxNewTokens, samplesPerPrompt } = settings.sampling;
   const maxPromptTokens = Math.max(longest(items.map(({ plain }) => plain)), longest(items.map(({ cot }) => cot)));
-  const sampled = new Array<number>(maxNewTokens + 1).fill(0); // and the end of text
+  const sampled = maxNewTokens + 1; // and the end of text
   const units = items.flatMap(({ plain, cot, teacher }) => {
     const prompt = (settings.direction === 'cot' ? cot : plain).ids;
-    const chosen = teacher.ids.length > sampled.length && settings.direction === 'cot' ? teacher.ids : sampled;
-    const unit = [completionSequence(prompt, chosen), completionSequence(prompt, sampled)];
+    const chosen = settings.direction === 'cot' ? Math.max(teacher.ids.length, sampled) : sampled;
+    const unit = completionsSize(prompt.length, [chosen, sampled]);
     return Array.from({ length: samplesPerPrompt }, () => unit);
   });
-  const limits = boundsOf(units, settings.microBatchTokens, Math.max(settings.batchSize, units.length));
+  const limits = boundsOfSizes(units, settings.microBatchTokens, Math.max(settings.batchSize, units.length));
   return {
     pairs: [{ kind: 'generation', batchSize, maxPromptTokens, maxNewTokens, adapted: true }],
     training: [{ kind: 'training', limits, optimizer: settings.optimizer, dropout: false }],
@@ -84,7 +84,7 @@ export function planRunMemory(
   const byPhase: [PhaseName, MemoryStage[]][] = [];
   if (baseline) byPhase.push(['baseline', evaluationStages(experiment, prepared, 'bare')]);
   if (instruct !== false) {
-    const { bounds: limits } = planInstruct(prepared.examples, instruct);
+    const { bounds: limits } = sizeInstruct(prepared.examples, instruct);
     const stage: MemoryStage = { kind: 'training', limits, optimizer: instruct.optimizer, dropout };
     byPhase.push(['instruct', [stage]]);
     if (control !== false) byPhase.push(['control', [stage]]);

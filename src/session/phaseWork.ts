@@ -3,9 +3,9 @@
 // texts that are still to be generated are upper bounds. It knows no time: base/eta.ts measures that.
 import type { Experiment } from '../config/experiment';
 import { PROBED_BY } from '../config/scorerNames';
-import { totalSteps, unitTokens } from '../recipes/batches';
-import { probeUnits } from '../recipes/evaluate';
-import { planInstruct } from '../recipes/instruct';
+import { totalSteps } from '../recipes/batches';
+import { probeSizes } from '../recipes/evaluate';
+import { sizeInstruct } from '../recipes/instruct';
 import type { PhaseName, PromptKind } from '../report/types';
 import type { PlannedWork } from './liveProtocol';
 import type { Prepared } from './prepare';
@@ -43,7 +43,7 @@ function evaluationWork(
       unit: 'questions',
       count: sum(probes.map(({ questions }) => questions.length)),
       trainedTokens: 0,
-      forwardTokens: sum(probes.flatMap(({ questions, by }) => probeUnits(questions, by).map(unitTokens))),
+      forwardTokens: sum(probes.flatMap(({ questions, by }) => probeSizes(questions, by).map(({ tokens }) => tokens))),
     },
   ];
 }
@@ -53,9 +53,9 @@ export function phaseWork(experiment: Experiment, prepared: Prepared): PlannedWo
   const { instruct, control = false, selfRefine, baseline } = experiment.phases;
   const work: PlannedWork[] = baseline ? evaluationWork('baseline', experiment, prepared, 'bare') : [];
   if (instruct !== false) {
-    const plan = planInstruct(prepared.examples, instruct);
-    const perExample =
-      sum(prepared.examples.map(({ prompt, answer }) => prompt.length + answer.length)) / plan.units.length;
+    const { examples } = prepared;
+    const plan = sizeInstruct(examples, instruct);
+    const perExample = sum(examples.map(({ prompt, answer }) => prompt.length + answer.length)) / examples.length;
     const steps = (phase: PhaseName, count: number): PlannedWork => ({
       phase,
       unit: 'steps',

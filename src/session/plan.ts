@@ -3,6 +3,7 @@
 // to be generated are upper bounds. What is not there yet is estimated, and the plan says so (planStandIns.ts). Hours depend on
 // the machine: they are the plan divided by speeds that somebody measured or states.
 import { PupilError } from '../base/errors';
+import { Once } from '../base/once';
 import type { Experiment } from '../config/experiment';
 import { studentFolder } from '../config/studentFolder';
 import type { OpenFile } from '../formats/byteSource';
@@ -17,7 +18,7 @@ import { studentFiles } from './load';
 import { planRunMemory } from './memoryStages';
 import { phaseWork } from './phaseWork';
 import { countingTokenizer, standIns } from './planStandIns';
-import { prepare } from './prepare';
+import { prepare, type Prepared } from './prepare';
 import { expectRows, loadTokenizer, type LoadedTokenizer } from './tokenizers';
 
 export interface PhasePlan {
@@ -123,18 +124,57 @@ async function tokenizerOf(
 const COUNTED_TEMPLATE =
   "{% for message in messages %}[turn] {{ message['content'] }} [end]{% endfor %}{% if add_generation_prompt %}[turn]{% endif %}";
 
+/** The plan of a run. @throws PupilError as {@link RunPlanner.plan} */
+export function planRun(asked: Experiment, root: OpenRoot, options: PlanOptions = {}): Promise<RunPlan> {
+  return new RunPlanner(root, options).plan(asked);
+}
+
+/** A student as plans need it, and what experiments of it have in common. */
+interface PlannedStudent {
+  config: ModelConfig;
+  loaded: LoadedTokenizer;
+  estimates: string[];
+  once: Once;
+}
+
 /**
- * The plan of a run. Needs no GPU, and of the student no more than its config.json.
- * @throws PupilError whatever reading the student's config, the tokenizer and the data may throw; files that are not there
- *   are no error but an estimate.
+ * Plans runs of one grid: every file is read, every question and demonstration encoded once, however many cells have it in
+ * common. It is of one moment: whoever plans again, after files have changed, takes another one.
  */
-export async function planRun(asked: Experiment, root: OpenRoot, options: PlanOptions = {}): Promise<RunPlan> {
-  const { source, open } = studentFiles(asked, root);
-  const { config, estimates: ofConfig } = await configOf(asked, source, open, options);
-  const { loaded, estimates: ofTokenizer } = await tokenizerOf(asked, root, open);
-  expectRows(loaded, config.vocabSize);
-  const { experiment, files, estimates: ofData } = await standIns(asked, root);
-  const prepared = await prepare(experiment, files, loaded, config);
+export class RunPlanner {
+  private readonly students = new Once();
+
+  constructor(
+    private readonly root: OpenRoot,
+    private readonly options: PlanOptions = {},
+  ) {}
+
+  /**
+   * The plan of one of them. Needs no GPU, and of the student no more than its config.json.
+   * @throws PupilError whatever reading the student's config, the tokenizer and the data may throw; files that are not
+   *   there are no error but an estimate.
+   */
+  async plan(asked: Experiment): Promise<RunPlan> {
+    const { config, loaded, estimates: ofStudent, once } = await this.studentOf(asked);
+    const { experiment, files, estimates: ofData } = await standIns(asked, this.root, once);
+    const prepared = await prepare(experiment, files, loaded, config, { once, lengthsOnly: true });
+    return planOf(experiment, prepared, config, [...ofStudent, ...ofData]);
+  }
+
+  private studentOf(asked: Experiment): Promise<PlannedStudent> {
+    const { student, prompt } = asked;
+    const follows = { source: student.source, tokenizer: student.tokenizer, wrapper: prompt.wrapper };
+    return this.students.of('student', follows, async () => {
+      const { source, open } = studentFiles(asked, this.root);
+      const { config, estimates } = await configOf(asked, source, open, this.options);
+      const { loaded, estimates: ofTokenizer } = await tokenizerOf(asked, this.root, open);
+      expectRows(loaded, config.vocabSize);
+      return { config, loaded, estimates: [...estimates, ...ofTokenizer], once: new Once() };
+    });
+  }
+}
+
+function planOf(experiment: Experiment, prepared: Prepared, config: ModelConfig, estimates: string[]): RunPlan {
   const parameters = parameterCount(config);
   const { evaluation, adapter } = experiment;
   const { instruct, control = false, selfRefine } = experiment.phases;
@@ -180,6 +220,6 @@ export async function planRun(asked: Experiment, root: OpenRoot, options: PlanOp
       checkpointBytes: adapterBytes * Math.max(0, ...checkpointArrays),
     },
     warnings: prepared.warnings,
-    estimates: [...ofConfig, ...ofTokenizer, ...ofData],
+    estimates,
   };
 }

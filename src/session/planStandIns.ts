@@ -1,13 +1,14 @@
 // planStandIns.ts: what stands in a plan for files that are not there yet: a benchmark's questions, a teacher's demonstrations, a
 // tokenizer. So a grid can be planned before anything is downloaded or annotated. Numbers of questions are the published ones,
 // lengths typical ones with some spread; each stand-in is told as an estimate. No run ever sees any of this.
+import type { Once } from '../base/once';
 import type { Experiment, TaskConfig, TaskId } from '../config/experiment';
 import type { ByteSource } from '../formats/byteSource';
 import type { OpenRoot } from '../sources/openRoot';
 import { readBytesWith, readTextWith } from '../sources/readWith';
 import type { TextTokenizer } from '../text/tokenizer';
 import { dataFiles } from './dataFiles';
-import { splitTask } from './taskItems';
+import { readSplit } from './taskItems';
 import type { LoadedTokenizer } from './tokenizers';
 
 /** A benchmark in numbers: questions as published, mean characters of its parts. */
@@ -68,11 +69,15 @@ export interface StoodIn {
   estimates: string[];
 }
 
+/** Makes a file's rows when it is read: of many experiments with one task only the first reads them. */
+type MadeFiles = ReadonlyMap<string, () => readonly unknown[]>;
+
 /** Files of a root, and some more. */
-function withFiles(root: OpenRoot, added: ReadonlyMap<string, Uint8Array>): OpenRoot {
+function withFiles(root: OpenRoot, added: MadeFiles): OpenRoot {
   const open = async (path: string): Promise<ByteSource | undefined> => {
-    const bytes = added.get(path);
-    if (bytes === undefined) return root.open(path);
+    const rows = added.get(path);
+    if (rows === undefined) return root.open(path);
+    const bytes = lines(rows());
     return { name: path, size: bytes.length, read: (start, end) => Promise.resolve(bytes.subarray(start, end)) };
   };
   return {
@@ -86,9 +91,12 @@ function withFiles(root: OpenRoot, added: ReadonlyMap<string, Uint8Array>): Open
 /** Of generated files (`lesson:…`) and addresses only reading tells. */
 const isElsewhere = (path: string): boolean => /^[a-zA-Z][a-zA-Z0-9+.-]+:/.test(path);
 
-/** The experiment, with stand-ins for whatever is not there; the same experiment where all is. */
-export async function standIns(experiment: Experiment, root: OpenRoot): Promise<StoodIn> {
-  const added = new Map<string, Uint8Array>();
+/**
+ * The experiment, with stand-ins for whatever is not there; the same experiment where all is.
+ * @param once in which splits are kept, for whoever prepares the experiment next
+ */
+export async function standIns(experiment: Experiment, root: OpenRoot, once: Once): Promise<StoodIn> {
+  const added = new Map<string, () => readonly unknown[]>();
   const estimates: string[] = [];
   const isMissing = async (paths: readonly string[]): Promise<boolean> => {
     for (const path of paths) {
@@ -112,8 +120,9 @@ export async function standIns(experiment: Experiment, root: OpenRoot): Promise<
     // No more than the split takes: targets go round, so that a few to spare balance them.
     const train = Math.min(typical.train, (task.split.trainCount ?? Infinity) + 10);
     const add = (part: string, count: number, from: number): string => {
-      const path = `stand-in/${task.name}/${part}.jsonl`;
-      added.set(path, lines(Array.from({ length: count }, (_, i) => typicalRow(typical, from + i))));
+      // The path says all that the rows follow from: experiments that have it in common may share what was read.
+      const path = `stand-in/${task.id}/${task.name}/${part} ${from} to ${from + count}.jsonl`;
+      added.set(path, () => Array.from({ length: count }, (_, i) => typicalRow(typical, from + i)));
       return path;
     };
     estimates.push(
@@ -150,15 +159,17 @@ export async function standIns(experiment: Experiment, root: OpenRoot): Promise<
     const before = experiment.tasks.find(({ name }) => name === entry.task)!;
     const task = tasks.find(({ name }) => name === entry.task)!;
     const { answer } = TYPICAL[before.id] ?? UNKNOWN;
-    const { train } = await splitTask(task, dataFiles(made), () => undefined);
+    const { train } = (await readSplit(task, dataFiles(made), once)).split;
     const path = `stand-in/${entry.task}/by ${entry.label}.jsonl`;
-    const rows = train.map(({ id, target }, i) => ({
-      itemId: id,
-      instruction: '',
-      question: '',
-      answer: `${words(Math.round(answer * SPREAD[i % SPREAD.length]!))} The answer is ${target}.`,
-    }));
-    added.set(path, lines(rows));
+    const answers = SPREAD.map((factor) => words(Math.round(answer * factor)));
+    added.set(path, () =>
+      train.map(({ id, target }, i) => ({
+        itemId: id,
+        instruction: '',
+        question: '',
+        answer: `${answers[i % SPREAD.length]!} The answer is ${target}.`,
+      })),
+    );
     estimates.push(
       `${entry.task}: no demonstrations by ${entry.label} yet (${entry.files[0]!}; made with \`pupil teach\`); one for each of ${train.length} training questions, about ${Math.round(answer / CHARACTERS_PER_TOKEN)} tokens each, is assumed`,
     );

@@ -2,7 +2,8 @@
 // the samples that voted. It writes nothing.
 import { PROBED_BY, PROBINGS, selfConsistencyScorer } from '../config/scorerNames';
 import { judgeItem } from '../tasks/score';
-import type { Prepared, PreparedTask } from './prepare';
+import type { Prepared } from './prepare';
+import type { PreparedTask } from './preparedQuestions';
 import type { PredictionSet, RunState, VoteSet } from './runState';
 
 type Line = Record<string, unknown>;

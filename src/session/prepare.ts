@@ -1,39 +1,23 @@
 // prepare.ts: from an experiment and its files to what the recipes work on: questions, demonstrations as token ids, items of
 // phase 2; and the counts of everything that was left out. No GPU and no training here.
-import { PupilError } from '../base/errors';
 import { wilsonInterval } from '../base/statistics';
+import { Once } from '../base/once';
 import type { Experiment, TaskConfig } from '../config/experiment';
-import type { ProbeQuestion, Question } from '../recipes/evaluate';
 import type { TrainingExample } from '../recipes/instruct';
-import type { PromptTokens, RefineItem } from '../recipes/pairs';
-import type { DemonstrationSummary, PromptKind, TaskSummary } from '../report/types';
+import type { RefineItem } from '../recipes/pairs';
+import type { DemonstrationSummary } from '../report/types';
 import type { OpenRoot } from '../sources/openRoot';
-import { LETTERS } from '../tasks/extract/choice';
 import { TASKS } from '../tasks/registry';
-import { judgeItem, sameAnswer } from '../tasks/score';
-import type { Task, TaskItem } from '../tasks/task';
-import { selectDemonstrations, teacherWasRight, type Demonstration, type Selection } from '../teachers/demonstration';
+import { judgeItem } from '../tasks/score';
+import { selectDemonstrations, teacherWasRight, type Selection, type TeacherTask } from '../teachers/demonstration';
 import { loadDemonstrations, type LoadedDemonstrations } from '../teachers/disk';
 import { decodeAnswer } from '../text/wrapper';
-import { dataFiles } from './dataFiles';
+import { CodedDemonstrations, type CodedIds, type UsedDemonstration } from './codedDemonstrations';
+import { dataFiles, type DataFiles } from './dataFiles';
 import { Encoder, type StudentSizes } from './encoder';
-import { splitTask, teacherTask } from './taskItems';
+import { expectRoom, prepareQuestions, type PreparedTask } from './preparedQuestions';
+import { readSplit, teacherTask, type ReadSplit } from './taskItems';
 import type { LoadedTokenizer } from './tokenizers';
-
-/** The test questions of one task, asked in every way; the same questions in each, so that systems can be compared. */
-export interface PreparedTask {
-  config: TaskConfig;
-  task: Task;
-  /** Bare prompts for the untouched student, wrapped ones for tuned students. */
-  questions: Record<'bare' | 'wrapped', Record<PromptKind, Question[]>>;
-  /** For probing, after the plain prompt; empty for number tasks. */
-  probes: Record<'bare' | 'wrapped', ProbeQuestion[]>;
-  items: TaskItem[];
-  summary: TaskSummary;
-}
-
-/** A demonstration and what it takes of the student's context, its answer with the end of text. */
-export type UsedDemonstration = Demonstration & { promptTokens: number; answerTokens: number };
 
 export interface Prepared {
   tasks: PreparedTask[];
@@ -58,6 +42,17 @@ export const questionsOnly = (experiment: Experiment): Experiment => ({
   phases: { baseline: true, instruct: false, selfRefine: false },
 });
 
+/** How plans prepare: of many experiments, and of every text the length only. */
+export interface PrepareOptions {
+  /** What experiments of one student and one root have in common is read and encoded once. */
+  once?: Once;
+  /**
+   * Of prompts and answers only the lengths are kept ({@link Encoder}). Teachers' answers are judged only where it depends on
+   * that whether they are used, and so nothing is said of the teachers: there are no summaries.
+   */
+  lengthsOnly?: boolean;
+}
+
 /**
  * Reads and encodes everything.
  * @throws PupilError `data`, `text`, `config`, `source`, as the parts do.
@@ -67,9 +62,15 @@ export async function prepare(
   root: OpenRoot,
   loaded: LoadedTokenizer,
   sizes: StudentSizes,
+  { once = new Once(), lengthsOnly = false }: PrepareOptions = {},
 ): Promise<Prepared> {
   const files = dataFiles(root);
-  const encoder = new Encoder(experiment, loaded, sizes);
+  const newEncoder = (): Encoder => new Encoder(experiment, loaded, sizes, lengthsOnly);
+  /** Words that the vocabulary cannot express, in the order in which they are met. */
+  const unknown = new Set<string>();
+  const meet = (words: Iterable<string>): void => {
+    for (const word of words) unknown.add(word);
+  };
   const warnings: string[] = [];
   const tasks: PreparedTask[] = [];
   const examples: TrainingExample[] = [];
@@ -80,13 +81,20 @@ export async function prepare(
 
   for (const config of experiment.tasks) {
     const task = TASKS[config.id];
-    const split = await splitTask(config, files, (text) => warnings.push(text));
-    const taught = teacherTask(config.name, config.id, [...split.train, ...split.test]);
+    const read = await readSplit(config, files, once);
+    const { split } = read;
+    warnings.push(...read.warnings);
     const itemById = new Map(split.train.map((item) => [item.id, item]));
     const trainIds = split.train.map((item) => item.id);
 
     for (const source of experiment.demonstrations.filter((entry) => entry.task === config.name)) {
-      const found = await loadDemonstrations(source, taught, (path) => files.readText(path));
+      const taught = teacherTask(config.name, config.id, [...split.train, ...split.test]);
+      const isJudged = !lengthsOnly || !source.keepWrong;
+      const { found, coded } = await readDemonstrations(
+        { config, source, prompt: experiment.prompt, isJudged },
+        isJudged ? taught : { ...taught, isCorrect: () => true },
+        { files, once, newEncoder },
+      );
       const [bad] = found.malformed;
       if (bad !== undefined) {
         warnings.push(
@@ -105,16 +113,16 @@ export async function prepare(
       if (instruct !== false && config.use.includes('instruct')) {
         selection = selectDemonstrations(found.demonstrations, trainIds, source, instruct.fraction);
         for (const demonstration of selection.selected) {
-          if (!encoder.canSay(cotText(demonstration), demonstration.answer)) {
+          const own = coded.of(demonstration);
+          meet(own.unknown);
+          if (own.ids === undefined) {
             unsayable.add(demonstration.id);
             continue;
           }
-          const prompt = encoder.prompt(cotText(demonstration), 'wrapped');
-          const answer = encoder.answer(demonstration.answer);
-          if (!fits(experiment, sizes, prompt, answer)) tooLong.add(demonstration.id);
+          if (!fits(experiment, sizes, own.ids)) tooLong.add(demonstration.id);
           else {
-            examples.push({ prompt: prompt.ids, answer });
-            used.set(demonstration.id, withTokens(demonstration, prompt, answer));
+            examples.push({ prompt: own.ids.prompt.ids, answer: own.ids.answer });
+            used.set(demonstration.id, own.ids.used);
             counts.add(demonstration.id);
           }
         }
@@ -126,34 +134,37 @@ export async function prepare(
         expectRoom('phases.selfRefine.sampling.maxNewTokens', selfRefine.sampling.maxNewTokens, room, sizes);
         for (const demonstration of chosen.selected) {
           const item = itemById.get(demonstration.itemId)!;
-          if (!encoder.canSay(cotText(demonstration), demonstration.answer)) {
+          const own = coded.of(demonstration);
+          meet(own.unknown);
+          if (own.ids === undefined) {
             unsayable.add(demonstration.id);
             continue;
           }
-          const plain = encoder.prompt(task.plainPrompt(item), 'wrapped');
-          const cot = encoder.prompt(cotText(demonstration), 'wrapped');
-          const answer = encoder.answer(demonstration.answer);
-          const longest = Math.max(plain.ids.length, cot.ids.length);
-          if (!fits(experiment, sizes, cot, answer) || longest > room) {
+          const plain = coded.plain(demonstration, item);
+          meet(plain.unknown);
+          const longest = Math.max(plain.prompt.ids.length, own.ids.prompt.ids.length);
+          if (!fits(experiment, sizes, own.ids) || longest > room) {
             tooLong.add(demonstration.id);
             continue;
           }
-          used.set(demonstration.id, withTokens(demonstration, cot, answer));
+          used.set(demonstration.id, own.ids.used);
           counts.add(demonstration.id);
           refineItems.push({
             taskId: config.name,
             itemId: item.id,
             target: item.target,
-            plain,
-            cot,
-            teacher: { label: demonstration.teacher, text: demonstration.answer, ids: answer },
+            plain: plain.prompt,
+            cot: own.ids.prompt,
+            teacher: { label: demonstration.teacher, text: demonstration.answer, ids: own.ids.answer },
             isCorrect: (text) => judgeItem(task.kind, item, text, selfRefine.scorer).correct,
           });
         }
       }
       if (selection !== undefined) {
         const left = { tooLong: tooLong.size, unsayable: unsayable.size };
-        summaries.push(summarise(config.name, source, found, new Set(trainIds), selection, left, counts.size));
+        if (!lengthsOnly) {
+          summaries.push(summarise(config.name, source, found, new Set(trainIds), selection, left, counts.size));
+        }
         if (unsayable.size > 0) {
           warnings.push(
             `${config.name}: ${unsayable.size} demonstrations by ${source.label} have words that the student does not know; they are left out`,
@@ -162,17 +173,15 @@ export async function prepare(
       }
     }
     if (config.use.includes('evaluate')) {
-      tasks.push(prepareQuestions(experiment, encoder, config, task, split.test, sizes, split.train.length));
-      const { notes } = tasks.at(-1)!.summary;
-      warnings.push(...notes.map((note) => `${config.name}: ${note}`));
-      if (split.duplicates > 0) notes.push(`${split.duplicates} items repeat a question; they stay on one side`);
-      if (split.conflicting.length > 0) {
-        notes.push(`${split.conflicting.length} questions occur with different targets`);
-      }
+      const asked = askedQuestions(experiment, config, split, sizes, once, newEncoder);
+      meet(asked.unknown);
+      warnings.push(...asked.task.summary.notes.map((note) => `${config.name}: ${note}`));
+      const summary = { ...asked.task.summary, notes: [...asked.task.summary.notes, ...notesOf(split)] };
+      tasks.push({ ...asked.task, config, summary });
     }
   }
-  if (encoder.unknown.size > 0) {
-    warnings.push(`the student’s vocabulary cannot express: ${[...encoder.unknown].slice(0, 40).join(' ')}`);
+  if (unknown.size > 0) {
+    warnings.push(`the student’s vocabulary cannot express: ${[...unknown].slice(0, 40).join(' ')}`);
   }
   return {
     tasks,
@@ -182,36 +191,62 @@ export async function prepare(
     summaries,
     warnings,
     decode: (ids) => decodeAnswer(loaded.tokenizer, ids),
-    eosId: encoder.endId,
+    eosId: newEncoder().endId,
   };
 }
 
-function withTokens(demonstration: Demonstration, prompt: PromptTokens, answer: readonly number[]): UsedDemonstration {
-  return { ...demonstration, promptTokens: prompt.ids.length, answerTokens: answer.length };
+interface OfTeacher {
+  config: TaskConfig;
+  source: Experiment['demonstrations'][number];
+  prompt: Experiment['prompt'];
+  isJudged: boolean;
 }
 
-function cotText(demonstration: Demonstration): string {
-  return demonstration.question === ''
-    ? demonstration.instruction
-    : `${demonstration.instruction}\n${demonstration.question}`;
+/** One teacher's demonstrations of a task, and their encodings, which are made as they are asked for. */
+function readDemonstrations(
+  { config, source, prompt, isJudged }: OfTeacher,
+  taught: TeacherTask,
+  { files, once, newEncoder }: { files: DataFiles; once: Once; newEncoder: () => Encoder },
+): Promise<{ found: LoadedDemonstrations; coded: CodedDemonstrations }> {
+  const { fraction: _share, limit: _limit, keepWrong: _wrong, ...read } = source; // which of them are used comes after
+  const { use: _, ...task } = config;
+  return once.of('demonstrations', { task, read, prompt, isJudged }, async () => {
+    const found = await loadDemonstrations(source, taught, (path) => files.readText(path));
+    return { found, coded: new CodedDemonstrations(TASKS[config.id], newEncoder) };
+  });
 }
+
+/** A task's test questions, and words in them that the vocabulary cannot express. */
+function askedQuestions(
+  { prompt, evaluation }: Experiment,
+  config: TaskConfig,
+  split: ReadSplit['split'],
+  sizes: StudentSizes,
+  once: Once,
+  newEncoder: () => Encoder,
+): { task: PreparedTask; unknown: ReadonlySet<string> } {
+  const { limit, maxNewTokens, probing, scorer } = evaluation;
+  const settings = { prompt, evaluation: { ...(limit === undefined ? {} : { limit }), maxNewTokens, probing, scorer } };
+  const { use: _, ...asked } = config;
+  return once.of('questions', { asked, ...settings }, () => {
+    const encoder = newEncoder();
+    return { task: prepareQuestions(settings, encoder, config, split, sizes), unknown: encoder.unknown };
+  });
+}
+
+/** What is told of a task's questions beside what was left out. */
+const notesOf = ({ duplicates, conflicting }: ReadSplit['split']): string[] => [
+  ...(duplicates > 0 ? [`${duplicates} items repeat a question; they stay on one side`] : []),
+  ...(conflicting.length > 0 ? [`${conflicting.length} questions occur with different targets`] : []),
+];
 
 /** Prompt and answer within the experiment's bounds and the student's context. Answers are never cut. */
-function fits(experiment: Experiment, sizes: StudentSizes, prompt: PromptTokens, answer: readonly number[]): boolean {
+function fits(experiment: Experiment, sizes: StudentSizes, { prompt, answer }: CodedIds): boolean {
   const { maxPromptTokens, maxAnswerTokens } = experiment.prompt;
   return (
     prompt.ids.length <= maxPromptTokens &&
     answer.length - 1 <= maxAnswerTokens && // the end of text is not counted
     prompt.ids.length + answer.length <= sizes.maxPositions
-  );
-}
-
-function expectRoom(path: string, maxNewTokens: number, room: number, sizes: StudentSizes): void {
-  if (room >= 1) return;
-  throw new PupilError(
-    'config',
-    `${path}: expected fewer than the student’s context of ${sizes.maxPositions} tokens, got ${maxNewTokens}`,
-    'Prompt and answer share the context: lower it.',
   );
 }
 
@@ -251,87 +286,4 @@ function summarise(
     teacherLow: low,
     teacherHigh: high,
   };
-}
-
-/** Test questions in all four wordings; an item that is too long in one of them is left out of all. */
-function prepareQuestions(
-  experiment: Experiment,
-  encoder: Encoder,
-  config: TaskConfig,
-  task: Task,
-  test: readonly TaskItem[],
-  sizes: StudentSizes,
-  trainItems: number,
-): PreparedTask {
-  const { evaluation } = experiment;
-  const room = Math.min(experiment.prompt.maxPromptTokens, sizes.maxPositions - evaluation.maxNewTokens);
-  expectRoom('evaluation.maxNewTokens', evaluation.maxNewTokens, room, sizes);
-  const prepared: PreparedTask = {
-    config,
-    task,
-    questions: { bare: { plain: [], cot: [] }, wrapped: { plain: [], cot: [] } },
-    probes: { bare: [], wrapped: [] },
-    items: [],
-    summary: { taskId: config.name, benchmark: task.title, trainItems, testItems: 0, tooLong: 0, notes: [] },
-  };
-  let unsayable = 0;
-  for (const item of test.slice(0, evaluation.limit ?? test.length)) {
-    const texts = { plain: task.plainPrompt(item), cot: task.cotPrompt(item) };
-    if (!encoder.canSay(texts.cot)) {
-      unsayable++;
-      continue;
-    }
-    const wordings = (['bare', 'wrapped'] as const).flatMap((wrap) =>
-      (['plain', 'cot'] as const).map((kind) => ({ wrap, kind, prompt: encoder.prompt(texts[kind], wrap) })),
-    );
-    if (wordings.some(({ prompt }) => prompt.ids.length > room)) {
-      prepared.summary.tooLong++;
-      continue;
-    }
-    prepared.items.push(item);
-    for (const { wrap, kind, prompt } of wordings) {
-      prepared.questions[wrap][kind].push({
-        itemId: item.id,
-        prompt: prompt.text,
-        ids: prompt.ids,
-        target: item.target,
-        judges: [
-          {
-            scorer: evaluation.scorer,
-            isCorrect: (text) => judgeItem(task.kind, item, text, evaluation.scorer).correct,
-          },
-        ],
-        read: (text) => judgeItem(task.kind, item, text),
-        isSame: (a, b) => sameAnswer(task.kind, item, a, b),
-      });
-      const { choices } = item;
-      if (evaluation.probing && kind === 'plain' && choices !== undefined) {
-        const letters = choices.map((_, i) => LETTERS[i]!);
-        prepared.probes[wrap].push({
-          itemId: item.id,
-          ids: prompt.ids,
-          letters: letters.map((letter) => (sameAnswer('choice', item, letter, item.target) ? item.target : letter)),
-          options: {
-            letter: letters.map((letter) => encoder.option(`${letter})`)),
-            text: choices.map((choice) => encoder.option(choice)),
-          },
-          target: item.target,
-        });
-      }
-    }
-  }
-  const { summary } = prepared;
-  summary.testItems = prepared.items.length;
-  const probed = prepared.probes.bare.length;
-  if (evaluation.probing && probed < summary.testItems) {
-    summary.notes.push(
-      probed === 0
-        ? 'left out of probing: there are no options to choose from'
-        : `${probed} of ${summary.testItems} test items are probed: the others have no options`,
-    );
-  }
-  if (unsayable > 0) {
-    summary.notes.push(`${unsayable} test items have words that the student does not know; they are left out`);
-  }
-  return prepared;
 }

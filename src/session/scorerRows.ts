@@ -3,7 +3,7 @@
 import { SCORERS, type ScorerName } from '../config/experiment';
 import type { ScorerRow } from '../report/types';
 import { judgeItem } from '../tasks/score';
-import type { PreparedTask } from './prepare';
+import type { PreparedTask } from './preparedQuestions';
 import type { PredictionSet } from './runState';
 
 /** One row a system, task and prompt, in the order in which they were evaluated. */

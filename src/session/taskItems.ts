@@ -1,6 +1,7 @@
 // taskItems.ts: a task's files read into items, and the task as teachers need it: the same for an experiment, whose
 // demonstrations lie on disk, and for a teacher that is asked anew. Splitting and encoding are prepare.ts's.
 import { PupilError } from '../base/errors';
+import type { Once } from '../base/once';
 import { parseExperiment, type Experiment, type TaskConfig, type TaskId } from '../config/experiment';
 import { resolvePaths } from '../config/paths';
 import { TASKS } from '../tasks/registry';
@@ -46,7 +47,11 @@ export function findTask({ tasks }: Experiment, name: string): TaskConfig {
 }
 
 /** Training and test items of a task of an experiment. Warnings as of {@link readTaskItems}. */
-export async function splitTask(config: TaskConfig, files: DataFiles, warn: (text: string) => void): Promise<Split> {
+export async function splitTask(
+  config: Omit<TaskConfig, 'use'>,
+  files: DataFiles,
+  warn: (text: string) => void,
+): Promise<Split> {
   const load = async (paths: readonly string[]): Promise<TaskItem[]> =>
     paths.length === 0 ? [] : readTaskItems(TASKS[config.id], config, paths, files, warn);
   return splitItems(
@@ -55,6 +60,21 @@ export async function splitTask(config: TaskConfig, files: DataFiles, warn: (tex
       : { train: await load(config.files.train), test: await load(config.files.test) },
     config.split,
   );
+}
+
+/** A split, with what was said of its rows. */
+export interface ReadSplit {
+  split: Split;
+  warnings: string[];
+}
+
+/** As {@link splitTask}; of tasks that differ in their use only, once. */
+export function readSplit({ use: _, ...config }: TaskConfig, files: DataFiles, once: Once): Promise<ReadSplit> {
+  return once.of('split', config, async () => {
+    const warnings: string[] = [];
+    const split = await splitTask(config, files, (text) => warnings.push(text));
+    return { split, warnings };
+  });
 }
 
 /** A task of an experiment with its items, for teachers. */

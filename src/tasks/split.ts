@@ -27,11 +27,18 @@ export interface Split {
 }
 
 type Group = TaskItem[];
+type KeyOf = (item: TaskItem) => string;
 
-function groupByQuestion(items: readonly TaskItem[]): Group[] {
+/** Keys of questions, each worked out once. */
+function questionKeys(items: readonly TaskItem[]): KeyOf {
+  const keys = new Map(items.map((item) => [item, questionKey(item.question, item.choices)]));
+  return (item) => keys.get(item)!;
+}
+
+function groupByQuestion(items: readonly TaskItem[], keyOf: KeyOf): Group[] {
   const groups = new Map<string, Group>();
   for (const item of items) {
-    const key = questionKey(item.question, item.choices);
+    const key = keyOf(item);
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [item]);
     else group.push(item);
@@ -100,7 +107,8 @@ export function splitItems(
     for (const item of groups.flat()) dropped.push({ itemId: item.id, reason });
   };
   const given = 'pool' in items ? items.pool : [...items.train, ...items.test];
-  const everything = groupByQuestion(given);
+  const keyOf = questionKeys(given);
+  const everything = groupByQuestion(given, keyOf);
   const conflicting = everything
     .filter((group) => group.some((item) => item.target !== group[0]!.target))
     .map((group) => group[0]!.question);
@@ -108,9 +116,9 @@ export function splitItems(
   let candidates: Group[];
   if ('pool' in items) candidates = everything;
   else {
-    const tested = new Set(items.test.map((item) => questionKey(item.question, item.choices)));
-    const all = groupByQuestion(items.train);
-    const isTested = (group: Group): boolean => tested.has(questionKey(group[0]!.question, group[0]!.choices));
+    const tested = new Set(items.test.map(keyOf));
+    const all = groupByQuestion(items.train, keyOf);
+    const isTested = (group: Group): boolean => tested.has(keyOf(group[0]!));
     drop(all.filter(isTested), 'question is in the test set too');
     candidates = all.filter((group) => !isTested(group));
   }

@@ -29,21 +29,29 @@ function plain(text: string): string {
 
 /** Finds the item of a demonstration: by its id, its question with the choices, its prompt, or its question alone. */
 class ItemFinder {
-  private readonly byId = new Map<string, TeacherItem>();
-  private readonly byText = new Map<string, TeacherItem[]>();
+  private readonly byId: ReadonlyMap<string, TeacherItem>;
+  private byText: Map<string, TeacherItem[]> | undefined;
   private readonly used = new Map<string, number>();
 
-  constructor(task: TeacherTask) {
+  constructor(private readonly task: TeacherTask) {
+    this.byId = new Map(task.items.map((item) => [item.id, item]));
+  }
+
+  /** Items by all that a file may call them; made when the first row does not name its item. */
+  private texts(): ReadonlyMap<string, TeacherItem[]> {
+    if (this.byText !== undefined) return this.byText;
+    const { task } = this;
+    const byText = new Map<string, TeacherItem[]>();
     for (const item of task.items) {
-      this.byId.set(item.id, item);
       const texts = [item.question, task.plainPrompt(item), task.cotPrompt(item)];
       if (item.choices !== undefined) texts.push([item.question, ...item.choices].join('\n'));
       for (const key of new Set(texts.map(plain))) {
-        const items = this.byText.get(key);
-        if (items === undefined) this.byText.set(key, [item]);
+        const items = byText.get(key);
+        if (items === undefined) byText.set(key, [item]);
         else items.push(item);
       }
     }
+    return (this.byText = byText);
   }
 
   /** A question that several items have (MultiArith repeats 20) goes to each of them in turn. */
@@ -54,7 +62,7 @@ class ItemFinder {
     if (found.choices !== undefined) texts.unshift([found.questions[0], ...found.choices].join('\n'));
     for (const text of texts) {
       const key = plain(text);
-      const items = this.byText.get(key);
+      const items = this.texts().get(key);
       if (items === undefined) continue;
       const count = this.used.get(key) ?? 0;
       this.used.set(key, count + 1);

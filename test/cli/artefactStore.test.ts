@@ -176,6 +176,20 @@ describe('a bucket in trouble', () => {
     store.close();
   }, 60_000);
 
+  it('is tried before it is written to: the right that is missing, or a list that comes too late, is told', async () => {
+    const writing = (): Promise<S3Store> =>
+      S3Store.open('s3://grids/tried', { endpoint: s3.endpoint, partBytes: PART, writes: true });
+    s3.faults.push({ method: 'PUT', key: 'trial-', how: '403' });
+    await expect(writing()).rejects.toThrow(/expected to write in s3:\/\/grids\/tried\/: AccessDenied/);
+    s3.faults.push({ method: 'GET', key: 'trial-', how: 'unlisted' });
+    await expect(writing()).rejects.toThrow(/expected to find what was just written/);
+    s3.faults.push({ method: 'POST', key: '', how: '403' });
+    await expect(writing()).rejects.toMatchObject({ hint: expect.stringContaining('s3:DeleteObject') as string });
+    s3.objects.clear();
+    (await writing()).close();
+    expect(s3.objects.size).toBe(0); // nothing of the trial stays
+  });
+
   it('says what is wrong with an address', async () => {
     await expect(S3Store.open('s3://missing', { endpoint: s3.endpoint })).rejects.toThrow(
       /expected the bucket missing/,

@@ -13,6 +13,8 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const reportIn = (out: string): SeriesReport =>
   JSON.parse(readFileSync(join(out, 'series.json'), 'utf8')) as SeriesReport;
+/** Runs in the store of a session on Dawn. */
+const storedRuns = (store: string): string[] => (existsSync(store) ? readdirSync(store) : []);
 const CELLS = ['way-both-seed0', 'way-cross-seed0'];
 
 it(
@@ -53,6 +55,11 @@ it(
     expect([...stepped]).toEqual(['instruct']);
     for (const cell of CELLS)
       expect(existsSync(join(out, cell, 'adapters/instruct/adapter_model.safetensors'))).toBe(true);
+
+    // Of finished runs nothing stays in the storage of the slots through which they went; all is in their folders.
+    const stored = ['.slot-1', '.slot-2'].flatMap((slot) => storedRuns(join(out, slot, '.store')));
+    expect(stored).toEqual([]);
+    for (const cell of CELLS) expect(existsSync(join(out, cell, 'checkpoints/run.json'))).toBe(true);
 
     const third = await pupil(args);
     expect(third.code, third.err).toBe(0);

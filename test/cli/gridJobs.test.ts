@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { loadSeries } from '../../src/cli/experimentFile';
 import { gridJobs, type GridJob } from '../../src/cli/full/jobs';
 import { nextJob, settled, type JobState } from '../../src/cli/full/order';
-import { WAYS, writeTinyGrid, type GridAxes } from '../support/tinyGrid';
+import { demonstrationsOf, WAYS, writeTinyGrid, type GridAxes } from '../support/tinyGrid';
 
 const folder = mkdtempSync(join(tmpdir(), 'pupil-grid-jobs-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -40,6 +40,24 @@ describe('jobs of a grid', () => {
     jobs.forEach(({ after }, i) => {
       if (after !== undefined) expect(jobs.findIndex(({ id }) => id === after)).toBeLessThan(i);
     });
+  });
+
+  it('share phase 1 whatever stands as a placeholder at tasks without demonstrations', () => {
+    // Refined on either task; in the cells the task that is not refined is for nothing, and a use must stand there.
+    const values = (['C', 'A'] as const).map((refined) => ({
+      label: refined,
+      set: {
+        demonstrations: [demonstrationsOf('C'), ...(refined === 'A' ? [demonstrationsOf('A')] : [])],
+        'tasks[0].use': refined === 'C' ? ['instruct', 'selfRefine', 'evaluate'] : ['instruct'],
+        'tasks[1].use': refined === 'C' ? ['instruct'] : ['selfRefine', 'evaluate'],
+      },
+    }));
+    const jobs = jobsOf([{ name: 'refined', values }]);
+    expect(jobs.map(({ kind }) => kind)).toEqual(['instruct', 'cell', 'cell']);
+    expect(jobs.slice(1).map(({ after }) => after)).toEqual([jobs[0]!.id, jobs[0]!.id]);
+    // With demonstrations the same use is none: then both tasks are taught.
+    values[0]!.set.demonstrations.push(demonstrationsOf('A'));
+    expect(jobsOf([{ name: 'refined', values }]).map(({ kind }) => kind)).toEqual(['cell', 'cell']);
   });
 
   it('share nothing where nothing is the same', () => {

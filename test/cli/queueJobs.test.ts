@@ -164,7 +164,9 @@ describe('the board', () => {
   it('fits a terminal, tells changes only where it cannot redraw, and gives the page texts', () => {
     const board = { namespace: 'lab', paused: true, stopping: false, at, workers: ['w'], grids: [state] };
     const lines = boardLines(board, 60);
-    expect(lines[0]).toBe('lab (paused), 1 worker busy');
+    expect(lines[0]).toBe('lab (paused, running jobs go on), 1 worker busy');
+    // The names that --cancel and --retry take.
+    for (const { id } of grid.jobs) expect(boardLines(board).join('\n')).toContain(id);
     expect(lines.every((line) => line.length <= 60)).toBe(true);
     expect(lines.some((line) => line.includes('running'))).toBe(true);
     expect(changeLines(board, board)).toEqual([]);

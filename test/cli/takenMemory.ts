@@ -1,13 +1,13 @@
 // takenMemory.ts: a software adapter that has no more memory: its memory is that of this process, whose address space is held
-// to what it has while a buffer is asked for. The driver's own allocation fails then, and nothing is made up in between.
+// to what it has while a large buffer is asked for. The driver's own allocation fails then; no answer of it is made up.
 // Linux, Dawn in Node; in Chrome, a whole GPU process that gets nothing more.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** What everything else in this process may take meanwhile; less than the driver asks for at a time. */
+/** What everything else in this process may take meanwhile. */
 const ELSE_BYTES = 3_000_000;
-/** More than lies unused in what the driver has already: then it has to ask. */
-const UNUSED_BYTES = 48 * 2 ** 20;
+/** More than this process may have freed in one piece: the driver has to ask its system for it. */
+const ASKED_BYTES = 512 * 2 ** 20;
 
 /** Whether this machine can do it. */
 export function mayTakeMemory(): boolean {
@@ -36,20 +36,17 @@ export function takeMemoryOfProcess(pid: number): void {
 }
 
 /**
- * The device's next buffer that fits finds no memory: all that its adapter has is taken, by buffers of the same size, for
- * the time of that one call. They are given back with the device.
+ * The device's next buffer that fits finds no memory: it is asked for with 512 MiB, while the process may take no more than it
+ * has. Where memory is there, nothing happens but a buffer that is too large.
  */
 export function takeMemory(device: GPUDevice, fits: (descriptor: GPUBufferDescriptor) => boolean): void {
   const create = device.createBuffer.bind(device);
   device.createBuffer = (descriptor) => {
     if (!fits(descriptor)) return create(descriptor);
     device.createBuffer = create;
-    device.pushErrorScope('out-of-memory'); // what the others' refusals are told to
     holdTo(process.pid, 'as', bytesOf(process.pid, 'VmSize') + ELSE_BYTES);
     try {
-      for (let taken = 0; taken < UNUSED_BYTES; taken += descriptor.size) create(descriptor);
-      void device.popErrorScope();
-      return create(descriptor);
+      return create({ ...descriptor, size: Math.min(ASKED_BYTES, device.limits.maxBufferSize) });
     } finally {
       holdTo(process.pid, 'as', 'unlimited');
     }

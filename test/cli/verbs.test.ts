@@ -45,6 +45,9 @@ describe('wrong command lines end with code 2', () => {
     for (const verb of ['doctor', 'check', 'run', 'eval', 'score', 'export', 'inspect'])
       expect(help.out).toContain(verb);
     expect((await pupil(['run', '--help'])).out).toContain('--resume');
+    for (const verb of ['run', 'full', 'worker']) {
+      expect((await pupil([verb, '--help'])).out).toContain('130 stopped in order by Ctrl-C, SIGTERM or');
+    }
   });
 });
 

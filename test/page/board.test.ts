@@ -99,7 +99,7 @@ it('the board as a page: live, readable at every size, and text stays text', { t
       expect(await faultsOf(page), `${name}, ${scheme}`).toEqual([]);
     }
     server.show({ ...board, paused: true, grids: [{ ...board.grids[0]!, rows: rows.slice(0, 1) }] });
-    await page.getByText('paper (paused)').waitFor();
+    await page.getByText('paper (paused, running jobs go on)').waitFor();
     expect(await page.locator('tbody tr').count()).toBe(1);
     expect(problems).toEqual([]);
   } finally {

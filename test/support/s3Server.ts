@@ -6,9 +6,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 /** What is to happen to one of the next requests that fit. */
 export interface Fault {
   method: string;
-  /** Part of the key. */
+  /** Part of the key, or of the prefix that is listed. */
   key: string;
-  how: '500' | 'cut' | 'wrong bytes';
+  how: '500' | '403' | 'cut' | 'wrong bytes' | 'unlisted';
 }
 
 export interface S3Server {
@@ -58,8 +58,11 @@ export async function startS3(bucket: string): Promise<S3Server> {
       return refuse(response, 403, 'AccessDenied');
     }
     if (named !== bucket) return refuse(response, 404, 'NoSuchBucket');
-    const at = faults.findIndex((fault) => fault.method === method && key.includes(fault.key));
+    const about = key === '' ? (query.get('prefix') ?? '') : key;
+    const at = faults.findIndex((fault) => fault.method === method && about.includes(fault.key));
     const fault = at < 0 ? undefined : faults.splice(at, 1)[0]!.how;
+    if (fault === '403') return refuse(response, 403, 'AccessDenied');
+    if (fault === 'unlisted') return list(response, 'nothing', null);
     if (fault === '500') return refuse(response, 500, 'InternalError');
     if (fault === 'cut' && method !== 'GET') return void response.destroy();
     const upload = query.get('uploadId');

@@ -11,6 +11,13 @@ const files = (task: string): { train: string[]; test: string[] } => ({
   test: [join(LESSON, `task-${task}-test.jsonl`)],
 });
 
+/** What a teacher says of a task of the tiny grid. */
+export const demonstrationsOf = (task: 'C' | 'A'): Record<string, unknown> => ({
+  ...prototypeSmoke().demonstrations[0],
+  task,
+  files: files(task).train,
+});
+
 /** Axes by name; each value is a label and what it sets. */
 export type GridAxes = { name: string; values: { label: string; set?: Record<string, unknown>; systems?: object }[] }[];
 
@@ -43,7 +50,7 @@ export function writeTinyGrid(folder: string, axes: GridAxes, seeds = 1, name = 
       { ...taskC, files: files('C'), split },
       { id: 'lesson', name: 'A', files: files('A'), split, use: ['evaluate'] },
     ],
-    demonstrations: ['C', 'A'].map((task) => ({ ...smoke.demonstrations[0], task, files: files(task).train })),
+    demonstrations: [demonstrationsOf('C'), demonstrationsOf('A')],
   };
   const series = {
     name,

@@ -117,8 +117,7 @@ function boardRow(
       row.seconds = (endedMs - startedMs) / 1000;
   }
   if (info.state === 'delayed' && info.error !== undefined) row.why = `tried again after: ${info.error}`;
-  if (['failed', 'cancelled', 'blocked'].includes(info.state) && why !== undefined)
-    row.why = why.replace(/^failed: /, '');
+  if (['failed', 'blocked'].includes(info.state) && why !== undefined) row.why = why.replace(/^failed: /, '');
   return row;
 }
 

@@ -38,6 +38,7 @@ function detailText(row: BoardRow): string {
     ...timeText(row),
     ...(row.where === undefined ? [] : [row.where]),
     ...(row.begun > 1 ? [`begun ${row.begun} times`] : []),
+    row.id, // for --cancel and --retry
     ...(row.why === undefined ? [] : [row.why.split('\n')[0]!]),
   ].join(' · ');
 }
@@ -53,6 +54,7 @@ export function boardForPage(board: Board): object {
   return {
     at: board.at,
     about: aboutText(board),
+    paused: board.paused,
     grids: board.grids.map((grid) => ({
       name: grid.name,
       summary: summaryText(grid),

@@ -41,7 +41,11 @@ function baselineOf({ student, prompt, tasks, evaluation, seed, phases }: Experi
 function instructOf(experiment: Experiment): string | undefined {
   const { student, adapter, prompt, tasks, demonstrations, phases, seed } = experiment;
   if (phases.instruct === false) return undefined;
-  const taught = tasks.filter(({ use }) => use.includes('instruct')).map(({ use: _, ...task }) => task);
+  // A task without demonstrations teaches nothing: in a grid its use is a placeholder, another one in every cell.
+  const isShown = new Set(demonstrations.map(({ task }) => task));
+  const taught = tasks
+    .filter(({ name, use }) => use.includes('instruct') && isShown.has(name))
+    .map(({ use: _, ...task }) => task);
   const shown = demonstrations.filter(({ task }) => taught.some(({ name }) => name === task));
   const { instruct, control } = phases;
   return shortHash({ student, adapter, prompt, taught, shown, instruct, control, seed });

@@ -89,9 +89,9 @@ export async function memoryAdvice(
 ): Promise<string | undefined> {
   if (heldBytes === 0) return undefined;
   try {
-    const { planExperiment } = await import('../nodeHost');
+    const planOf = await (await import('../nodeHost')).runPlanner();
     const needs = async (changed: Experiment): Promise<number | undefined> => {
-      const plan = await planExperiment(changed).catch(() => undefined); // a setting may be refused: the next
+      const plan = await planOf(changed).catch(() => undefined); // a setting may be refused: the next
       return plan?.phases.find((one) => one.phase === phase)?.gpuBytes;
     };
     const wanted = await needs(experiment);

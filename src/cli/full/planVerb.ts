@@ -9,7 +9,7 @@ import { bytesOf, integerIn, numberIn, type CommonFlags } from '../options';
 import type { Output } from '../output';
 import { CARD_NAMES, cardNamed, statedGflops, statedTokens, type Speeds } from './cards';
 import { gridJobs, type GridJob } from './jobs';
-import { planGrid, type GridPlan } from './plan';
+import { planGrid, type GridPlan, type PlanOf } from './plan';
 import { planText } from './planText';
 
 export interface PlanFlags {
@@ -63,6 +63,9 @@ function speedsOf(flags: PlanFlags): (parameters: number) => Speeds {
   return () => statedGflops(gflops ?? 1000);
 }
 
+/** Loaded here, since no other part of these verbs needs it. */
+const newPlanner = async (): Promise<PlanOf> => (await import('../nodeHost')).runPlanner();
+
 /** What a verb has at hand. */
 export interface PlanPlace {
   context: VerbContext;
@@ -75,9 +78,9 @@ async function measured(
   output: Output,
   flags: PlanFlags & CommonFlags,
   experiment: Experiment,
+  planOf: PlanOf,
 ): Promise<(parameters: number) => Speeds> {
-  const { planExperiment } = await import('../nodeHost');
-  const plan = await planExperiment(experiment);
+  const plan = await planOf(experiment);
   let found: MeasuredSpeed | undefined;
   await withSession(context, flags, output, async (session) => {
     found = await session.measureSpeed(speedRequest(experiment, plan), (progress) => output.progress(progress));
@@ -121,14 +124,15 @@ async function planned(
   name: string,
   jobs: readonly GridJob[],
   flags: PlanFlags & CommonFlags,
+  planOf: PlanOf,
 ): Promise<GridPlan> {
-  const { planExperiment } = await import('../nodeHost');
   const memoryBytes = flags.memory ?? (flags.card === undefined ? undefined : cardNamed(flags.card).memoryBytes);
   return planGrid({
     name,
     jobs,
-    planOf: planExperiment,
-    speedsFor: flags.measure === true ? await measured(context, output, flags, jobs[0]!.experiment) : speedsOf(flags),
+    planOf,
+    speedsFor:
+      flags.measure === true ? await measured(context, output, flags, jobs[0]!.experiment, planOf) : speedsOf(flags),
     cards: flags.cards ?? 1,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
   });
@@ -147,10 +151,10 @@ export async function tellRunPlan(
   experiment: Experiment,
   flags: PlanFlags & CommonFlags,
 ): Promise<ExitCode> {
-  const { planExperiment } = await import('../nodeHost');
+  const planOf = await newPlanner();
   const job: GridJob = { id: 'run', kind: 'cell', title: experiment.name, experiment, inputs: [] };
-  const plan = await planned(place, experiment.name, [job], flags);
-  const { config: _, ...run } = await planExperiment(experiment);
+  const plan = await planned(place, experiment.name, [job], flags, planOf);
+  const { config: _, ...run } = await planOf(experiment);
   place.output.result('plan', { ...told(plan), ...run }, () => planText(plan, run));
   return 0;
 }
@@ -166,7 +170,8 @@ export async function tellGridPlan(
     ...{ id, kind: 'cell', experiment, inputs },
     title: [...cell.labels, `seed ${seed}`].join(', '),
   });
-  const plan = await planned(place, series.name, isShared ? gridJobs({ runs }) : runs.map(alone), flags);
+  const jobs = isShared ? gridJobs({ runs }) : runs.map(alone);
+  const plan = await planned(place, series.name, jobs, flags, await newPlanner());
   const rows = cells.map((cell) => {
     const own = runs.filter((run) => run.cell.id === cell.id).map(({ id }) => plan.jobs.find((job) => job.id === id)!);
     const { flops, gpuBytes } = own[0]!;

@@ -89,6 +89,16 @@ function jobName(text: string): string {
 }
 
 /**
+ * `full --queue GRID`: an address may follow the flag, so the parser takes the grid for it. What is no address (it has neither
+ * a scheme nor a port) is the grid, and the address that of PUPIL_QUEUE.
+ */
+export function gridAndQueue<F extends QueueFlags>(grid: string | undefined, flags: F): [string | undefined, F] {
+  const { queue } = flags;
+  if (grid !== undefined || typeof queue !== 'string' || /:\/\/|:\d+$/.test(queue)) return [grid, flags];
+  return [queue, { ...flags, queue: true }];
+}
+
+/**
  * What is only said of a queue, and what cannot be said together.
  * @throws PupilError `usage`
  */
@@ -114,7 +124,11 @@ export function expectQueueFlags(flags: QueueVerbFlags): void {
 export function queueAddress({ queue }: QueueFlags): string {
   const address = queue === undefined || queue === true ? process.env['PUPIL_QUEUE'] : queue;
   if (address !== undefined && address !== '') return address;
-  throw new PupilError('usage', '--queue: expected redis://host:port', 'Name it, or set PUPIL_QUEUE.');
+  throw new PupilError(
+    'usage',
+    '--queue: expected redis://host:port, got no address',
+    'Say --queue redis://host:port (of full: pupil full GRID --queue redis://host:port), or set PUPIL_QUEUE.',
+  );
 }
 
 /** Does something with a queue, and leaves it. */
@@ -258,6 +272,9 @@ async function waitForTable(output: Output, queue: GridQueue, grid: string): Pro
           `${made.finished} of ${made.runs} runs finished`,
         ].join('\n'),
       );
+      if (made.missing.some(({ why }) => why.includes('failed: '))) {
+        output.note('what failed begins again, from its last checkpoint, with: pupil full --queue --retry');
+      }
       return made.missing.length === 0;
     }
     await sleep(1000);

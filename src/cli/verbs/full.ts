@@ -9,7 +9,13 @@ import { loadSeries } from '../experimentFile';
 import { runGridHere } from '../full/local';
 import { withStoreFlags } from '../full/openStore';
 import { tellGridPlan, withPlanFlags } from '../full/planVerb';
-import { expectQueueFlags, runQueueVerb, withQueueVerbFlags, type QueueVerbFlags } from '../full/queueVerb';
+import {
+  expectQueueFlags,
+  gridAndQueue,
+  runQueueVerb,
+  withQueueVerbFlags,
+  type QueueVerbFlags,
+} from '../full/queueVerb';
 import { slotsOf } from '../full/slots';
 import { STUDENT_HELP } from '../modelFolder';
 import { integerIn, QUANTIZE, withCacheFlags, withCardFlags, withDeviceFlags, withRelaunchFlags } from '../options';
@@ -46,8 +52,9 @@ export function registerFull(program: Command, context: VerbContext): void {
     .option('--student <student>', `replaces the experiments' student: ${STUDENT_HELP}`)
     .addOption(new Option('--quantize <kind>', "replaces the experiments' quantisation").choices(QUANTIZE))
     .option('--force', 'go on with runs although adapter, tier or student differ; no longer exact')
-    .action((name: string | undefined, flags: FullFlags) =>
-      perform(context, flags.json === true, async (output) => {
+    .action((argument: string | undefined, given: FullFlags) =>
+      perform(context, given.json === true, async (output) => {
+        const [name, flags] = gridAndQueue(argument, given);
         expectQueueFlags(flags);
         const plans = flags.plan === true;
         const loaded = name === undefined ? undefined : loadSeries(name, { ...flags, absentFiles: plans });

@@ -20,11 +20,11 @@ function headCell(text, scope) {
   return cell;
 }
 
-/** @typedef {{ title: string, state: string, share?: number, doing?: string, time: string, where?: string, begun: number, why?: string }} Row */
+/** @typedef {{ id: string, title: string, state: string, share?: number, doing?: string, time: string, where?: string, begun: number, why?: string }} Row */
 /** @typedef {{ name: string, summary: string, rows: Row[] }} Grid */
 
 /** @param {Row} row */
-function tableRow({ title, state, share, doing, time, where, begun, why }) {
+function tableRow({ id, title, state, share, doing, time, where, begun, why }) {
   const line = make('tr', undefined, state);
   const progress = make('td');
   if (share !== undefined) {
@@ -38,7 +38,9 @@ function tableRow({ title, state, share, doing, time, where, begun, why }) {
   const place = make('td', where);
   if (begun > 1) place.append(make('div', `begun ${begun} times`));
   if (why !== undefined) place.append(make('div', why, 'why'));
-  line.append(headCell(title, 'row'), make('td', state, 'state'), progress, make('td', time), place);
+  const job = headCell('', 'row');
+  job.append(make('div', title), make('div', id, 'id'));
+  line.append(job, make('td', state, 'state'), progress, make('td', time), place);
   return line;
 }
 
@@ -49,7 +51,7 @@ function section({ name, summary, rows }) {
   const table = make('table');
   const head = make('thead');
   const names = make('tr');
-  names.append(...['Job', 'State', 'Progress', 'Time', 'Where'].map((text) => headCell(text, 'col')));
+  names.append(...['Job', 'State', 'Progress', 'Time', 'Where and why'].map((text) => headCell(text, 'col')));
   head.append(names);
   const body = make('tbody');
   body.append(...rows.map(tableRow));
@@ -60,10 +62,11 @@ function section({ name, summary, rows }) {
 
 const source = new EventSource('events');
 source.onmessage = (/** @type {MessageEvent<string>} */ { data }) => {
-  /** @type {{ about: string, at: string, grids: Grid[] }} */
+  /** @type {{ about: string, paused: boolean, at: string, grids: Grid[] }} */
   const board = JSON.parse(data);
   find('away').textContent = '';
   find('about').textContent = `${board.about}, as of ${new Date(board.at).toLocaleTimeString()}`;
+  find('about').className = board.paused ? 'paused' : '';
   find('grids').replaceChildren(...board.grids.map(section));
 };
 source.onerror = () => {
