@@ -96,6 +96,6 @@ it('README names every variable of the environment that the project reads, and n
   );
   // Set by scripts/test.mjs for the processes that it starts, and by tests for theirs.
   for (const inner of ['PUPIL_TEST_LONG', 'PUPIL_TEST_LAVAPIPE', 'PUPIL_PAGE']) used.delete(inner);
-  const named = new Set([...read('README.md').matchAll(/`(PUPIL_[A-Z_]+)/g)].map((match) => match[1]!));
+  const named = new Set([...read('README.md').matchAll(/`(PUPIL_[A-Z_\d]+)/g)].map((match) => match[1]!));
   expect([...named].sort()).toEqual([...used].sort());
 });

@@ -21,7 +21,7 @@ import { runJob } from './local';
 import { jobHash, type QueuedJob } from './queueJobs';
 import type { SessionPlace } from './sessionPlace';
 import type { SharedResults } from './sharedResults';
-import { ClaimedFolder, newestSnapshot } from './snapshots';
+import { ClaimedFolder, newestSnapshot, runArea } from './snapshots';
 import { forgetRuns } from './storedRuns';
 
 /** What a job's run is given. */
@@ -46,9 +46,6 @@ export type QueuedJobEnd =
   | { state: 'busy' }
   /** Another worker has taken it over. */
   | { state: 'lost' };
-
-/** Where the store keeps a run. */
-export const runArea = (area: string, id: string): string => `${area}/runs/${id}`;
 
 /**
  * Runs a job to its end, a stop, or a failure that no relaunch mends. A stop comes by the signal.

@@ -5,8 +5,7 @@ import { join } from 'node:path';
 import { takeProcessLock } from '../../base/processLock';
 import { runIdIn } from '../runFolder';
 import type { ArtefactStore } from './artefactStore';
-import { runArea } from './jobRun';
-import { isOwn, newestSnapshot } from './snapshots';
+import { isOwn, newestSnapshot, runArea } from './snapshots';
 
 async function foldersIn(work: string): Promise<string[]> {
   const entries = await readdir(work, { withFileTypes: true }).catch(() => []);

@@ -5,9 +5,8 @@ import { copyFile, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { takeProcessLock } from '../../base/processLock';
 import type { ArtefactStore } from './artefactStore';
-import { runArea } from './jobRun';
 import { missingRuns, type JobState, type MissingRun, type QueuedGrid } from './queueJobs';
-import { ClaimedFolder, fetchFiles, newestSnapshot } from './snapshots';
+import { ClaimedFolder, fetchFiles, newestSnapshot, runArea } from './snapshots';
 
 /** What of a run the table is made of. */
 const FOR_TABLE = ['report.json', 'predictions.jsonl'];
