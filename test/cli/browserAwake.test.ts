@@ -37,7 +37,8 @@ it('is passed over where it fails or hangs, and kept when it works the fourth ti
   const { opened, tried } = await firstThatServes(
     waysFor('vulkan', madeUpMachine(IN_ORDER)),
     async ({ gpu, extraFlags = [] }) => {
-      const browser = await launchBrowser({ gpu, extraFlags, executablePath, startMs: 1500 });
+      const hangs = extraFlags.some((flag) => flag.includes('ANGLE')) ? { startMs: 1500 } : {};
+      const browser = await launchBrowser({ gpu, extraFlags, executablePath, ...hangs });
       const page = browser.context.pages()[0]!;
       const doctor = async (): Promise<DoctorReport> => {
         expect(await page.evaluate('navigator.userAgent')).toMatch(/Chrom/);

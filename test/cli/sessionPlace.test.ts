@@ -31,7 +31,7 @@ function lab(adapters: readonly string[] = []) {
   };
   const output = new Output(true, { out: new Kept(), err: new Kept() });
   const flags = { host: 'chrome', gpu: 'auto' } as CommonFlags;
-  return { hosts, place: new SessionPlace({ openHost, machine: madeUpMachine() }, flags, output, '/work/.slot-1') };
+  return { hosts, place: new SessionPlace({ openHost, machine: madeUpMachine() }, flags, output, '/jobs/.slot-1') };
 }
 
 describe('a session place', () => {

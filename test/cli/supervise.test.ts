@@ -11,6 +11,7 @@ import { HangWatch } from '../../src/cli/full/hangWatch';
 import { removeLeftovers } from '../../src/cli/full/leftovers';
 import { Patience, PATIENCE, type Stage } from '../../src/cli/full/patience';
 import { RunLog } from '../../src/cli/full/runLog';
+import { SessionPlace } from '../../src/cli/full/sessionPlace';
 import { superviseRun, type Supervised, type SuperviseOptions } from '../../src/cli/full/supervise';
 import type { Host } from '../../src/cli/host';
 import { Output } from '../../src/cli/output';
@@ -169,11 +170,14 @@ const fails = (code: PlainError['code'], ...events: SessionEvent[]): Launch => (
   },
 });
 
-/** A supervised run whose n-th launch does the n-th thing; further ones finish. `heeds`: this process's signals stop it. */
+/**
+ * A supervised run whose n-th launch does the n-th thing; further ones finish. `heeds`: this process's signals stop it.
+ * `outlived`: by its place, as a worker's is for the next run.
+ */
 async function supervised(
   launches: Launch[],
   options: Partial<SuperviseOptions> = {},
-  heeds = false,
+  { heeds = false, outlived = false } = {},
 ): Promise<Supervised & { resumes: boolean[]; hosts: number; closed: number; said: string }> {
   const resumes: boolean[] = [];
   let hosts = 0;
@@ -207,9 +211,11 @@ async function supervised(
     room: { spareBytes: 0, everyMs: 20, longestMs: 200 },
     ends: { stopMs: 200, closeMs: 200 },
   };
-  const ended = await superviseRun({ openHost }, { host: 'node', gpu: 'software' }, output, run, {
+  const flags = { host: 'node', gpu: 'software' } as const;
+  const ended = await superviseRun({ openHost }, flags, output, run, {
     retries: 3,
     limits,
+    ...(outlived ? { place: new SessionPlace({ openHost }, flags, output, folder) } : {}),
     ...(heeds ? {} : { signal: new AbortController().signal }),
     ...options,
   });
@@ -325,6 +331,19 @@ describe('a supervised run', () => {
     }
   });
 
+  it.each([
+    ['is closed where it did not stop', () => new Promise<never>(() => undefined), 1],
+    ['stays open where it did', () => Promise.resolve({ runId: 'r', state: 'stopped', artefacts: [] }), 0],
+  ])('leaves the next one of its place a session that works: it %s', async (_, ends, closings) => {
+    const stop = new AbortController();
+    const run = (): Promise<unknown> => {
+      stop.abort();
+      return ends();
+    };
+    const { summary, closed } = await supervised([{ run }], { signal: stop.signal }, { outlived: true });
+    expect([summary.state, closed]).toEqual(['stopped', closings]);
+  });
+
   it('that fails while it is being stopped is stopped, and says what happened', async () => {
     const stop = new AbortController();
     const launch: Launch = {
@@ -354,7 +373,7 @@ describe('a supervised run', () => {
         return Promise.resolve();
       },
     };
-    const ended = await supervised([launch], {}, true);
+    const ended = await supervised([launch], {}, { heeds: true });
     expect(ended.summary.state).toBe('stopped');
     expect(heard).toBe(1);
     expect(process.listenerCount('SIGTERM')).toBe(before);

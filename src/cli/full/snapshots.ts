@@ -11,6 +11,9 @@ import { dirname, join } from 'node:path';
 import { PupilError } from '../../base/errors';
 import { ContentChanged, contentOf, type ArtefactStore, type Content } from './artefactStore';
 
+/** Where the store keeps a run. */
+export const runArea = (area: string, id: string): string => `${area}/runs/${id}`;
+
 export interface SnapshotFile extends Content {
   /** Relative to the folder, with `/`. */
   path: string;
