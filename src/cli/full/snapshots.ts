@@ -44,9 +44,6 @@ export class ClaimLost extends Error {
   override readonly name = 'ClaimLost';
 }
 
-/** Where the store keeps a run. */
-export const runArea = (area: string, id: string): string => `${area}/runs/${id}`;
-
 /** In the local folder: whose state it holds. */
 const MARKER = '.snapshot.json';
 /** Likewise: the files that are being sent. */
