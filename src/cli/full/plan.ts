@@ -69,7 +69,7 @@ const BYTES_PER_GENERATED_TOKEN = 24;
 /** A line of metrics.jsonl, and its point in the reports. */
 const BYTES_PER_STEP = 1024;
 /** report.html and report.json without curves and answers. */
-const REPORT_BYTES = 2 ** 18;
+const REPORT_BYTES = 2 ** 19;
 /**
  * A run lies in its folder, and again in the store of its session (a browser's profile, `.store`). A grid takes finished runs
  * out of that store; a run by itself stays there.
