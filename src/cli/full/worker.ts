@@ -152,7 +152,7 @@ export class GridWorker {
       this.redis.off('ready', this.keepLocks);
       this.shared.close();
       for (const { place, release } of slots) {
-        await place.close();
+        await this.closePlace(place);
         release();
       }
     }
@@ -202,10 +202,15 @@ export class GridWorker {
       return await this.runOne(one, data.job, slot);
     } finally {
       // Who pauses may need the machine: nothing is left on its GPU.
-      if (await this.isPaused()) await slot.place.close();
+      if (await this.isPaused()) await this.closePlace(slot.place);
       this.running.delete(job.id!);
       this.free.push(slot);
     }
+  }
+
+  /** A browser that ends in disorder must not keep its slot, or the worker, from going on. */
+  private async closePlace(place: SessionPlace): Promise<void> {
+    await place.close().catch((error: Error) => this.output.note(`closing: ${error.message}`));
   }
 
   private async isPaused(): Promise<boolean> {
