@@ -84,6 +84,7 @@ interface Told {
   }[];
   peak: { gpuBytes: number };
   disk: { totalBytes: number; runBytes: number; studentBytes: number };
+  speeds: { isEstimate: boolean; from: string };
   fit: { fits: boolean; remedies: { setting: string; gpuBytes: number }[] };
 }
 
@@ -135,7 +136,7 @@ describe('full GRID --plan', () => {
   });
 
   it('a card that is too small: settings that would fit, each with its bytes, the last one below the card’s', async () => {
-    const { fit, peak } = await plan(small, '--memory', '6GiB', '--seeds', '1');
+    const { fit, peak, speeds } = await plan(small, '--memory', '6GiB', '--seeds', '1');
     expect(fit.fits).toBe(false);
     expect(peak.gpuBytes).toBeGreaterThan(6 * 2 ** 30);
     expect(fit.remedies[0]!.setting).toMatch(
@@ -144,6 +145,8 @@ describe('full GRID --plan', () => {
     expect(fit.remedies.at(-1)!.gpuBytes).toBeLessThanOrEqual(6 * 2 ** 30);
     const bytes = [peak.gpuBytes, ...fit.remedies.map(({ gpuBytes }) => gpuBytes)];
     expect(bytes).toEqual([...bytes].sort((a, b) => b - a));
+    // Nobody said a speed: one is assumed, and told to be.
+    expect(speeds).toMatchObject({ isEstimate: true, from: expect.stringContaining('assumed') as string });
     // What is not even enough for the weights fits with no setting.
     const hopeless = await plan(small, '--memory', '1GiB', '--seeds', '1');
     expect(hopeless.fit.remedies.every(({ gpuBytes }) => gpuBytes > 2 ** 30)).toBe(true);
@@ -220,9 +223,7 @@ describe('full GRID --plan', () => {
       const most = verb[1] === 'paper' ? 4096 : 2048;
       expect(tokens).toBeLessThanOrEqual(most);
       expect(tokens).toBeGreaterThan(most / 2);
-      const told = jsonLines(out).find(({ type }) => type === 'plan' || type === 'series-plan') as unknown as Told & {
-        speeds: { isEstimate: boolean; from: string };
-      };
+      const told = jsonLines(out).find(({ type }) => type === 'plan' || type === 'series-plan') as unknown as Told;
       expect(told.speeds.isEstimate).toBe(true);
       expect(told.speeds.from).toContain(
         'measured on a card, tier f32, 2 of 32 layers: 200 tokens/s trained, 400 read',

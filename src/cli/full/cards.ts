@@ -84,6 +84,13 @@ export const statedGflops = (gflops: number): Speeds => ({
   isEstimate: false,
 });
 
+/** Where nobody says a speed: a number to reckon with, of no card. */
+export const ASSUMED: Speeds = {
+  ...statedGflops(1000),
+  from: 'a speed of 1000 GFLOP/s, assumed; --measure on the machine itself, --card or --tokens-per-second says a better one',
+  isEstimate: true,
+};
+
 /** Tokens a second, trained and generated, of a student of so many parameters. */
 export const statedTokens = (trained: number, generated: number, parameters: number): Speeds => ({
   trainFlops: 6 * parameters * trained,

@@ -8,7 +8,7 @@ import type { LoadedSeries } from '../experimentFile';
 import type { RunPlan } from '../nodeHost';
 import { bytesOf, integerIn, numberIn, type CommonFlags } from '../options';
 import type { Output } from '../output';
-import { CARD_NAMES, cardNamed, statedGflops, statedTokens, type Speeds } from './cards';
+import { ASSUMED, CARD_NAMES, cardNamed, statedGflops, statedTokens, type Speeds } from './cards';
 import { gridJobs, type GridJob } from './jobs';
 import { planGrid, type GridPlan, type PlanOf } from './plan';
 import { planText } from './planText';
@@ -39,7 +39,7 @@ export function withPlanFlags(command: Command): Command {
       '--plan',
       'only say what it would need: jobs, tokens, bytes, disk, hours; of the student config.json suffices',
     )
-    .option('--gflops <speed>', 'of --plan: one sustained speed for everything (default: 1000)', numberIn(0.001))
+    .option('--gflops <speed>', 'of --plan: one sustained speed for everything', numberIn(0.001))
     .option(
       '--tokens-per-second <train,answer>',
       'of --plan: measured speeds of such a student, e.g. 360,104',
@@ -95,7 +95,7 @@ function speedsOf(flags: PlanFlags): (parameters: number) => Speeds {
     const { speeds } = cardNamed(card);
     return () => speeds;
   }
-  return () => statedGflops(gflops ?? 1000);
+  return () => (gflops === undefined ? ASSUMED : statedGflops(gflops));
 }
 
 /** Loaded here, since no other part of these verbs needs it. */
