@@ -5,6 +5,7 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 import { browserFlags, findBrowser } from './scripts/browser.mjs';
 import { lavapipeIcd, vulkanEnvironment } from './scripts/vulkan.mjs';
 import { hubCommands } from './test/support/hubCommands';
@@ -18,6 +19,19 @@ const executablePath = findBrowser();
 
 /** Fetched by a dynamic import: found while a test runs, they would have the page of that test loaded anew. */
 const LATE = ['@observablehq/plot', '@huggingface/transformers'];
+
+/** Short files with long tests. Where it has no times yet, Vitest begins with large files, and would come to these last. */
+const LONG_RUNNING =
+  /test\/(cli\/(lesson|supervisedFaults|smoke|inspect|seriesRun|fullLocal|gridWorker)|unit\/session\/(resume|talk|ask|control|plan|run|pretrain|phaseResults|cachedStudents)|golden\/(families|exportFamilies|session-inspect)|kernels\/(attention|linear))\.test/;
+
+/** Long ones first: two workers end at about the same time. */
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files);
+    const isLong = ({ moduleId }: TestSpecification): boolean => LONG_RUNNING.test(moduleId);
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
+  }
+}
 
 const projects: TestProjectInlineConfiguration[] = [
   {
@@ -94,6 +108,7 @@ export default defineConfig({
     // Dawn keeps native state per process, and its driver reads the environment of the process: forks, not threads.
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongFirst },
     projects,
   },
 });

@@ -36,8 +36,11 @@ async function opened(fake: FakeSession, query: string, waitFor = '[role=option]
   const page = show(fake, query);
   await page.playground.open();
   const panel = (): HTMLElement => page.root.querySelector('.inside-view')!;
-  // The first view is compiled while it is waited for.
-  for (let i = 0; i < 1000 && page.root.querySelector(`.inside-view ${waitFor}`) === null; i++) await settle();
+  // The first view is compiled while it is waited for; what is chosen in a list is drawn a frame after the list.
+  const isThere = (): boolean =>
+    page.root.querySelector(`.inside-view ${waitFor}`) !== null &&
+    page.root.querySelector<HTMLElement>('.inside-view .detail')?.innerText.trim() !== '…';
+  for (let i = 0; i < 1000 && !isThere(); i++) await settle();
   const list = (): HTMLElement => panel().querySelector('[role=listbox]')!;
   const press = async (key: string): Promise<void> => {
     list().dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));

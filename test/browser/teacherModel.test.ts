@@ -1,6 +1,6 @@
 // teacherModel.test.ts: the teacher in the browser, in its worker: an ONNX file of the bundled student, made here, answers
-// through transformers.js and onnxruntime-web as our own engine does, token for token, on WebAssembly and on WebGPU; wrong files and hosts are told apart.
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+// through transformers.js and onnxruntime-web as our own engine does, token for token, on WebAssembly and (where all tests run) on WebGPU; wrong files and hosts are told apart.
+import { afterAll, beforeAll, describe, expect, inject, it, vi } from 'vitest';
 import { createTeacherModelClient, type TeacherModelClient } from '../../src/app/client';
 import { openCheckpoint } from '../../src/formats/checkpointIndex';
 import { browserGpu, Gpu } from '../../src/gpu/device';
@@ -97,7 +97,7 @@ describe('a teacher in the browser', () => {
     expect(answers.every(({ stopped }) => stopped === 'eos')).toBe(true);
   });
 
-  it('says the same on WebGPU', async () => {
+  it.runIf(inject('long'))('says the same on WebGPU', async () => {
     const loaded = await teacher.load(
       { source: { kind: 'files', name: 'lesson', files }, device: 'webgpu', dtype: 'fp32' },
       () => undefined,

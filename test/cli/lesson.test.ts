@@ -21,6 +21,7 @@ describe('the bundled student', () => {
       const short = {
         ...lesson,
         tasks: [{ ...stories!, split: { ...stories!.split, testLimit: QUESTIONS } }],
+        evaluation: { ...lesson.evaluation, prompts: ['cot'] },
         phases: { ...lesson.phases, selfRefine: { ...(selfRefine || {}), maxSteps: 20, evaluateEverySteps: 20 } },
       };
       writeFileSync(path, JSON.stringify(short));

@@ -2,6 +2,7 @@
 // disk, when N cards would be done, and which settings would make it fit. It computes from plans of single runs (session/plan.ts);
 // it opens no GPU and starts nothing. What people read of it is planText.ts.
 import type { Experiment } from '../../config/experiment';
+import { SYSTEM_NAMES } from '../../config/systems';
 import type { PhaseName } from '../../session/protocol';
 import type { RunPlan } from '../nodeHost';
 import type { Speeds } from './cards';
@@ -70,6 +71,8 @@ const BYTES_PER_GENERATED_TOKEN = 24;
 const BYTES_PER_STEP = 1024;
 /** report.html and report.json without curves and answers. */
 const REPORT_BYTES = 2 ** 19;
+/** A shared result beside its adapter, curve and answers: the record of the run as far as it belongs to the phase. */
+const RESULT_BYTES = 2 ** 14;
 /**
  * A run lies in its folder, and again in the store of its session (a browser's profile, `.store`). A grid takes finished runs
  * out of that store; a run by itself stays there.
@@ -290,6 +293,7 @@ function diskOf(
   // Every phase of every job puts its result there, and takes none that it computed itself.
   const sharedOf = (plan: RunPlan, own: readonly PhaseName[]): number =>
     textBytes(plan.phases.filter(({ phase }) => own.includes(phase))) +
+    RESULT_BYTES * own.reduce((results, phase) => results + (phase === 'evaluate' ? SYSTEM_NAMES.length : 1), 0) +
     plan.disk.adapterBytes * own.filter((phase) => (TRAINED as readonly PhaseName[]).includes(phase)).length;
   const sharedBytes = isShared ? plans.reduce((sum, plan, i) => sum + sharedOf(plan, planned[i]!.phases), 0) : 0;
   const studentBytes = most(({ bytes }) => bytes.weightsBytes);
