@@ -10,11 +10,15 @@ interface LockRecord {
   started?: string;
 }
 
-/** Linux tells when a process started, in ticks since the machine did; elsewhere, and of no process, undefined. */
-function startOf(processId: number): string | undefined {
+/**
+ * Linux tells when a process started, in ticks since the machine did, and whether it has ended and only its parent has not
+ * asked for it yet: in a container without an init that may last for ever. Elsewhere, and of no process, undefined.
+ */
+function statusOf(processId: number): { started: string; ended: boolean } | undefined {
   try {
     const stat = readFileSync(`/proc/${processId}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]; // field 22; the second may contain spaces
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' '); // from field 3 on; the second may contain spaces
+    return { started: fields[19]!, ended: fields[0] === 'Z' || fields[0] === 'X' };
   } catch {
     return undefined;
   }
@@ -28,7 +32,8 @@ function isHeld({ processId, host, started }: Partial<LockRecord>): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
-  return started === startOf(processId);
+  const status = statusOf(processId);
+  return status?.ended !== true && started === status?.started;
 }
 
 /** What came of asking for a lock: what gives it back, or the process that has it, where that is known. */
@@ -42,7 +47,7 @@ export interface ProcessLock {
  * @throws whatever writing the file throws where its folder cannot be written
  */
 export function takeProcessLock(file: string): ProcessLock {
-  const started = startOf(process.pid);
+  const started = statusOf(process.pid)?.started;
   const lock: LockRecord = { processId: process.pid, host: hostname(), ...(started === undefined ? {} : { started }) };
   for (let attempt = 0; attempt < 2; attempt++) {
     try {
