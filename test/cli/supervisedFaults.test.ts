@@ -1,5 +1,5 @@
 // supervisedFaults.test.ts: a supervised run in Chrome to which real things happen ends by itself, or is gone on with, with the
-// bytes of an undisturbed one: renderer and GPU process are killed; the disk is full; the launcher is killed, leaves a
+// bytes of an undisturbed one: renderer and GPU process are killed; the disk is full (with the long tests); the launcher is killed, leaves a
 // browser behind, and storage is damaged. All other faults, and Node: test/long/supervised.test.ts.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -22,6 +22,7 @@ import {
   writeBriefExperiment,
 } from './faults';
 
+const LONG = process.env['PUPIL_TEST_LONG'] !== undefined;
 let folder: string;
 let experiment: string;
 beforeAll(() => {
@@ -56,7 +57,7 @@ it('renderer and GPU process are killed one after the other', { timeout: 600_000
   ]);
 });
 
-it.runIf(mayMount())(
+it.runIf(LONG && mayMount())(
   'a full disk, on which the browser’s profile lies as well, is waited for',
   { timeout: 600_000 },
   async () => {
