@@ -88,7 +88,7 @@ export function parseS3Address(text: string): { bucket: string; prefix: string }
 
 /**
  * Deletions with the MD5 of their text. The SDK sends a newer checksum in its place, and does not without; servers that know
- * only what S3 asked for until 2025 (Swift 2.30, Ceph and MinIO of those years) refuse the request for that.
+ * only what S3 asked for until 2025 (Swift 2.30; by report Ceph and MinIO of those years) refuse the request for that.
  */
 function withMd5(client: S3Client): void {
   client.middlewareStack.add(
