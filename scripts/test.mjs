@@ -16,6 +16,11 @@ import { lavapipeIcd, vulkanEnvironment } from './vulkan.mjs';
 /** Of every test file, for the list at the end: what to look at first when the whole takes too long. */
 const slowest = /** @type {{ name: string, seconds: number }[]} */ ([]);
 const LISTED = 15;
+/** Of every failure, where it is and how its message begins: told again at the end, which is what a long log is read from. */
+const failures = /** @type {string[]} */ ([]);
+const MESSAGE_LINES = 8;
+const fails = (/** @type {string} */ where, /** @type {string} */ message) =>
+  failures.push(`✗ ${where}\n${message.trim().split('\n').slice(0, MESSAGE_LINES).join('\n')}`);
 
 const NODE_FOLDERS = ['architecture', 'unit', 'kernels', 'gradients', 'golden', 'cli', 'page'];
 const bin = (/** @type {string} */ name) => path.join(ROOT, 'node_modules', '.bin', name);
@@ -56,6 +61,7 @@ async function asTests(claims) {
   const holds = await Promise.all(
     claims.map(async (commands) => {
       const codes = await Promise.all(commands.map(([name, args]) => run(bin(name), args, { inOnePiece: true })));
+      for (const [i, code] of codes.entries()) if (code !== 0) fails(commands[i]?.[0] ?? '', `exit code ${code}`);
       return codes.every((code) => code === 0);
     }),
   );
@@ -90,25 +96,33 @@ async function vitest(project, filters, env = {}) {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   try {
     const { testResults } =
-      /** @type {{ testResults: { name: string, status: string, startTime: number, endTime: number, assertionResults: { status: string }[] }[] }} */ (
+      /** @type {{ testResults: { name: string, status: string, message: string, startTime: number, endTime: number, assertionResults: { status: string, fullName: string, failureMessages?: string[] }[] }[] }} */ (
         JSON.parse(readFileSync(report, 'utf8'))
       );
     for (const file of testResults) {
       const name = path.relative(ROOT, file.name);
       slowest.push({ name: `${project} ${name}`, seconds: (file.endTime - file.startTime) / 1000 });
       const before = counts.failed;
-      for (const { status: outcome } of file.assertionResults) {
+      for (const { status: outcome, fullName, failureMessages } of file.assertionResults) {
         if (outcome === 'passed') counts.passed++;
-        else if (outcome === 'failed') counts.failed++;
-        else counts.skipped++;
+        else if (outcome === 'failed') {
+          counts.failed++;
+          fails(`${project} ${name} > ${fullName}`, failureMessages?.join('\n') ?? '');
+        } else counts.skipped++;
       }
-      if (file.status === 'failed' && counts.failed === before) counts.failed++;
+      if (file.status === 'failed' && counts.failed === before) {
+        counts.failed++;
+        fails(`${project} ${name}`, file.message);
+      }
     }
   } catch (error) {
-    console.error(`${project}: no report (${error instanceof Error ? error.message : String(error)})`);
+    fails(project, `no report (${error instanceof Error ? error.message : String(error)})`);
     counts.failed++;
   }
-  if (status !== 0 && counts.failed === 0) counts.failed++;
+  if (status !== 0 && counts.failed === 0) {
+    counts.failed++;
+    fails(project, `no test failed, but Vitest ended with exit code ${status}: its own output above says why`);
+  }
   return counts;
 }
 
@@ -204,7 +218,10 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 const startedAt = Date.now();
-if (!(await prepare())) add('preparation', { passed: 0, failed: 1, skipped: 0 }, startedAt);
+if (!(await prepare())) {
+  fails('preparation', 'said above');
+  add('preparation', { passed: 0, failed: 1, skipped: 0 }, startedAt);
+}
 for (const [name, part] of all) {
   if (wanted !== undefined && !wanted.includes(name)) continue;
   console.log(`\n── ${name} ──`);
@@ -213,6 +230,7 @@ for (const [name, part] of all) {
 }
 slowest.sort((a, b) => b.seconds - a.seconds);
 for (const { name, seconds } of slowest.slice(0, LISTED)) console.log(`${seconds.toFixed(0).padStart(5)} s  ${name}`);
+if (failures.length > 0) console.log(`\n${failures.join('\n\n')}`);
 console.log(`\n${lines.join('\n')}\n`);
 if (total.skipped > 0 && !process.env['PUPIL_DATA']) {
   console.log('Skipped tests that say "needs PUPIL_DATA" read real weights and data sets from that folder.');

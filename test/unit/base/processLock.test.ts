@@ -16,12 +16,12 @@ afterEach(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A shell command; the number that it prints. */
-async function started(command: string): Promise<number> {
+/** A shell command; the numbers that it prints. */
+async function started(command: string): Promise<number[]> {
   const child = spawn('sh', ['-c', command], { stdio: ['ignore', 'pipe', 'ignore'] });
   children.push(child);
   const [printed] = (await once(child.stdout, 'data')) as [Buffer];
-  return Number(String(printed));
+  return String(printed).trim().split(' ').map(Number);
 }
 
 const fieldsOf = (processId: number): string[] => {
@@ -49,8 +49,8 @@ it('of a damaged file counts for nothing', () => {
 it.runIf(platform() === 'linux')(
   'of a process that runs is its own; of a later one of the same number, nobody’s',
   async () => {
-    const holder = await started('echo $$; exec sleep 60');
-    lockOf(holder);
+    const [holder] = await started('echo $$; exec sleep 60');
+    lockOf(holder!);
     expect(takeProcessLock(file)).toEqual({ holder });
     writeFileSync(file, JSON.stringify({ processId: holder, host: hostname(), started: '1' }));
     expect(takeProcessLock(file).release).toBeDefined();
@@ -60,10 +60,13 @@ it.runIf(platform() === 'linux')(
 it.runIf(platform() === 'linux')(
   'of a process that has ended and for which nobody has asked yet counts for nothing',
   async () => {
-    // `sleep` never asks what became of the shell's child.
-    const dead = await started('true & echo $!; exec sleep 60');
-    await expect.poll(() => fieldsOf(dead)[0]).toBe('Z');
-    lockOf(dead);
+    // `sleep` never asks what became of the shell's child; the shell would, so the child must outlive it.
+    const [shell, child] = await started('sleep 60 & echo $$ $!; exec sleep 60');
+    const patient = { timeout: 30_000 };
+    await expect.poll(() => readFileSync(`/proc/${shell!}/comm`, 'utf8').trim(), patient).toBe('sleep');
+    process.kill(child!, 'SIGKILL');
+    await expect.poll(() => fieldsOf(child!)[0], patient).toBe('Z');
+    lockOf(child!);
     expect(takeProcessLock(file).release).toBeDefined();
   },
 );
