@@ -11,7 +11,10 @@ import { ensureBrowser } from './browser.mjs';
 import { buildIfStale, ROOT } from './build.mjs';
 import { lavapipeIcd, vulkanEnvironment } from './vulkan.mjs';
 
-/** @typedef {{ passed: number, failed: number, skipped: number }} Counts */
+/** @typedef {{ passed: number, failed: number, skipped: number, seconds: number }} Counts */
+/** @typedef {Counts & { name: string }} Row */
+
+const NOTHING = Object.freeze({ passed: 0, failed: 0, skipped: 0, seconds: 0 });
 
 /** Of every test file, for the list at the end: what to look at first when the whole takes too long. */
 const slowest = /** @type {{ name: string, seconds: number }[]} */ ([]);
@@ -54,46 +57,42 @@ function run(command, args, { env = {}, inOnePiece = false } = {}) {
 
 /**
  * Claims that are one test each: all commands of a claim end with 0. Each command keeps one processor busy, so all run at once.
- * @param {[string, string[]][][]} claims
- * @returns {Promise<Counts>}
+ * @param {string} name @param {[string, string[]][][]} claims
+ * @returns {Promise<Row[]>}
  */
-async function asTests(claims) {
+async function asTests(name, claims) {
+  const startedAt = Date.now();
   const holds = await Promise.all(
     claims.map(async (commands) => {
-      const codes = await Promise.all(commands.map(([name, args]) => run(bin(name), args, { inOnePiece: true })));
+      const codes = await Promise.all(commands.map(([command, args]) => run(bin(command), args, { inOnePiece: true })));
       for (const [i, code] of codes.entries()) if (code !== 0) fails(commands[i]?.[0] ?? '', `exit code ${code}`);
       return codes.every((code) => code === 0);
     }),
   );
   const passed = holds.filter(Boolean).length;
-  return { passed, failed: holds.length - passed, skipped: 0 };
+  const seconds = (Date.now() - startedAt) / 1000;
+  return [{ name, passed, failed: holds.length - passed, skipped: 0, seconds }];
 }
 
 /**
- * A Vitest project, counted test by test from its JSON report. A file that could not be loaded, an error outside tests and
- * a missing report count as one failure each; a project without files as nothing.
- * @param {string} project @param {string[]} filters @param {Record<string, string>} [env]
- * @returns {Promise<Counts>}
+ * A Vitest project, counted test by test from its JSON report: one row, or one for each folder of test/ that was asked for. A
+ * file that could not be loaded, an error outside tests and a missing report count as one failure each; a project without
+ * files as nothing. Seconds of folders are those of their files one after the other: two run at a time.
+ * @param {string} project @param {readonly string[]} folders @param {Record<string, string>} [env]
+ * @returns {Promise<Row[]>}
  */
-async function vitest(project, filters, env = {}) {
-  const report = path.join(REPORTS, `${project}-${filters.join('-').replace(/\W+/g, '_')}.json`);
+async function vitest(project, folders, env = {}) {
+  const report = path.join(REPORTS, `${project}.json`);
   rmSync(report, { force: true });
+  const startedAt = Date.now();
+  const output = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const status = await run(
     bin('vitest'),
-    [
-      'run',
-      '--project',
-      project,
-      '--passWithNoTests',
-      '--reporter=default',
-      '--reporter=json',
-      `--outputFile.json=${report}`,
-      ...filters,
-    ],
+    ['run', '--project', project, '--passWithNoTests', ...output, ...folders.map((name) => `test/${name}/`)],
     { env: { ...vulkanEnvironment(), ...env } },
   );
-  /** @type {Counts} */
-  const counts = { passed: 0, failed: 0, skipped: 0 };
+  const rows = (folders.length > 0 ? folders : [project]).map((name) => ({ name, ...NOTHING }));
+  const whole = /** @type {Row} */ (rows[0]);
   try {
     const { testResults } =
       /** @type {{ testResults: { name: string, status: string, message: string, startTime: number, endTime: number, assertionResults: { status: string, fullName: string, failureMessages?: string[] }[] }[] }} */ (
@@ -101,67 +100,67 @@ async function vitest(project, filters, env = {}) {
       );
     for (const file of testResults) {
       const name = path.relative(ROOT, file.name);
-      slowest.push({ name: `${project} ${name}`, seconds: (file.endTime - file.startTime) / 1000 });
-      const before = counts.failed;
+      const row = rows.find((each) => name.split(path.sep)[1] === each.name) ?? whole;
+      const seconds = (file.endTime - file.startTime) / 1000;
+      row.seconds += seconds;
+      slowest.push({ name: `${project} ${name}`, seconds });
+      const before = row.failed;
       for (const { status: outcome, fullName, failureMessages } of file.assertionResults) {
-        if (outcome === 'passed') counts.passed++;
+        if (outcome === 'passed') row.passed++;
         else if (outcome === 'failed') {
-          counts.failed++;
+          row.failed++;
           fails(`${project} ${name} > ${fullName}`, failureMessages?.join('\n') ?? '');
-        } else counts.skipped++;
+        } else row.skipped++;
       }
-      if (file.status === 'failed' && counts.failed === before) {
-        counts.failed++;
+      if (file.status === 'failed' && row.failed === before) {
+        row.failed++;
         fails(`${project} ${name}`, file.message);
       }
     }
   } catch (error) {
     fails(project, `no report (${error instanceof Error ? error.message : String(error)})`);
-    counts.failed++;
+    whole.failed++;
   }
-  if (status !== 0 && counts.failed === 0) {
-    counts.failed++;
+  if (status !== 0 && rows.every(({ failed }) => failed === 0)) {
+    whole.failed++;
     fails(project, `no test failed, but Vitest ended with exit code ${status}: its own output above says why`);
   }
-  return counts;
+  if (folders.length === 0) whole.seconds = (Date.now() - startedAt) / 1000;
+  return rows;
 }
 
-/** Everything in order. @param {boolean} long @returns {[string, () => Promise<Counts>][]} */
+/**
+ * Everything in order: the names of parts, and what runs those of them that are wanted. Folders of Node go into one run, the
+ * longest of all files first: each in a run of its own would end with one worker waiting for the other.
+ * @param {boolean} long @returns {{ names: readonly string[], run: (names: readonly string[]) => Promise<Row[]> }[]}
+ */
 function parts(long) {
+  /** @type {Record<string, string>} */
+  const env = long ? { PUPIL_TEST_LONG: '1' } : {};
+  const whole = (/** @type {string} */ project, more = {}) => ({
+    names: [project],
+    run: () => vitest(project, [], { ...env, ...more }),
+  });
   return [
-    [
-      'types-lint',
-      () =>
-        asTests([
+    {
+      names: ['types-lint'],
+      run: () =>
+        asTests('types-lint', [
+          // svelte-check compiles every file that tsconfig.json names, not only components.
+          [['svelte-check', ['--threshold', 'warning', '--output', 'human']]],
           [
-            ['tsc', ['--noEmit']],
-            ['svelte-check', ['--threshold', 'warning', '--output', 'human']],
-          ],
-          [
+            ['oxlint', ['.']],
             ['eslint', ['.']],
             ['prettier', ['--check', '--log-level', 'warn', '.']],
           ],
         ]),
-    ],
-    ...NODE_FOLDERS.map(
-      (name) =>
-        /** @type {[string, () => Promise<Counts>]} */ ([
-          name,
-          () => vitest('node', [`test/${name}/`], long ? { PUPIL_TEST_LONG: '1' } : {}),
-        ]),
-    ),
+    },
+    { names: NODE_FOLDERS, run: (names) => vitest('node', names, env) },
     ...(lavapipeIcd() === undefined || process.env['PUPIL_NODE_ADAPTER']
       ? []
-      : [
-          /** @type {[string, () => Promise<Counts>]} */ ([
-            'lavapipe',
-            () => vitest('lavapipe', [], { PUPIL_TEST_LAVAPIPE: '1', ...(long ? { PUPIL_TEST_LONG: '1' } : {}) }),
-          ]),
-        ]),
-    ['browser', () => vitest('browser', [], long ? { PUPIL_TEST_LONG: '1' } : {})],
-    ...(long
-      ? [/** @type {[string, () => Promise<Counts>]} */ (['long', () => vitest('long', [], { PUPIL_TEST_LONG: '1' })])]
-      : []),
+      : [whole('lavapipe', { PUPIL_TEST_LAVAPIPE: '1' })]),
+    whole('browser'),
+    ...(long ? [whole('long')] : []),
   ];
 }
 
@@ -196,42 +195,41 @@ async function prepare() {
 
 const { values } = parseArgs({ options: { long: { type: 'boolean' }, only: { type: 'string' } } });
 mkdirSync(REPORTS, { recursive: true });
-/** @type {Counts} */
-const total = { passed: 0, failed: 0, skipped: 0 };
-/** @type {string[]} */
-const lines = [];
-const add = (/** @type {string} */ name, /** @type {Counts} */ counts, /** @type {number} */ startedAt) => {
-  total.passed += counts.passed;
-  total.failed += counts.failed;
-  total.skipped += counts.skipped;
-  const seconds = ((Date.now() - startedAt) / 1000).toFixed(0).padStart(5);
-  lines.push(
-    `  ${name.padEnd(14)}${String(counts.passed).padStart(6)} passed${String(counts.failed).padStart(5)} failed${String(counts.skipped).padStart(5)} skipped${seconds} s`,
-  );
-};
-
+/** @type {Row[]} */
+const rows = [];
 const wanted = values.only?.split(',');
 const all = parts(values.long === true);
-const unknown = wanted?.find((name) => !all.some(([known]) => known === name));
+const known = all.flatMap(({ names }) => names);
+const unknown = wanted?.find((name) => !known.includes(name));
 if (unknown !== undefined) {
-  console.error(`--only: expected ${all.map(([name]) => name).join(', ')}, got ${unknown}`);
+  console.error(`--only: expected ${known.join(', ')}, got ${unknown}`);
   process.exit(2);
 }
 const startedAt = Date.now();
 if (!(await prepare())) {
   fails('preparation', 'said above');
-  add('preparation', { passed: 0, failed: 1, skipped: 0 }, startedAt);
+  rows.push({ ...NOTHING, name: 'preparation', failed: 1 });
 }
-for (const [name, part] of all) {
-  if (wanted !== undefined && !wanted.includes(name)) continue;
-  console.log(`\n── ${name} ──`);
-  const partStartedAt = Date.now();
-  add(name, await part(), partStartedAt);
+for (const part of all) {
+  const names = part.names.filter((name) => wanted?.includes(name) ?? true);
+  if (names.length === 0) continue;
+  console.log(`\n── ${names.join(', ')} ──`);
+  rows.push(...(await part.run(names)));
 }
 slowest.sort((a, b) => b.seconds - a.seconds);
 for (const { name, seconds } of slowest.slice(0, LISTED)) console.log(`${seconds.toFixed(0).padStart(5)} s  ${name}`);
 if (failures.length > 0) console.log(`\n${failures.join('\n\n')}`);
-console.log(`\n${lines.join('\n')}\n`);
+const count = (/** @type {number} */ of, width = 5) => of.toFixed(0).padStart(width);
+const total = { ...NOTHING };
+console.log();
+for (const { name, passed, failed, skipped, seconds } of rows) {
+  total.passed += passed;
+  total.failed += failed;
+  total.skipped += skipped;
+  const outcome = `${count(passed, 6)} passed${count(failed)} failed${count(skipped)} skipped`;
+  console.log(`  ${name.padEnd(14)}${outcome}${count(seconds)} s`);
+}
+console.log(`  in all${count((Date.now() - startedAt) / 1000, 53)} s\n`);
 if (total.skipped > 0 && !process.env['PUPIL_DATA']) {
   console.log('Skipped tests that say "needs PUPIL_DATA" read real weights and data sets from that folder.');
 }
