@@ -1,16 +1,14 @@
 // pageHost.ts: the session in headless Chrome on the built page. Files reach it, and come back, through the file server;
 // calls and events go through window.pupil. What the page does with them is the page's business.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Page } from 'playwright-core';
 import { fromAnswer, type Answer } from '../base/answer';
 import { PupilError } from '../base/errors';
 import type { HeartbeatLimits } from '../base/heartbeat';
-import { takeProcessLock } from '../base/processLock';
 import type { SessionApi } from '../session/protocol';
 import { hardwareDriver } from '../../scripts/vulkan.mjs';
 import { browserExecutable, launchBrowser, type LaunchedBrowser, type LaunchOptions } from './browser';
-import { browserGroups, endGroups } from './browserProcesses';
 import { firstThatServes, waysFor, type Way } from './browserWays';
 import { openDisplay } from './display';
 import { startFileServer, type FileServer } from './fileServer';
@@ -18,6 +16,7 @@ import type { Host, HostOptions } from './host';
 import { thisMachine } from './machine';
 import { PAGE_LIFE, PageLife } from './pageLife';
 import { pinBrowser, type PinnedBrowser } from './pinnedBrowser';
+import { takeProfile } from './profile';
 import { pageFolder } from './project';
 
 type Listener = (event: unknown) => void;
@@ -142,30 +141,6 @@ async function sessionOf(browser: LaunchedBrowser, page: Page, answerMs?: number
 /** Control calls take no arguments; whatever an event handler passed along stays here. */
 function withoutTail(args: unknown[], name: string): unknown[] {
   return NO_SESSION_CALLS.has(name) ? [] : args;
-}
-
-/**
- * Takes a folder that keeps a browser's profile, and ends a browser that a killed launcher left on it. Returns what gives the
- * folder back.
- * @throws PupilError `browser` where another process of this machine has it
- */
-async function takeProfile(keepIn: string, note: (text: string) => void): Promise<() => void> {
-  const profile = join(keepIn, '.profile');
-  mkdirSync(profile, { recursive: true });
-  const { release, holder } = takeProcessLock(join(keepIn, '.profile.lock'));
-  if (release === undefined) {
-    throw new PupilError(
-      'browser',
-      `browser: expected a profile of its own, ${holder === undefined ? 'another process' : `process ${holder}`} uses ${profile}`,
-      'End that run first, or name another --out folder.',
-    );
-  }
-  const orphans = browserGroups(profile);
-  if (orphans.length > 0) {
-    note(`browser: ending one that an earlier run left behind (process ${orphans.join(', ')})`);
-    await endGroups(orphans);
-  }
-  return release;
 }
 
 /** A file server on the port of an earlier run; on any where that is taken: checkpoints are found in the folder then. */

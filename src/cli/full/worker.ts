@@ -15,6 +15,7 @@ import { takeProcessLock } from '../../base/processLock';
 import type { ExitCode, VerbContext } from '../context';
 import { stopOnInterrupt } from '../interrupt';
 import type { Output } from '../output';
+import { endLeftBrowsers } from '../profile';
 import type { RunFlags } from '../runs';
 import type { ArtefactStore } from './artefactStore';
 import { lockTimes, regainLock } from './jobLocks';
@@ -120,6 +121,7 @@ export class GridWorker {
       this.output,
       'writing checkpoints and giving the jobs back',
     );
+    await endLeftBrowsers(options.work, (text) => this.output.note(text));
     await this.tidy();
     const worker = (this.worker = new Worker<JobData, unknown, string>(
       queue.namespace,

@@ -6,6 +6,7 @@ import { hostname, platform, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, it } from 'vitest';
 import { takeProcessLock } from '../../../src/base/processLock';
+import { fieldsOf, writeLockOf } from '../../support/processLock';
 
 const folder = mkdtempSync(join(tmpdir(), 'pupil-lock-'));
 const file = join(folder, 'a.lock');
@@ -24,15 +25,6 @@ async function started(command: string): Promise<number[]> {
   return String(printed).trim().split(' ').map(Number);
 }
 
-const fieldsOf = (processId: number): string[] => {
-  const stat = readFileSync(`/proc/${processId}/stat`, 'utf8');
-  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-};
-
-/** The lock as that process would have written it. */
-const lockOf = (processId: number): void =>
-  writeFileSync(file, JSON.stringify({ processId, host: hostname(), started: fieldsOf(processId)[19] }));
-
 it('is taken once, and again when it was given back', () => {
   const { release } = takeProcessLock(file);
   expect(existsSync(file)).toBe(true);
@@ -50,7 +42,7 @@ it.runIf(platform() === 'linux')(
   'of a process that runs is its own; of a later one of the same number, nobody’s',
   async () => {
     const [holder] = await started('echo $$; exec sleep 60');
-    lockOf(holder!);
+    writeLockOf(holder!, file);
     expect(takeProcessLock(file)).toEqual({ holder });
     writeFileSync(file, JSON.stringify({ processId: holder, host: hostname(), started: '1' }));
     expect(takeProcessLock(file).release).toBeDefined();
@@ -66,7 +58,7 @@ it.runIf(platform() === 'linux')(
     await expect.poll(() => readFileSync(`/proc/${shell!}/comm`, 'utf8').trim(), patient).toBe('sleep');
     process.kill(child!, 'SIGKILL');
     await expect.poll(() => fieldsOf(child!)[0], patient).toBe('Z');
-    lockOf(child!);
+    writeLockOf(child!, file);
     expect(takeProcessLock(file).release).toBeDefined();
   },
 );
