@@ -24,7 +24,7 @@ describe('jobs of a grid', () => {
     expect(of('cell')).toHaveLength(8);
     expect(of('instruct')).toHaveLength(4); // a split and a seed each
     expect(of('baseline')).toHaveLength(2); // a seed each: the test questions are the same
-    expect(new Set(jobs.map(({ id }) => id)).size).toBe(jobs.length);
+    for (const key of ['id', 'title'] as const) expect(new Set(jobs.map((job) => job[key])).size).toBe(jobs.length);
     for (const job of of('instruct')) {
       expect(job.until).toBe('instruct');
       expect(of('baseline').map(({ id }) => id)).toContain(job.after);

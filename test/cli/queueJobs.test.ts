@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { localPaths, mapPaths } from '../../src/config/paths';
 import { loadSeries, locate } from '../../src/cli/experimentFile';
-import { boardGrid, type JobInfo } from '../../src/cli/full/boardState';
+import { boardGrid, type BoardRow, type JobInfo } from '../../src/cli/full/boardState';
 import { boardForPage, boardLines, changeLines } from '../../src/cli/full/boardText';
 import { gridJobs } from '../../src/cli/full/jobs';
 import { ProgressMeter } from '../../src/cli/full/jobProgress';
@@ -164,7 +164,7 @@ describe('the board', () => {
 
   it('fits a terminal, tells changes only where it cannot redraw, and gives the page texts', () => {
     const board = { namespace: 'lab', paused: true, stopping: false, at, workers: ['w'], grids: [state] };
-    const lines = boardLines(board, 60);
+    const lines = boardLines(board, { width: 60, height: 100 });
     expect(lines[0]).toBe('lab (paused, running jobs go on), 1 worker busy');
     // The names that --cancel and --retry take.
     for (const { id } of grid.jobs) expect(boardLines(board).join('\n')).toContain(id);
@@ -181,6 +181,33 @@ describe('the board', () => {
     expect(boardForPage(board)).toMatchObject({
       grids: [{ name: 'Tiny grid', summary: expect.stringContaining('1 failed') }],
     });
+  });
+
+  it('shows what runs and what failed first, as many rows as the screen has room for, and says what it leaves out', () => {
+    const rows = Array.from({ length: 500 }, (_, i): BoardRow => {
+      const of: JobState =
+        i < 400 ? 'finished' : i < 480 ? 'waiting' : i < 482 ? 'failed' : i < 486 ? 'running' : 'blocked';
+      return { id: `job-${i}`, kind: 'cell', title: `cell ${i}`, state: of, begun: 1 };
+    });
+    const large = { ...state, rows };
+    const small = { ...state, grid: 'small', rows: state.rows.slice(0, 4) };
+    const board = { namespace: 'lab', paused: false, stopping: false, at, workers: ['w'], grids: [large, small] };
+    const lines = boardLines(board, { width: 200, height: 40 });
+    expect(lines.length).toBe(40);
+    const shown = lines.filter((line) => line.includes(' cell '));
+    expect(shown.slice(0, 6).map((line) => line.trim().split(' ')[0])).toEqual([
+      ...Array.from({ length: 4 }, () => 'running'),
+      ...['failed', 'failed'],
+    ]);
+    expect(lines.join('\n')).toContain('… and 470 more: 56 waiting, 14 blocked, 400 finished (--once: all of them)');
+    for (const { id } of small.rows) expect(lines.join('\n')).toContain(id);
+    expect(boardLines(board).filter((line) => line.includes(' cell ')).length).toBe(500);
+    expect(boardForPage(board)).toMatchObject({
+      grids: [{ rows: expect.objectContaining({ 0: expect.objectContaining({ id: 'job-482' }) }) }, {}],
+    });
+    const empty = { ...board, grids: [] };
+    expect(boardLines(empty, { width: 80, height: 40 })[1]).toContain('No grid is in this queue');
+    expect(boardForPage(empty)).toMatchObject({ empty: expect.stringContaining('No grid') as string });
   });
 });
 

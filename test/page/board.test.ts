@@ -101,6 +101,8 @@ it('the board as a page: live, readable at every size, and text stays text', { t
     server.show({ ...board, paused: true, grids: [{ ...board.grids[0]!, rows: rows.slice(0, 1) }] });
     await page.getByText('paper (paused, running jobs go on)').waitFor();
     expect(await page.locator('tbody tr').count()).toBe(1);
+    server.show({ ...board, grids: [] });
+    await page.getByText('No grid is in this queue').waitFor();
     expect(problems).toEqual([]);
   } finally {
     await browser.close();

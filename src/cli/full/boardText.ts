@@ -1,5 +1,13 @@
 // boardText.ts: a board as lines of text, for a terminal or a file. It draws nothing else and asks nobody.
 import type { Board, BoardGrid, BoardRow } from './boardState';
+import type { JobState } from './queueJobs';
+
+/** What somebody who looks wants to see first. A grid of the paper has 500 jobs. */
+const ATTENTION: readonly JobState[] = [
+  ...(['running', 'failed', 'delayed', 'waiting', 'blocked', 'cancelled', 'finished'] as const),
+];
+const byAttention = (rows: readonly BoardRow[]): BoardRow[] =>
+  [...rows].sort((a, b) => ATTENTION.indexOf(a.state) - ATTENTION.indexOf(b.state)); // stable: else in the grid's order
 
 /** `2 d 3 h`, `3 h 5 min`, `12 min`, `40 s` */
 function durationText(seconds: number): string {
@@ -49,33 +57,61 @@ function aboutText({ namespace, paused, stopping, workers }: Board): string {
   return `${namespace}${held}, ${workers.length} ${workers.length === 1 ? 'worker' : 'workers'} busy`;
 }
 
+const EMPTY = 'No grid is in this queue. `pupil full GRID.json --queue` puts one there.';
+
 /** A board for the page, with all its texts. */
 export function boardForPage(board: Board): object {
   return {
     at: board.at,
     about: aboutText(board),
     paused: board.paused,
+    ...(board.grids.length === 0 ? { empty: EMPTY } : {}),
     grids: board.grids.map((grid) => ({
       name: grid.name,
       summary: summaryText(grid),
-      rows: grid.rows.map((row) => ({ ...row, time: timeText(row).join(', ') })),
+      rows: byAttention(grid.rows).map((row) => ({ ...row, time: timeText(row).join(', ') })),
     })),
   };
 }
 
-/** All of it; lines are cut to the width where one is given. */
-export function boardLines(board: Board, width?: number): string[] {
-  const lines = [aboutText(board)];
-  for (const grid of board.grids) {
-    lines.push('', `${grid.name}: ${summaryText(grid)}`);
-    const longest = Math.min(44, Math.max(...grid.rows.map(({ title }) => title.length)));
-    for (const row of grid.rows) {
-      lines.push(`  ${row.state.padEnd(9)} ${fit(row.title, longest)}  ${detailText(row)}`.trimEnd());
-    }
+/** `… and 3 more: 1 waiting, 2 finished` */
+function moreText(rows: readonly BoardRow[]): string {
+  const counts = ATTENTION.map((state) => [rows.filter((row) => row.state === state).length, state] as const);
+  const parts = counts.filter(([count]) => count > 0).map(([count, state]) => `${count} ${state}`);
+  return `  … and ${rows.length} more: ${parts.join(', ')} (--once: all of them)`;
+}
+
+function gridLines(grid: BoardGrid, mostRows: number): string[] {
+  const rows = byAttention(grid.rows);
+  const shown = rows.length <= mostRows ? rows : rows.slice(0, mostRows - 1);
+  const longest = Math.min(44, Math.max(...shown.map(({ title }) => title.length)));
+  return [
+    '',
+    `${grid.name}: ${summaryText(grid)}`,
+    ...shown.map((row) => `  ${row.state.padEnd(9)} ${fit(row.title, longest)}  ${detailText(row)}`.trimEnd()),
+    ...(shown.length === rows.length ? [] : [moreText(rows.slice(shown.length))]),
+  ];
+}
+
+/**
+ * All of it, or what a screen has room for: lines are cut to its width, and of the rows those that matter most are shown, in
+ * equal parts by grid, three at least.
+ */
+export function boardLines(board: Board, screen?: { width: number; height: number }): string[] {
+  const grids = board.grids.length;
+  let room = screen === undefined ? Infinity : screen.height - 1 - 2 * grids;
+  const parts = new Map<BoardGrid, number>();
+  // Small grids first: what they leave is the larger ones'.
+  for (const [i, grid] of [...board.grids].sort((a, b) => a.rows.length - b.rows.length).entries()) {
+    const part = Math.max(3, Math.floor(room / (grids - i)));
+    parts.set(grid, part);
+    room -= Math.min(part, grid.rows.length);
   }
-  return width === undefined
+  const lines = [aboutText(board), ...(grids === 0 ? [EMPTY] : [])];
+  for (const grid of board.grids) lines.push(...gridLines(grid, parts.get(grid)!));
+  return screen === undefined
     ? lines
-    : lines.map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
+    : lines.map((line) => (line.length > screen.width ? `${line.slice(0, screen.width - 1)}…` : line));
 }
 
 const fit = (text: string, width: number): string =>

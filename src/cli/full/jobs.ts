@@ -70,6 +70,10 @@ const titleOf = ({ cell, seed }: LoadedRun): string => [...cell.labels, `seed ${
 export function gridJobs({ runs }: Pick<LoadedSeries, 'runs'>): GridJob[] {
   const taught = groups(runs, ({ experiment }) => instructOf(experiment));
   const teaching = [...taught].filter(([, own]) => own.length > 1);
+  const firstRun = new Map([
+    ...teaching.map(([key, own]): [string, string] => [`instruct-${key}`, titleOf(own[0]!)]),
+    ...runs.map((run): [string, string] => [run.id, titleOf(run)]),
+  ]);
   const instructJobs = teaching.map(([key, own]): GridJob => {
     const { experiment, inputs } = own[0]!;
     const { control = false } = experiment.phases;
@@ -94,7 +98,7 @@ export function gridJobs({ runs }: Pick<LoadedSeries, 'runs'>): GridJob[] {
     .map(([key, own]): GridJob => ({
       id: `baseline-${key}`,
       kind: 'baseline',
-      title: `the untouched student, once for ${own.length} jobs`,
+      title: `the untouched student, once for ${own.length} jobs (${firstRun.get(own[0]!.id)!} and others)`,
       experiment: own[0]!.experiment,
       inputs: own[0]!.inputs,
       until: 'baseline',

@@ -63,8 +63,8 @@ function tell(output: Output, before: Board | undefined, board: Board, flags: Bo
     if (text(before) !== text(board)) output.result('board', { ...board }, () => '');
     return;
   }
-  const { isTTY, columns } = process.stdout;
+  const { isTTY, columns: width, rows } = process.stdout;
   if (flags.once === true) output.write(`${boardLines(board).join('\n')}\n`);
-  else if (isTTY) output.write(`\u001b[H\u001b[2J${boardLines(board, columns).join('\n')}\n`);
+  else if (isTTY) output.write(`\u001b[H\u001b[2J${boardLines(board, { width, height: rows - 1 }).join('\n')}\n`);
   else for (const line of changeLines(before, board)) output.write(`${line}\n`);
 }

@@ -62,12 +62,13 @@ function section({ name, summary, rows }) {
 
 const source = new EventSource('events');
 source.onmessage = (/** @type {MessageEvent<string>} */ { data }) => {
-  /** @type {{ about: string, paused: boolean, at: string, grids: Grid[] }} */
+  /** @type {{ about: string, paused: boolean, at: string, empty?: string, grids: Grid[] }} */
   const board = JSON.parse(data);
   find('away').textContent = '';
   find('about').textContent = `${board.about}, as of ${new Date(board.at).toLocaleTimeString()}`;
   find('about').className = board.paused ? 'paused' : '';
-  find('grids').replaceChildren(...board.grids.map(section));
+  const empty = board.empty === undefined ? [] : [make('p', board.empty)];
+  find('grids').replaceChildren(...empty, ...board.grids.map(section));
 };
 source.onerror = () => {
   find('away').textContent = 'The board is away: pupil board has ended, or cannot reach the queue. Trying again.';
