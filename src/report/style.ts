@@ -39,13 +39,13 @@ figure text{fill:var(--soft);font-size:12px;font-family:inherit}
 ${[0, 1, 2, 3, 4, 5]
   .map(
     (i) =>
-      `.line-${i}{fill:none;stroke:var(--c${i});stroke-width:1.8;stroke-linejoin:round}.dot-${i},.bar-${i}{fill:var(--c${i})}.key-${i}{background:var(--c${i})}`,
+      `.line-${i}{fill:none;stroke:var(--c${i});stroke-width:1.8;stroke-linejoin:round}.dot-${i},.bar-${i}{fill:var(--c${i})}.key-${i}{--key:var(--c${i});background:var(--key)}`,
   )
   .join('')}
 .dash{stroke-dasharray:5 3}.value{fill:var(--ink);font-size:10px}.range{stroke:var(--ink);stroke-width:1.2}
 .legend{display:flex;flex-wrap:wrap;gap:.2rem 1rem;margin:.2rem 0 0;font-size:.88rem}
 .legend i{display:inline-block;width:1.1em;height:3px;margin-right:.4em;vertical-align:middle}
-.legend i.dash{background:repeating-linear-gradient(90deg,currentColor 0 5px,transparent 5px 8px)}
+.legend i.dash{background:repeating-linear-gradient(90deg,var(--key) 0 5px,transparent 5px 8px)}
 ul{margin:.4rem 0;padding-left:1.3rem}li{margin:.25rem 0}
 .marks{white-space:nowrap}
 details{margin:.5rem 0;background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:.5rem .8rem}
