@@ -113,6 +113,7 @@ export default defineConfig({
   test: {
     testTimeout: 120_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 30_000 } }, // one second is little on a busy machine
     // Dawn keeps native state per process, and its driver reads the environment of the process: forks, not threads.
     pool: 'forks',
     maxWorkers: 2,
