@@ -1,5 +1,5 @@
 // eslint.config.js: what the compiler does not see: dead code, doubtful constructs. Forgotten promises, which need types, are
-// Oxlint's (.oxlintrc.json: the same rules in a twentieth of the time); layout is Prettier's, the house's rules are
+// Oxlint's (.oxlintrc.json: the same rules in a tenth of the time); layout is Prettier's, the house's rules are
 // test/architecture's.
 import js from '@eslint/js';
 import svelte from 'eslint-plugin-svelte';

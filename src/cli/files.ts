@@ -1,6 +1,7 @@
 // files.ts: looks at the folders and files named by flags before anything is started: a missing one is told at once, by
 // the flag that named it, and no folder that holds a student is ever written to.
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { dirname, resolve, sep } from 'node:path';
 import { PupilError } from '../base/errors';
 
@@ -118,4 +119,10 @@ function makeFolder(flag: string, folder: string): void {
       { cause },
     );
   }
+}
+
+/** Names of the folders in a folder; none where it is not there or cannot be read. */
+export async function foldersIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
 }

@@ -64,7 +64,16 @@ export interface Board {
 /** Nothing was heard of a job for so long: its worker may be dead. */
 const SILENT_MS = 30_000;
 
-const STATES: readonly JobState[] = ['running', 'waiting', 'delayed', 'blocked', 'finished', 'failed', 'cancelled'];
+/** All, as somebody who looks wants to see them: a grid of the paper has hundreds of jobs. */
+export const JOB_STATES = [
+  'running',
+  'failed',
+  'delayed',
+  'waiting',
+  'blocked',
+  'cancelled',
+  'finished',
+] as const satisfies readonly JobState[];
 
 /** One grid. `table`: where the job is that makes its table. */
 export function boardGrid(
@@ -76,7 +85,9 @@ export function boardGrid(
   const infoOf = (id: string): JobInfo => infos.get(id) ?? { state: 'blocked', begun: 0 };
   const missing = new Map(missingRuns({ ...grid, runs: grid.jobs as never }, infoOf).map(({ id, why }) => [id, why]));
   const rows = grid.jobs.map((job) => boardRow(job, infoOf(job.id), missing.get(job.id), nowMs));
-  const counts = Object.fromEntries(STATES.map((state) => [state, rows.filter((row) => row.state === state).length]));
+  const counts = Object.fromEntries(
+    JOB_STATES.map((state) => [state, rows.filter((row) => row.state === state).length]),
+  );
   const secondsLeft = timeLeft(rows, infos);
   return {
     grid: grid.grid,

@@ -1,13 +1,8 @@
 // boardText.ts: a board as lines of text, for a terminal or a file. It draws nothing else and asks nobody.
-import type { Board, BoardGrid, BoardRow } from './boardState';
-import type { JobState } from './queueJobs';
+import { JOB_STATES, type Board, type BoardGrid, type BoardRow } from './boardState';
 
-/** What somebody who looks wants to see first. A grid of the paper has 500 jobs. */
-const ATTENTION: readonly JobState[] = [
-  ...(['running', 'failed', 'delayed', 'waiting', 'blocked', 'cancelled', 'finished'] as const),
-];
 const byAttention = (rows: readonly BoardRow[]): BoardRow[] =>
-  [...rows].sort((a, b) => ATTENTION.indexOf(a.state) - ATTENTION.indexOf(b.state)); // stable: else in the grid's order
+  [...rows].sort((a, b) => JOB_STATES.indexOf(a.state) - JOB_STATES.indexOf(b.state)); // stable: else in the grid's order
 
 /** `2 d 3 h`, `3 h 5 min`, `12 min`, `40 s` */
 function durationText(seconds: number): string {
@@ -21,8 +16,8 @@ function durationText(seconds: number): string {
 /** `3 of 16 runs finished, 2 running, 11 waiting, about 12 min left` */
 function summaryText({ runs, finished, counts, secondsLeft, table }: BoardGrid): string {
   const parts = [`${finished} of ${runs} runs finished`];
-  for (const state of ['running', 'waiting', 'delayed', 'blocked', 'failed', 'cancelled'] as const) {
-    if (counts[state] > 0) parts.push(`${counts[state]} ${state}`);
+  for (const state of JOB_STATES) {
+    if (state !== 'finished' && counts[state] > 0) parts.push(`${counts[state]} ${state}`);
   }
   if (table === 'finished') parts.push('table made');
   else if (secondsLeft !== undefined && secondsLeft > 0) parts.push(`about ${durationText(secondsLeft)} left`);
@@ -76,7 +71,7 @@ export function boardForPage(board: Board): object {
 
 /** `… and 3 more: 1 waiting, 2 finished` */
 function moreText(rows: readonly BoardRow[]): string {
-  const counts = ATTENTION.map((state) => [rows.filter((row) => row.state === state).length, state] as const);
+  const counts = JOB_STATES.map((state) => [rows.filter((row) => row.state === state).length, state] as const);
   const parts = counts.filter(([count]) => count > 0).map(([count, state]) => `${count} ${state}`);
   return `  … and ${rows.length} more: ${parts.join(', ')} (--once: all of them)`;
 }

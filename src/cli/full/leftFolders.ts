@@ -1,20 +1,20 @@
 // leftFolders.ts: folders of jobs that a worker of this machine began and that were gone on with elsewhere, or have ended:
 // whoever takes such a job here again fetches its newest state, so that they only fill the disk.
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { takeProcessLock } from '../../base/processLock';
+import { foldersIn } from '../files';
 import { runIdIn } from '../runFolder';
 import type { ArtefactStore } from './artefactStore';
 import { isOwn, newestSnapshot, runArea } from './snapshots';
 
-async function foldersIn(work: string): Promise<string[]> {
-  const entries = await readdir(work, { withFileTypes: true }).catch(() => []);
-  return entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
-}
+/** Slots have folders with a dot. */
+const jobFolders = async (work: string): Promise<string[]> =>
+  (await foldersIn(work)).filter((name) => !name.startsWith('.'));
 
 /** The ids of the runs that have a folder here. */
 export async function runsIn(work: string): Promise<Set<string>> {
-  const ids = (await foldersIn(work)).map((name) => runIdIn(join(work, name)));
+  const ids = (await jobFolders(work)).map((name) => runIdIn(join(work, name)));
   return new Set(ids.filter((id) => id !== undefined));
 }
 
@@ -30,7 +30,7 @@ export async function removeLeftFolders(
   work: string,
   isBusy: (id: string) => boolean,
 ): Promise<void> {
-  for (const id of await foldersIn(work)) {
+  for (const id of await jobFolders(work)) {
     const folder = join(work, id);
     if (isBusy(id) || runIdIn(folder) === undefined) continue;
     const { release } = takeProcessLock(`${folder}.lock`);
