@@ -8,13 +8,9 @@ import { runIdIn } from '../runFolder';
 import type { ArtefactStore } from './artefactStore';
 import { isOwn, newestSnapshot, runArea } from './snapshots';
 
-/** Slots have folders with a dot. */
-const jobFolders = async (work: string): Promise<string[]> =>
-  (await foldersIn(work)).filter((name) => !name.startsWith('.'));
-
 /** The ids of the runs that have a folder here. */
 export async function runsIn(work: string): Promise<Set<string>> {
-  const ids = (await jobFolders(work)).map((name) => runIdIn(join(work, name)));
+  const ids = (await foldersIn(work)).map((name) => runIdIn(join(work, name)));
   return new Set(ids.filter((id) => id !== undefined));
 }
 
@@ -30,7 +26,7 @@ export async function removeLeftFolders(
   work: string,
   isBusy: (id: string) => boolean,
 ): Promise<void> {
-  for (const id of await jobFolders(work)) {
+  for (const id of await foldersIn(work)) {
     const folder = join(work, id);
     if (isBusy(id) || runIdIn(folder) === undefined) continue;
     const { release } = takeProcessLock(`${folder}.lock`);
